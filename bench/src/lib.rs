@@ -1,0 +1,1 @@
+//! Yardsticks and generators of data for Tollgate.
