@@ -13,8 +13,8 @@ use std::sync::mpsc::Sender;
 use crate::answer::Answer;
 use crate::clock::{BothClocks, Clock, Nanos};
 use crate::limits::{
-    BATCH, CALLS_PER_SOCKET_RUN, LINGER_NS, OFFER_MAX_NS, RECEIVE_BATCHES_PER_ROUND,
-    SEND_TRIES_MAX, TIMER_B_T1S, WAIT_MAX_NS, WRONG_SHOWN,
+    BATCH, CALLS_PER_SOCKET_RUN, COPIES_PER_ROUND, LINGER_NS, OFFER_MAX_NS,
+    RECEIVE_BATCHES_PER_ROUND, ROUND_NS, SEND_TRIES_MAX, TIMER_B_T1S, WAIT_MAX_NS, WRONG_SHOWN,
 };
 use crate::message::{CSEQ, Echo, Messages};
 use crate::mix::{Call, Mix};
@@ -85,6 +85,8 @@ pub struct Engine {
     clock: Clock,
     thread: u64,
     ports: Vec<Port>,
+    /// Whether all sockets' answers carry the kernel's time of arrival.
+    stamped: bool,
     /// What each socket's kernel counter of drops said last.
     dropped: Vec<u32>,
     /// Intended times of the first copies in the batch.
@@ -134,6 +136,7 @@ impl Engine {
                 plan.t1,
                 plan.retransmit,
             ),
+            stamped: ports.iter().all(|port| port.link.stamped),
             dropped: vec![0; ports.len()],
             due: Vec::with_capacity(BATCH),
             rx: RxBatch::new(),
@@ -159,26 +162,31 @@ impl Engine {
     #[must_use]
     pub fn run(mut self) -> Stats {
         let mut waiter = Waiter::new(self.ports.iter().map(|port| port.link.socket.as_raw_fd()));
+        let mut nobody = Waiter::new([]);
+        let mut busy = false;
         loop {
             let now = self.clock.now();
             let stage = self.stop.stage();
             if stage >= 1 {
                 self.offering = false;
             }
-            let behind = self.offer(now);
-            self.send_copies(now);
-            let until = self.wake_at(now, behind);
+            busy |= self.offer(now);
+            let until = self.wake_at(now, busy);
+            if !busy {
+                self.nap(&mut nobody, now);
+            }
             if let Err(error) = waiter.wait(until.saturating_sub(self.clock.now())) {
                 self.stats.broken = Some(format!("ppoll: {error}"));
                 break;
             }
+            let mut unread = false;
             for port in 0..self.ports.len() {
-                if waiter.is_ready(port) {
-                    self.receive(port);
-                }
+                unread |= waiter.is_ready(port) && !self.receive(port);
             }
             let now = self.clock.now();
-            self.expire(now);
+            // An answer that waits in the kernel is an answer: no timer fires before all have been read.
+            let copies_left = !unread && self.fire_timers(now);
+            busy = unread || copies_left;
             self.roll(now);
             if stage >= 2 || self.is_over(now) {
                 break;
@@ -246,9 +254,18 @@ impl Engine {
         self.last_event = done;
     }
 
-    /// Sends the copies that Timer A wants: rendered again, they are the same octets.
-    fn send_copies(&mut self, now: Nanos) {
+    /// Timers A and B; true if more copies are due.
+    fn fire_timers(&mut self, now: Nanos) -> bool {
+        let more = self.send_copies(now);
+        self.expire(now);
+        more
+    }
+
+    /// Sends the copies that Timer A wants: rendered again, they are the same octets. True if there may be more.
+    fn send_copies(&mut self, now: Nanos) -> bool {
+        let before = self.stats.counts.retransmitted;
         let mut batch_port = 0;
+        let mut more = false;
         while let Some(number) = self.table.next_copy(now) {
             let port = self.port_of(number);
             if port != batch_port || self.tx.is_full() {
@@ -263,8 +280,13 @@ impl Engine {
             if self.tx.push(|slot| messages.invite(&call, sequence, slot)) {
                 self.stats.counts.retransmitted += 1;
             }
+            more = self.stats.counts.retransmitted - before >= COPIES_PER_ROUND;
+            if more {
+                break;
+            }
         }
         self.flush(batch_port);
+        more
     }
 
     /// Hands what is in the batch to the kernel. What it refuses is counted by name; Timer A sends it again.
@@ -314,11 +336,11 @@ impl Engine {
         self.tx.clear();
     }
 
-    /// Reads, judges and acknowledges what a socket has, up to a bound.
-    fn receive(&mut self, port: usize) {
+    /// Reads, judges and acknowledges what a socket has, up to a bound; true if that was all.
+    fn receive(&mut self, port: usize) -> bool {
         for _ in 0..RECEIVE_BATCHES_PER_ROUND {
             let Some(Port { link, .. }) = self.ports.get(port) else {
-                return;
+                return true;
             };
             let received = match self.rx.receive(link.socket.as_fd()) {
                 Ok(received) => received,
@@ -326,16 +348,17 @@ impl Engine {
                     if Refusal::of(&error) == Refusal::PortClosed {
                         self.stats.counts.refused += 1;
                     }
-                    return;
+                    return true;
                 }
             };
             let read = self.clock.both();
             self.judge_batch(port, read);
             self.flush(port); // the ACKs
             if received < BATCH {
-                return;
+                return true;
             }
         }
+        false
     }
 
     fn judge_batch(&mut self, port: usize, read: BothClocks) {
@@ -399,6 +422,19 @@ impl Engine {
             at = at.min(self.last_event.saturating_add(LINGER_NS));
         }
         self.table.next_due().map_or(at, |due| at.min(due))
+    }
+
+    /// Keeps the rounds of an engine apart, so that calls and answers come in batches: nobody is listened to meanwhile.
+    /// Answers wait in the kernel, which has stamped them. Without its stamps there is no nap.
+    fn nap(&self, nobody: &mut Waiter, round: Nanos) {
+        if self.plan.spin || !self.stamped {
+            return;
+        }
+        let rest = (round + ROUND_NS).saturating_sub(self.clock.now());
+        if rest > 0 {
+            // A nap cut short costs processor time, nothing else.
+            nobody.wait(rest).unwrap_or_default();
+        }
     }
 
     fn finish(mut self) -> Stats {

@@ -81,6 +81,12 @@ pub const LINGER_NS: u64 = 50_000_000;
 /// An engine looks at the stop switch at least this often, in nanoseconds.
 pub const WAIT_MAX_NS: u64 = 50_000_000;
 
+/// Copies sent by Timer A before answers are read in between, so that a storm of copies cannot fill our own receive buffer.
+pub const COPIES_PER_ROUND: u64 = 128;
+
+/// Rounds of an engine that sleeps are at least this far apart, in nanoseconds: calls leave up to this late, in batches.
+pub const ROUND_NS: u64 = 100_000;
+
 /// Calls that are due are sent for this long before answers are read in between, in nanoseconds.
 pub const OFFER_MAX_NS: u64 = 200_000;
 
