@@ -10,8 +10,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::calls::user_of;
 use crate::limits::{
-    CALLS_MAX, DURATION_SECONDS_MAX, RATE_MAX, SOURCE_PORTS_MAX, T1_DEFAULT, THREADS_MAX,
-    USER_BYTES_MAX,
+    CALLS_MAX, DURATION_SECONDS_MAX, LATENESS_P99_MAX, RATE_MAX, SOURCE_PORTS_MAX, T1_DEFAULT,
+    THREADS_MAX, USER_BYTES_MAX,
 };
 use crate::pace::Arrival;
 use crate::text::Text;
@@ -120,6 +120,9 @@ pub struct RunArgs {
     /// T1; Timer B is 64 times as long. Other values than 500ms are for tests and for networks known to be fast.
     #[arg(long, value_name = "TIME", default_value = T1_DEFAULT, value_parser = t1_of)]
     pub t1: Duration,
+    /// 99th percentile of the generator's own lateness above which the run is invalid.
+    #[arg(long, value_name = "TIME", default_value = LATENESS_P99_MAX, value_parser = duration_of)]
+    pub lateness_max: Duration,
     /// Never sleep: less lateness for a whole core.
     #[arg(long)]
     pub spin: bool,
@@ -317,7 +320,7 @@ mod tests {
             ("--duration 5m", true),
             ("--duration 10", false),
             ("--duration 0s", false),
-            ("--duration 169h", false),
+            ("--duration 25h", false),
             ("--t1 10ms", true),
             ("--t1 11s", false),
             ("--source-ports 0", false),

@@ -42,6 +42,8 @@ pub struct Plan {
     pub acks: bool,
     /// Whether the engine looks without ever sleeping.
     pub spin: bool,
+    /// The 99th percentile of lateness above which the run is invalid, in nanoseconds.
+    pub lateness_max: Nanos,
     /// Engines.
     pub threads: u64,
     /// When the run starts.
@@ -179,16 +181,16 @@ impl Engine {
                 self.stats.broken = Some(format!("ppoll: {error}"));
                 break;
             }
+            let looked = self.clock.now();
             let mut unread = false;
             for port in 0..self.ports.len() {
                 unread |= waiter.is_ready(port) && !self.receive(port);
             }
-            let now = self.clock.now();
             // An answer that waits in the kernel is an answer: no timer fires before all have been read.
-            let copies_left = !unread && self.fire_timers(now);
+            let copies_left = !unread && self.fire_timers(looked);
             busy = unread || copies_left;
-            self.roll(now);
-            if stage >= 2 || self.is_over(now) {
+            self.roll(looked);
+            if stage >= 2 || self.is_over(looked) {
                 break;
             }
         }
@@ -439,7 +441,7 @@ impl Engine {
 
     fn finish(mut self) -> Stats {
         self.stats.counts.abandoned = self.table.outstanding();
-        self.seconds.close(&self.stats.counts);
+        self.seconds.end(&self.stats.counts);
         self.stats.cpu_ns = crate::sys::thread_cpu_ns();
         self.stats
     }
@@ -469,6 +471,13 @@ fn count(items: usize) -> u64 {
 }
 
 impl Seconds {
+    /// Closes the last second, unless nothing happened in what there was of it.
+    fn end(&mut self, counts: &Counts) {
+        if *counts != self.before {
+            self.close(counts);
+        }
+    }
+
     fn close(&mut self, counts: &Counts) {
         let next = Interval::new(self.current.second + 1);
         let mut done = std::mem::replace(&mut self.current, next);

@@ -24,9 +24,9 @@ pub mod table;
 pub mod text;
 pub mod verdict;
 
-use std::fs;
+use std::fs::File;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cli::{Cli, Command, RunArgs};
 
@@ -47,22 +47,45 @@ pub fn main_of(cli: &Cli) -> u8 {
 }
 
 fn run_and_report(args: &RunArgs) -> Result<u8, String> {
+    let mut json = JsonOutput::open(args.json.as_deref())?;
     let results = run::run(args, &mut io::stderr())?;
-    let exit = results.conclusion().exit;
-    let json = format!("{:#}\n", results.json());
-    match args.json.as_deref() {
-        Some(path) if path == Path::new("-") => print(&json),
-        Some(path) => {
-            print(&results.to_string());
-            // The figures have been printed, so they are not lost with the file.
-            if let Err(error) = fs::write(path, json) {
-                complain(&format!("{}: {error}", path.display()));
-                return Ok(EXIT_USAGE);
-            }
-        }
-        None => print(&results.to_string()),
+    if !matches!(json, JsonOutput::Standard) {
+        print(&results.to_string());
     }
-    Ok(exit)
+    json.write(&format!("{:#}\n", results.json()))?;
+    Ok(results.conclusion().exit)
+}
+
+/// Where the JSON goes. A file is opened before the run, so that its figures cannot be lost for a misspelt folder.
+enum JsonOutput {
+    None,
+    Standard,
+    File(File, PathBuf),
+}
+
+impl JsonOutput {
+    fn open(path: Option<&Path>) -> Result<Self, String> {
+        match path {
+            None => Ok(Self::None),
+            Some(path) if path == Path::new("-") => Ok(Self::Standard),
+            Some(path) => File::create(path)
+                .map(|file| Self::File(file, path.to_owned()))
+                .map_err(|error| format!("{}: {error}", path.display())),
+        }
+    }
+
+    fn write(&mut self, text: &str) -> Result<(), String> {
+        match self {
+            Self::None => Ok(()),
+            Self::Standard => {
+                print(text);
+                Ok(())
+            }
+            Self::File(file, path) => file
+                .write_all(text.as_bytes())
+                .map_err(|error| format!("{}: {error}", path.display())),
+        }
+    }
 }
 
 fn print(text: &str) {

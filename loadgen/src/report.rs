@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::clock::{Nanos, wall_ns};
 use crate::engine::Plan;
-use crate::limits::{LATENESS_P99_MAX_NS, TIMER_B_T1S};
+use crate::limits::TIMER_B_T1S;
 use crate::net::Link;
 use crate::stats::{Counts, Interval, Nanoseconds, Stats};
 
@@ -223,9 +223,9 @@ fn quantiles(histogram: &Nanoseconds) -> Value {
     Value::Object(all)
 }
 
-/// What the figures say about the run.
+/// What the figures say about a run whose 99th percentile of lateness may be `lateness_max`.
 #[must_use]
-pub fn conclude(stats: &Stats, signalled: bool) -> Conclusion {
+pub fn conclude(stats: &Stats, lateness_max: Nanos, signalled: bool) -> Conclusion {
     let counts = &stats.counts;
     let invalid = |reason: String| Conclusion {
         valid: false,
@@ -239,11 +239,11 @@ pub fn conclude(stats: &Stats, signalled: bool) -> Conclusion {
         return invalid("no call was sent".to_owned());
     }
     let lateness = stats.lateness.quantile(0.99);
-    if lateness > LATENESS_P99_MAX_NS {
+    if lateness > lateness_max {
         return invalid(format!(
             "the generator was late: p99 {:.0} us, {:.0} us are allowed; this machine cannot offer that rate now",
             micros(lateness),
-            micros(LATENESS_P99_MAX_NS),
+            micros(lateness_max),
         ));
     }
     let mut missed = Vec::new();
@@ -274,7 +274,7 @@ impl Results {
     /// How the run ended.
     #[must_use]
     pub fn conclusion(&self) -> Conclusion {
-        conclude(&self.stats, self.signalled > 0)
+        conclude(&self.stats, self.plan.lateness_max, self.signalled > 0)
     }
 
     /// The JSON of `tollgate-loadgen/1`.
@@ -367,6 +367,7 @@ impl Results {
             "arrival": format!("{:?}", self.plan.offer.arrival),
             "acks": self.plan.acks,
             "retransmit": self.plan.retransmit,
+            "lateness_max_us": rounded(micros(self.plan.lateness_max)),
             "t1_ms": t1_ms,
             "timer_b_ms": t1_ms * TIMER_B_T1S,
             "kernel": environment.kernel,
@@ -516,6 +517,8 @@ impl fmt::Display for Results {
 mod tests {
     use super::*;
 
+    const BOUND: Nanos = 50_000_000;
+
     fn stats(sent: u64) -> Stats {
         let mut stats = Stats::new();
         stats.counts.sent = sent;
@@ -528,7 +531,7 @@ mod tests {
         let conclude_with = |change: &dyn Fn(&mut Stats)| {
             let mut stats = stats(100);
             change(&mut stats);
-            conclude(&stats, false)
+            conclude(&stats, BOUND, false)
         };
         for (change, valid, exit, part) in [
             (&(|_: &mut Stats| {}) as &dyn Fn(&mut Stats), true, 0, ""),
@@ -562,14 +565,9 @@ mod tests {
                 3,
                 "x",
             ),
+            (&|s: &mut Stats| s.lateness.record(BOUND / 2), true, 0, ""),
             (
-                &|s: &mut Stats| s.lateness.record(LATENESS_P99_MAX_NS / 2),
-                true,
-                0,
-                "",
-            ),
-            (
-                &|s: &mut Stats| s.lateness.record(LATENESS_P99_MAX_NS * 2),
+                &|s: &mut Stats| s.lateness.record(BOUND * 2),
                 false,
                 3,
                 "late",
@@ -590,13 +588,13 @@ mod tests {
     fn lateness_makes_even_a_missed_run_invalid() {
         let mut stats = stats(1);
         stats.counts.wrong = 1;
-        stats.lateness.record(LATENESS_P99_MAX_NS * 2);
-        assert_eq!(conclude(&stats, false).exit, 3);
+        stats.lateness.record(BOUND * 2);
+        assert_eq!(conclude(&stats, BOUND, false).exit, 3);
     }
 
     #[test]
     fn an_early_end_is_said_but_no_miss() {
-        let found = conclude(&stats(5), true);
+        let found = conclude(&stats(5), BOUND, true);
         assert_eq!(found.exit, 0);
         assert_eq!(found.reason.as_deref(), Some("ended early by a signal"));
     }

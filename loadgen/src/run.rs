@@ -113,6 +113,7 @@ fn plan_of(args: &RunArgs, mix: Mix, start: u64) -> Result<Plan, String> {
         retransmit: args.retransmit == Switch::On,
         acks: args.acks == Switch::On,
         spin: args.spin,
+        lateness_max: nanos(args.lateness_max),
         threads: u64::try_from(args.threads).unwrap_or(1),
         start,
     })

@@ -4,6 +4,7 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     reason = "a test that cannot go on fails where it stands"
 )]
 
@@ -15,9 +16,12 @@ use std::process::{Command, Output, Stdio};
 use responder::{Invite, Responder, right};
 use serde_json::Value;
 
+/// A machine that is too busy makes a run invalid, which only one of these tests is about.
+const LATENESS_MAX: &str = "60s";
+
 fn command(target: &str, options: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate-loadgen"));
-    command.args(["run", "--target", target]);
+    command.args(["run", "--target", target, "--lateness-max", LATENESS_MAX]);
     command.args(options.split_whitespace());
     command
 }
@@ -41,7 +45,7 @@ fn count(json: &Value, pointer: &str) -> u64 {
         .unwrap_or_else(|| panic!("no number at {pointer} in {json:#}"))
 }
 
-/// A machine that is too busy for the generator makes a run invalid, which is not what these tests are about.
+/// T1 so long that no copy is sent.
 const CALM: &str = "-r 1000 -m 500 --t1 2000ms";
 
 #[test]
@@ -174,8 +178,8 @@ fn a_silent_server_loses_every_call_at_timer_b() {
     // A lost call counts at its timeout, not nowhere.
     assert!(json["latency_us"]["sent"]["p50"].as_f64().unwrap() >= 640_000.0);
     for copies in seen.copies.values() {
-        // Seven copies unless the machine stood still for one; all the same octets.
-        assert!((5..=7).contains(&copies.len()), "{}", copies.len());
+        // Seven copies, fewer where the machine stood still meanwhile; all the same octets.
+        assert!((2..=7).contains(&copies.len()), "{}", copies.len());
         assert!(copies.iter().all(|copy| copy == &copies[0]));
     }
 }
@@ -423,4 +427,53 @@ fn the_summary_says_what_was_granted_and_sent_again() {
     ] {
         assert!(text.contains(part), "{part} is missing in {text}");
     }
+}
+
+#[test]
+fn a_generator_that_is_late_makes_the_run_invalid() {
+    let responder = Responder::start("127.0.0.1", right);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate-loadgen"));
+    // Twenty thousand calls in two milliseconds are more than any machine offers.
+    command.args([
+        "run",
+        "--target",
+        &responder.target(),
+        "--json",
+        "-",
+        "--lateness-max",
+        "1ms",
+    ]);
+    command.args(["-r", "10000000", "-m", "20000", "--t1", "20ms"]);
+    let output = command.output().unwrap();
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (output.status.code(), &json["valid"]),
+        (Some(3), &Value::Bool(false))
+    );
+    assert!(
+        json["reason"]
+            .as_str()
+            .unwrap()
+            .contains("the generator was late")
+    );
+    assert_eq!(count(&json, "/sent"), 20_000);
+    assert_eq!(count(&json, "/answered") + count(&json, "/lost"), 20_000);
+}
+
+#[test]
+fn the_json_goes_into_a_file_that_is_opened_first() {
+    let responder = Responder::start("127.0.0.1", right);
+    let path = std::env::temp_dir().join(format!("tollgate-loadgen-{}.json", std::process::id()));
+    let options = format!("-r 100 -m 5 --json {}", path.display());
+    let output = command(&responder.target(), &options).output().unwrap();
+    let json: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(count(&json, "/answered"), 5);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("result        met"));
+    let nowhere = command(&responder.target(), "-m 5 --json /no/such/folder/x")
+        .output()
+        .unwrap();
+    check_usage(&nowhere, "/no/such/folder/x");
+    assert_eq!(responder.finish().invites, 5);
 }
