@@ -66,7 +66,7 @@ impl From<ExpectArg> for Expected {
 /// Options of `run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// Server under test, as HOST[:PORT], an IPv6 address in brackets. The port is 5060 unless given.
+    /// Server under test, as HOST or HOST:PORT, an IPv6 address in brackets; without a port 5060.
     #[arg(long, value_name = "HOST:PORT")]
     pub target: String,
     /// Calls per second, at most three decimals.

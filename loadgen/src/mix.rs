@@ -176,7 +176,7 @@ const ORDINARY: &[Range] = &[
     ("49895", 7),
     ("491712", 6),
     ("491609", 7), // Berlin, Munich, mobile
-    ("390669", 6),
+    ("390644", 6),
     ("390272", 6),
     ("393356", 6),
     ("39347", 7), // Rome, Milan (the zero stays), mobile
