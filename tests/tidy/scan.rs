@@ -230,7 +230,8 @@ pub(crate) fn scan(text: &str) -> Found {
             }
             ";" if test_item => test_item = false,
             "unsafe" => found.unsafe_lines.push(token.line),
-            "use" if previous != Some("::") => {
+            // But not `impl Trait + use<'a>`, which imports nothing.
+            "use" if tokens.get(i + 1).is_some_and(|next| next.text != "<") => {
                 let mut trees = Vec::new();
                 let end = use_tree(&tokens, i + 1, &[], &mut trees);
                 found
@@ -288,6 +289,7 @@ pub(crate) fn scan(text: &str) -> Found {
         }
         i += 1;
     }
+    found.paths.retain(|path| !path.segments.is_empty());
     found
 }
 
@@ -422,6 +424,10 @@ mod tests {
             ["super::super::net"]
         );
         assert_eq!(named("extern crate libc;"), ["libc"]);
+        assert_eq!(
+            named("fn f() -> impl X + use<'_, T> { mio::a() }"),
+            ["mio::a"]
+        );
     }
 
     #[test]
