@@ -26,6 +26,10 @@ mod captures {
         path::{Path, PathBuf},
         time::Duration,
     };
+    use tollgate::{
+        e164::E164,
+        policy::{CallAttempt, HeaderFamily, Peer, Scheme, Screening},
+    };
 
     const PROFILES: [&str; 3] = ["redirect", "redirect-codes", "failover"];
     /// How long an answer may take before it counts as lost. Loopback loses nothing, so only a silent server waits this out.
@@ -505,6 +509,120 @@ mod captures {
             });
             assert_eq!(wrong.len(), facts.len(), "{column}");
         }
+    }
+
+    /// The product's reading of one request, in the words of the file. The file holds what the header family says and falls back to From and
+    /// User-Agent only where there is no family; `-` is absent.
+    fn facts_of(attempt: &CallAttempt<'_>, number: Option<E164>) -> Facts {
+        let text = |octets: Option<&[u8]>| match octets {
+            Some(octets) if !octets.is_empty() => String::from_utf8_lossy(octets).into_owned(),
+            _ => "-".to_owned(),
+        };
+        let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+        let screening = &attempt.screening;
+        let (family, caller, domain, agent) = match screening.family {
+            HeaderFamily::PTfps => ("P-tfps", screening.user, screening.domain, screening.agent),
+            HeaderFamily::XTfps => ("X-tfps", screening.user, screening.domain, screening.agent),
+            HeaderFamily::None => (
+                "none",
+                Some(attempt.from_user),
+                Some(attempt.from_host),
+                attempt.user_agent,
+            ),
+        };
+        let columns = [
+            ("user part", text(Some(attempt.user_part))),
+            ("dialled", text(Some(attempt.user_part))),
+            ("E.164", or_dash(number.map(|number| number.to_string()))),
+            ("family", family.to_owned()),
+            ("caller", text(caller)),
+            ("domain", text(domain)),
+            (
+                "address",
+                or_dash(screening.address.map(|address| address.to_string())),
+            ),
+            ("agent", text(agent)),
+            (
+                "reported calls",
+                or_dash(screening.reported_calls.map(|calls| calls.to_string())),
+            ),
+            (
+                "mark",
+                if screening.suspect {
+                    "identity-suspect"
+                } else {
+                    "-"
+                }
+                .to_owned(),
+            ),
+        ];
+        columns
+            .into_iter()
+            .map(|(column, value)| (column.to_owned(), value))
+            .collect()
+    }
+
+    #[test]
+    fn facts_fall_back_to_from_only_without_a_header_family() {
+        let bare = CallAttempt {
+            peer: Peer { domain_set: 0 },
+            peer_address: IpAddr::from([127, 0, 0, 1]),
+            proxy_address: None,
+            scheme: Scheme::Sip,
+            user_part: b"011442071838750",
+            from_user: b"2003",
+            from_host: b"127.0.0.1",
+            asserted_identity_user: None,
+            preferred_identity_user: None,
+            remote_party_user: None,
+            user_agent: Some(b"Asterisk PBX 16.28.0~dfsg-0+deb11u4"),
+            screening: Screening::NONE,
+            diverted: false,
+        };
+        let number = E164::from_digits(b"442071838750");
+        let by_name: HashMap<String, Facts> = expected_facts().into_iter().collect();
+        assert_eq!(
+            facts_of(&bare, number),
+            by_name["pjsip16-no-p-tfps-invite.sip"]
+        );
+
+        let suspect = Screening {
+            family: HeaderFamily::PTfps,
+            user: Some(b"+15557"),
+            domain: Some(b"9"),
+            suspect: true,
+            ..Screening::NONE
+        };
+        assert_eq!(
+            facts_of(
+                &CallAttempt {
+                    screening: suspect,
+                    ..bare
+                },
+                number
+            ),
+            by_name["chan_sip-inject-pai-invite.sip"]
+        );
+
+        let whole = Screening {
+            family: HeaderFamily::PTfps,
+            user: Some(b"1006"),
+            domain: Some(b"pbx.example.com"),
+            address: Some(IpAddr::from([127, 0, 0, 1])),
+            agent: None,
+            reported_calls: Some(2),
+            suspect: false,
+        };
+        assert_eq!(
+            facts_of(
+                &CallAttempt {
+                    screening: whole,
+                    ..bare
+                },
+                number
+            ),
+            by_name["chan_sip-ua-empty-invite.sip"]
+        );
     }
 
     #[test]
