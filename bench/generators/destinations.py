@@ -17,10 +17,10 @@ number; premium before toll-free before shared cost and so on. Walking the autom
 continuations are all valid and all bear one label becomes a row; else its ten children are looked at.
 
 Promises, for a number that the metadata deems valid: the longest matching prefix bears its country and its type, except
-where only the *length* tells two types apart (+39 32 is a mobile with 9 or 10 digits and a voice mailbox with 11 or 12). No
-prefix can say that. There, the row bears the label that holds for most lengths, each length weighed by the share of its
-numbers; in a tie the dearer type (TYPES, in this order). The descent ends where a number may end.
-bench/tests/destinations.rs counts what that costs, against another port of libphonenumber.
+where a number is the beginning of a longer one of another type (+39 32 is a mobile with 9 or 10 digits and a voice mailbox
+with 11 or 12): a prefix does not know how many digits follow. The descent ends where a number may end, and the row bears the
+label that holds for most lengths, each length weighed by the share of its numbers; in a tie the dearer type (TYPES, in this
+order). The header counts these rows; bench/tests/destinations.rs measures what they cost, against another port of libphonenumber.
 
 A number of an assigned country code that is in no known range matches the row of the code alone, or of the part of it that
 belongs to one country only (1204 is Canada): country known, type `unknown`. A code that the metadata does not know has no row.
@@ -76,8 +76,10 @@ PLANS = ["general_desc", *SPECIAL_PLANS, "fixed_line", "mobile"]
 # 870 is Inmarsat, 881 the Global Mobile Satellite System (Iridium, Globalstar and two that never or no longer operate).
 # 882 and 883 are shared by networks of every kind, told apart by the next digits; of those, the ones known to us as
 # satellite systems: 882 13 Telespazio's EMSAT, 882 16 Thuraya, 882 20 ACeS Garuda. Doubts: 882 13 and 882 20 are out of
-# service, and kept because their ranges still get advertised; networks on ships and aircraft (882 32, 882 97 to 99) reach their cells by satellite
-# but are GSM networks, so they stay `global`. No satellite network is known to us under 883.
+# service, and stay here because a call to them can only be satellite traffic or fraud; networks on ships and aircraft
+# (882 32, 882 98, 882 99) reach the ground by satellite but are GSM networks, so they are `global`. No satellite network is
+# known to us under 883. Types are the metadata's, even where it calls Thuraya `voip`. Inmarsat's old codes, 871 to 874, are
+# not in the metadata and so have no row. Terminals with numbers of an ordinary country cannot be told from that country's.
 PSEUDO = {800: "global", 808: "global", 870: "satellite", 878: "global", 881: "satellite",
           882: "global", 883: "global", 888: "global", 979: "global"}
 PSEUDO_PARTS = {882: {"13": "satellite", "16": "satellite", "20": "satellite"}}
@@ -225,6 +227,7 @@ class Table:
         self.shares_cache = {}
         self.resolved_cache = {}
         self.rows = {}
+        self.length_dependent = 0  # rows under which the number's length would tell types apart
         main = automaton.countries[0][0]
         self.rows[str(code)] = Label(main, "unknown")
         self.emit(str(code), automaton.start, 0, main)
@@ -269,6 +272,7 @@ class Table:
             return
         if label != MIXED and depth:
             self.rows[prefix] = label
+            self.length_dependent += len(self.shares(state, depth)) > 1
             return
         countries = {label.country for label in self.shares(state, depth)}
         if countries != {country} and len(countries) == 1:
@@ -283,7 +287,7 @@ def pseudo_rows(code, metadata):
     table = Table(code, Automaton([(country, metadata)]))
     types = {label.type for label in table.shares(table.automaton.start, 0)}
     if len(types) == 1:  # the whole code is one service: what lies outside today's ranges of it is that service too
-        return {str(code): Label(country, types.pop())}
+        return {str(code): Label(country, types.pop())}, 0
     rows = dict(table.rows)
     for part, part_country in parts.items():
         whole = f"{code}{part}"
@@ -293,24 +297,27 @@ def pseudo_rows(code, metadata):
             elif whole.startswith(prefix) and prefix != str(code):
                 raise ValueError(f"row {prefix} is wider than {whole}, which has a country of its own")
         rows.setdefault(whole, Label(part_country, "unknown"))
-    return rows
+    return rows, table.length_dependent
 
 
 def all_rows():
     from phonenumbers.data import _COUNTRY_CODE_TO_REGION_CODE
     from phonenumbers.phonemetadata import PhoneMetadata
 
-    rows = {}
+    rows, length_dependent = {}, 0
     for code, regions in sorted(_COUNTRY_CODE_TO_REGION_CODE.items()):
         plans = [(region, PhoneMetadata.metadata_for_region_or_calling_code(code, region)) for region in regions]
         if regions == ("001",):
-            rows.update(pseudo_rows(code, plans[0][1]))
+            code_rows, mixed = pseudo_rows(code, plans[0][1])
         else:
-            rows.update(Table(code, Automaton(plans)).rows)
-    return [f"{prefix},{label.country},{label.type}" for prefix, label in sorted(rows.items())]
+            table = Table(code, Automaton(plans))
+            code_rows, mixed = table.rows, table.length_dependent
+        rows.update(code_rows)
+        length_dependent += mixed
+    return [f"{prefix},{label.country},{label.type}" for prefix, label in sorted(rows.items())], length_dependent
 
 
-def header(version, wheel, date, rows):
+def header(version, wheel, date, rows, length_dependent):
     return [
         f"# libphonenumber metadata {version}, written {date}, {len(rows)} prefixes, by:",
         f"# python3 bench/generators/destinations.py --wheel {wheel}",
@@ -318,6 +325,7 @@ def header(version, wheel, date, rows):
         "# Version 2.0, http://www.apache.org/licenses/LICENSE-2.0; changed: expressions expanded to prefixes.",
         f"# Types: {' '.join(TYPES)}.",
         "# Countries: ISO 3166 alpha-2, and libphonenumber's AC, TA, XK; pseudo-countries: satellite, global.",
+        f"# {length_dependent} rows cover numbers of another type, which differ in length only: the generator says how it chose.",
         "# The longest matching prefix decides. Do not edit: a bundle's destinations.csv overrides rows.",
         "prefix,country,type",
     ]
@@ -338,9 +346,12 @@ def main():
     sys.path.insert(0, str(options.wheel))
     import phonenumbers
 
-    rows = all_rows()
+    rows, length_dependent = all_rows()
     before = TABLE.read_text(encoding="ascii").splitlines() if TABLE.exists() else []
-    make = lambda date: header(phonenumbers.__version__, options.wheel.name, date, rows) + rows
+
+    def make(date):
+        return header(phonenumbers.__version__, options.wheel.name, date, rows, length_dependent) + rows
+
     lines = make(date_of(before))
     if options.check:
         if lines != before:
