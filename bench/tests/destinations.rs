@@ -20,10 +20,11 @@ use std::path::PathBuf;
 
 /// How many of the oracle's numbers are compared, at least.
 const NUMBERS_MIN: usize = 10_000;
-/// Valid numbers wanted per calling code, beside its regions' examples.
-const NUMBERS_PER_CODE: usize = 60;
-/// Tries per calling code; codes with few valid numbers fall short of `NUMBERS_PER_CODE`, and that is fine.
-const TRIES_PER_CODE: usize = 300;
+/// Valid numbers wanted per example that the oracle has for a calling code (one per region and type), so that +1 with its
+/// 25 countries gets its share.
+const NUMBERS_PER_EXAMPLE: usize = 25;
+/// Tries per example; codes with few valid numbers fall short of `NUMBERS_PER_EXAMPLE`, and that is fine.
+const TRIES_PER_EXAMPLE: usize = 100;
 /// Set to a date, it makes `the_table_agrees_with_the_oracle_but_for_the_listed_numbers` write the list instead of comparing.
 const RECORD_VARIABLE: &str = "DESTINATION_DISAGREEMENTS_DATE";
 
@@ -320,8 +321,8 @@ fn numbers_of_the_oracle() -> BTreeMap<String, Row> {
             insert_if_valid(&mut numbers, digits);
         }
         let mut random = SplitMix64(u64::from(code.unsigned_abs()));
-        let enough = numbers.len() + NUMBERS_PER_CODE;
-        for attempt in 0..TRIES_PER_CODE {
+        let enough = numbers.len() + NUMBERS_PER_EXAMPLE * examples.len();
+        for attempt in 0..TRIES_PER_EXAMPLE * examples.len() {
             if numbers.len() >= enough {
                 break;
             }
@@ -432,6 +433,13 @@ fn record(date: &str, numbers: usize, found: &[String]) -> String {
          {}\n",
         counts_line(numbers, found.len())
     );
+    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+    for (_, kind) in found.iter().filter_map(|line| line.split_once(": ")) {
+        *kinds.entry(kind).or_default() += 1;
+    }
+    for (kind, count) in kinds {
+        writeln!(text, "# {count} × {kind}").unwrap();
+    }
     for line in found {
         text.push_str(line);
         text.push('\n');
