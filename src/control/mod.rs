@@ -1,0 +1,1 @@
+//! Reads configuration and bundle, checks them, and makes typed rows of them.

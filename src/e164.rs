@@ -1,0 +1,132 @@
+//! An international number as digits (ITU-T E.164), packed in one word.
+//!
+//! Promises: 1–15 decimal digits, no `+`; ordering is by digits from the left, a shorter number before its
+//! continuations, so prefix tables can be sorted intervals.
+//! Leaves to `policy`: how a dialled string becomes such a number.
+
+use crate::limits::E164_DIGITS_MAX;
+use std::fmt;
+
+/// Digits left-aligned as nibbles, the length in the lowest nibble: `+39` is `0x3900_0000_0000_0002`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct E164(u64);
+
+impl E164 {
+    /// The number of these ASCII digits; `None` unless there are 1–15 and nothing else.
+    #[must_use]
+    pub fn from_digits(digits: &[u8]) -> Option<Self> {
+        if digits.is_empty() || digits.len() > E164_DIGITS_MAX {
+            return None;
+        }
+        let mut word = 0_u64;
+        for &digit in digits {
+            if !digit.is_ascii_digit() {
+                return None;
+            }
+            word = (word << 4) | u64::from(digit & 0x0f);
+        }
+        let missing = 16 - digits.len();
+        Some(Self((word << (4 * missing)) | digits.len() as u64))
+    }
+
+    /// How many digits, 1–15.
+    #[must_use]
+    pub fn len(self) -> usize {
+        (self.0 & 0x0f) as usize
+    }
+
+    /// Never: a number has at least one digit. Here because `len` is.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        false
+    }
+
+    /// The digits left-aligned as nibbles, zeros to the right, without the length. Sorts like the digits.
+    #[must_use]
+    pub fn aligned(self) -> u64 {
+        self.0 & !0x0f
+    }
+
+    /// The packed word: unique per number, so it serves as a key.
+    #[must_use]
+    pub fn key(self) -> u64 {
+        self.0
+    }
+
+    /// The digit at `index` from the left, 0–9.
+    #[must_use]
+    pub fn digit(self, index: usize) -> Option<u8> {
+        if index >= self.len() {
+            return None;
+        }
+        Some(((self.0 >> (60 - 4 * index)) & 0x0f) as u8)
+    }
+
+    /// Whether this number begins with all digits of `prefix` (a number begins with itself).
+    #[must_use]
+    pub fn starts_with(self, prefix: Self) -> bool {
+        let length = prefix.len();
+        length <= self.len() && (self.0 ^ prefix.0) >> (64 - 4 * length) == 0
+    }
+
+    /// The ASCII digits, in a buffer of `E164_DIGITS_MAX`, and how many of them count.
+    #[must_use]
+    pub fn to_ascii(self) -> ([u8; E164_DIGITS_MAX], usize) {
+        let mut ascii = [b'0'; E164_DIGITS_MAX];
+        for (index, place) in ascii.iter_mut().enumerate() {
+            *place = b'0' + self.digit(index).unwrap_or(0);
+        }
+        (ascii, self.len())
+    }
+}
+
+impl fmt::Display for E164 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (0..self.len())
+            .filter_map(|index| self.digit(index))
+            .try_for_each(|digit| write!(f, "{digit}"))
+    }
+}
+
+impl fmt::Debug for E164 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "E164({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn number(digits: &str) -> E164 {
+        E164::from_digits(digits.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_number_is_1_to_15_digits_and_nothing_else() {
+        for bad in ["", "+39", "39 06", "1234567890123456", "12a"] {
+            assert_eq!(E164::from_digits(bad.as_bytes()), None, "{bad}");
+        }
+        for good in ["1", "442071838750", "123456789012345", "0"] {
+            assert_eq!(number(good).to_string(), good);
+            let (ascii, count) = number(good).to_ascii();
+            assert_eq!(&ascii[..count], good.as_bytes());
+        }
+        assert_eq!(number("39").key(), 0x3900_0000_0000_0002);
+    }
+
+    #[test]
+    fn order_is_by_digits_from_the_left_and_shorter_first() {
+        let sorted = ["39", "390", "3906", "39069", "391", "4", "44", "440"].map(number);
+        assert!(sorted.is_sorted());
+    }
+
+    #[test]
+    fn a_number_begins_with_its_prefixes_only() {
+        assert!(number("442071").starts_with(number("44")));
+        assert!(number("442071").starts_with(number("442071")));
+        assert!(!number("442071").starts_with(number("4420710")));
+        assert!(!number("442071").starts_with(number("43")));
+        assert!(number("123456789012345").starts_with(number("123456789012345")));
+    }
+}
