@@ -4,7 +4,6 @@
 //! stamps never flatter: a call counts as sent before the system call, as late after it, and an answer as received when
 //! the kernel had it. Leaves to `run`: threads, switches, adding up.
 
-use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -21,7 +20,7 @@ use crate::mix::{Call, Mix};
 use crate::net::Link;
 use crate::pace::{Offer, Pace};
 use crate::stats::{Counts, Interval, Stats, WrongCall};
-use crate::sys::{RxBatch, TxBatch, Waiter, wait_writable};
+use crate::sys::{Refusal, RxBatch, TxBatch, Waiter, wait_writable};
 use crate::table::{Match, Table, Times};
 use crate::verdict::Profile;
 
@@ -311,7 +310,7 @@ impl Engine {
             match Refusal::of(&error) {
                 // What an earlier datagram earned: this one has not been tried.
                 Refusal::PortClosed => counts.refused += 1,
-                Refusal::BufferFull => {
+                Refusal::NotNow => {
                     counts.send_buffer_full += 1;
                     wait_writable(socket, 1_000_000);
                 }
@@ -324,7 +323,11 @@ impl Engine {
                     counts.unreachable += 1;
                     from += 1;
                 }
-                Refusal::Other => {
+                Refusal::AddressNotHere
+                | Refusal::AddressTaken
+                | Refusal::NotPrivileged
+                | Refusal::TooManyFiles
+                | Refusal::Other => {
                     counts.send_failed += 1;
                     from += 1;
                 }
@@ -489,30 +492,6 @@ impl Seconds {
     }
 }
 
-/// What the kernel says when it does not take a datagram.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Refusal {
-    PortClosed,
-    BufferFull,
-    Interrupted,
-    Forbidden,
-    NoRoute,
-    Other,
-}
-
-impl Refusal {
-    fn of(error: &io::Error) -> Self {
-        match error.raw_os_error() {
-            Some(libc::ECONNREFUSED) => Self::PortClosed,
-            Some(libc::EAGAIN | libc::ENOBUFS) => Self::BufferFull,
-            Some(libc::EINTR) => Self::Interrupted,
-            Some(libc::EPERM | libc::EACCES) => Self::Forbidden,
-            Some(libc::ENETUNREACH | libc::EHOSTUNREACH) => Self::NoRoute,
-            _ => Self::Other,
-        }
-    }
-}
-
 fn record_latency(stats: &mut Stats, interval: &mut Interval, times: Times, end: Nanos) {
     let from_intended = end.saturating_sub(times.intended);
     stats.from_intended.record(from_intended);
@@ -653,19 +632,5 @@ mod tests {
         let ports: Vec<usize> = (0..12).map(|n| port_of(n, 2)).collect();
         assert_eq!(ports, [0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0]);
         assert_eq!(port_of(u64::MAX, 1), 0);
-    }
-
-    #[test]
-    fn refusals_have_names() {
-        for (code, refusal) in [
-            (libc::ECONNREFUSED, Refusal::PortClosed),
-            (libc::EAGAIN, Refusal::BufferFull),
-            (libc::ENOBUFS, Refusal::BufferFull),
-            (libc::EPERM, Refusal::Forbidden),
-            (libc::ENETUNREACH, Refusal::NoRoute),
-            (libc::EMSGSIZE, Refusal::Other),
-        ] {
-            assert_eq!(Refusal::of(&io::Error::from_raw_os_error(code)), refusal);
-        }
     }
 }

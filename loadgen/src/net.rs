@@ -10,7 +10,7 @@ use std::os::fd::AsFd;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::limits::{RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES};
-use crate::sys;
+use crate::sys::{self, Refusal};
 
 /// Where calls leave from.
 #[derive(Debug, Clone)]
@@ -126,26 +126,26 @@ fn open_one(address: SocketAddr, target: SocketAddr) -> io::Result<Link> {
 }
 
 fn explain(address: SocketAddr, error: &io::Error) -> String {
-    match error.raw_os_error() {
-        Some(libc::EADDRNOTAVAIL) => format!(
-            "{} is no address of this machine, or it has no free port left ({error})",
-            address.ip()
-        ),
-        Some(libc::EADDRINUSE) if address.port() == 0 => {
-            format!("{} has no free port left ({error})", address.ip())
+    let ip = address.ip();
+    match Refusal::of(error) {
+        Refusal::AddressNotHere => {
+            format!("{ip} is no address of this machine, or it has no free port left ({error})")
         }
-        Some(libc::EADDRINUSE) => format!("{address} is taken by another program ({error})"),
-        Some(libc::EACCES) => {
+        Refusal::AddressTaken if address.port() == 0 => {
+            format!("{ip} has no free port left ({error})")
+        }
+        Refusal::AddressTaken => format!("{address} is taken by another program ({error})"),
+        Refusal::NotPrivileged => {
             format!("{address} needs a privilege that this program lacks ({error})")
         }
-        Some(libc::EMFILE) => {
+        Refusal::TooManyFiles => {
             format!("no more open files are allowed; raise `ulimit -n` ({error})")
         }
-        Some(libc::ENETUNREACH | libc::EHOSTUNREACH) => {
-            format!("there is no route to the target ({error})")
+        Refusal::NoRoute => format!("there is no route to the target ({error})"),
+        Refusal::Forbidden => format!("a firewall of this machine forbids it ({error})"),
+        Refusal::PortClosed | Refusal::NotNow | Refusal::Interrupted | Refusal::Other => {
+            format!("{address}: {error}")
         }
-        Some(libc::EPERM) => format!("a firewall of this machine forbids it ({error})"),
-        _ => format!("{address}: {error}"),
     }
 }
 

@@ -8,8 +8,10 @@
 )]
 
 mod batch;
+mod refusal;
 
 pub use batch::{Received, RxBatch, TxBatch};
+pub use refusal::Refusal;
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
