@@ -11,6 +11,7 @@ pub mod attempt;
 mod byte_map;
 pub mod cell;
 pub mod code;
+pub mod data;
 pub mod destinations;
 mod dialled;
 mod interval;
