@@ -225,3 +225,159 @@ impl SetInterner {
         IntervalTable::new(steps, NO_SET)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    fn block(first: &str, last: &str, prefix_bits: u8) -> AddressBlock {
+        AddressBlock {
+            first: first.parse().unwrap(),
+            last: last.parse().unwrap(),
+            prefix_bits,
+        }
+    }
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_highest_rank_gives_the_value_and_mapped_addresses_are_ipv4() {
+        let table = AddressTable::of_highest(
+            [
+                (block("10.0.0.0", "10.255.255.255", 8), 8, 1_u32),
+                (block("10.1.0.0", "10.1.255.255", 16), 16, 2),
+                (block("2001:db8::", "2001:db8::ffff", 112), 112, 3),
+                (block("255.255.255.255", "255.255.255.255", 32), 32, 4),
+            ],
+            0,
+        );
+        for (text, want) in [
+            ("10.0.0.0", 1),
+            ("10.1.2.3", 2),
+            ("10.2.0.0", 1),
+            ("11.0.0.0", 0),
+            ("9.255.255.255", 0),
+            ("::ffff:10.1.0.1", 2),
+            ("::10.1.0.1", 0),
+            ("2001:db8::1", 3),
+            ("2001:db8::1:0", 0),
+            ("255.255.255.255", 4),
+        ] {
+            assert_eq!(table.get(address(text)), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_set_holds_every_item_that_covers_the_address_once() {
+        let mut interner = SetInterner::default();
+        let table = interner.table(
+            [
+                (block("10.0.0.0", "10.0.0.255", 24), 7),
+                (block("10.0.0.0", "10.0.0.15", 28), 7),
+                (block("10.0.0.8", "10.0.0.8", 32), 2),
+            ],
+            |set| set,
+        );
+        let sets = interner.finish();
+        for (text, want) in [
+            ("10.0.0.1", &[7][..]),
+            ("10.0.0.8", &[2, 7]),
+            ("10.0.0.200", &[7]),
+            ("10.0.1.0", &[]),
+        ] {
+            assert_eq!(sets.members(table.get(address(text))), want, "{text}");
+        }
+    }
+
+    /// Addresses in a small space around a border of the direct index.
+    fn v4(offset: u16) -> IpAddr {
+        IpAddr::V4(Ipv4Addr::from_bits(0x0a00_ff00 + u32::from(offset)))
+    }
+
+    fn v6(offset: u16) -> IpAddr {
+        IpAddr::V6(Ipv6Addr::from_bits(
+            (0x2001_u128 << 112) - 0x80 + u128::from(offset),
+        ))
+    }
+
+    fn spans() -> impl Strategy<Value = Vec<(u16, u16, bool)>> {
+        proptest::collection::vec((0_u16..512, 0_u16..512, any::<bool>()), 0..24)
+    }
+
+    proptest! {
+        #[test]
+        fn tables_answer_as_going_through_all_blocks_would(spans in spans()) {
+            let blocks: Vec<(AddressBlock, u32)> = (0_u32..)
+                .zip(&spans)
+                .map(|(item, &(one, other, six))| {
+                    let (first, last) = (one.min(other), one.max(other));
+                    let place = if six { v6 } else { v4 };
+                    let block = AddressBlock { first: place(first), last: place(last), prefix_bits: 0 };
+                    (block, item)
+                })
+                .collect();
+            let highest = AddressTable::of_highest(
+                blocks.iter().map(|&(block, item)| (block, (item * 7) % 5 * 100 + item, item)),
+                u32::MAX,
+            );
+            let mut interner = SetInterner::default();
+            let sets_table = interner.table(blocks.iter().copied(), |set| set);
+            let sets = interner.finish();
+            for offset in 0..520 {
+                for place in [v4(offset), v6(offset)] {
+                    let covering: Vec<u32> = blocks
+                        .iter()
+                        .filter(|(block, _)| {
+                            block.first.is_ipv4() == place.is_ipv4() && block.first <= place && place <= block.last
+                        })
+                        .map(|(_, item)| *item)
+                        .collect();
+                    prop_assert_eq!(sets.members(sets_table.get(place)), &covering[..]);
+                    let best = covering.iter().copied().max_by_key(|item| (item * 7) % 5 * 100 + item);
+                    prop_assert_eq!(highest.get(place), best.unwrap_or(u32::MAX));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_table_large_enough_for_the_index_answers_as_a_map_does() {
+        let mut state = 0x2545_f491_u32;
+        let mut map = BTreeMap::new();
+        for value in 0..20_000_u32 {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            map.insert(state, value);
+        }
+        let table = AddressTable::of_highest(
+            map.iter().map(|(&bits, &value)| {
+                let place = IpAddr::V4(Ipv4Addr::from_bits(bits));
+                (
+                    AddressBlock {
+                        first: place,
+                        last: place,
+                        prefix_bits: 32,
+                    },
+                    0,
+                    value,
+                )
+            }),
+            u32::MAX,
+        );
+        for &bits in map.keys() {
+            for near in [bits.wrapping_sub(1), bits, bits.wrapping_add(1)] {
+                let want = map.get(&near).copied().unwrap_or(u32::MAX);
+                assert_eq!(
+                    table.get(IpAddr::V4(Ipv4Addr::from_bits(near))),
+                    want,
+                    "{near:x}"
+                );
+            }
+        }
+    }
+}

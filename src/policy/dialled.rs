@@ -220,3 +220,196 @@ fn clean(decoded: &[u8]) -> Text {
 const fn is_number_character(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'*' | b'#' | b'.' | b'_' | b'-')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan() -> NumberPlan {
+        let mut plan = NumberPlan::new(&[b"112".to_vec(), b"911".to_vec(), b"*99#".to_vec()]);
+        plan.wire_codes = vec![*b"A00", *b"R33"];
+        let translation =
+            |matches: &str, strip, prepend: &str, min_digits, max_digits| Translation {
+                matches: matches.as_bytes().to_vec(),
+                strip,
+                prepend: prepend.as_bytes().to_vec(),
+                min_digits,
+                max_digits,
+            };
+        plan.translations = vec![
+            translation("011", 3, "", 0, 99),
+            translation("00", 2, "", 6, 99),
+            translation("9", 1, "", 4, 4),
+            translation("0", 1, "39", 5, 12),
+            translation("#", 1, "+44", 2, 99),
+            translation("7*", 0, "", 0, 99),
+        ];
+        plan
+    }
+
+    fn read_as(
+        plan: &NumberPlan,
+        user_part: &str,
+        scheme: Scheme,
+        tech_prefix: Option<&[u8]>,
+    ) -> Dialled {
+        decode(bare_user(user_part.as_bytes())).map_or(Dialled::Undialable, |decoded| {
+            plan.read(decoded.as_bytes(), scheme, tech_prefix)
+        })
+    }
+
+    fn check(user_part: &str, want: Dialled) {
+        assert_eq!(
+            read_as(&plan(), user_part, Scheme::Sip, None),
+            want,
+            "{user_part}"
+        );
+    }
+
+    fn number(digits: &str) -> Dialled {
+        Dialled::Number(E164::from_digits(digits.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn called_number_is_read_from_the_user_part() {
+        check("+442071838750", number("442071838750"));
+        check("011442071838750", number("442071838750"));
+        check("00442071838750", number("442071838750"));
+        check("+39-06.987(65) 43", number("39069876543"));
+        check("011-44-2071", number("442071"));
+        check("%2B442071838750", number("442071838750")); // SIP-051: decoded once
+        check("+44%32071838750", number("442071838750"));
+        check("+442071838750;phone-context=+1", number("442071838750"));
+        check("+442071838750:secret", number("442071838750"));
+        check("+1234567890123456", Dialled::Unclassified); // 16 digits are no E.164 number
+        check("442071838750", Dialled::Unclassified);
+        check("+", Dialled::Unclassified);
+        check("alice", Dialled::Unclassified);
+        check("7*123", Dialled::Unclassified); // translated, but not to digits
+    }
+
+    #[test]
+    fn what_is_not_a_number_is_undialable() {
+        for user_part in [
+            "",
+            ";x=y",
+            ":secret",
+            "-.()",
+            "%20",
+            "%252B44",
+            "+44%",
+            "+44%3bx",
+            "+44%00",
+            "+44%0d%0a",
+            "01144&SIP",
+            "é",
+            "0114420/71",
+            "+44\u{2011}20",
+        ] {
+            check(user_part, Dialled::Undialable);
+        }
+        check(&"1".repeat(DIALLED_BYTES_MAX), Dialled::Unclassified);
+        check(&"1".repeat(DIALLED_BYTES_MAX + 1), Dialled::Undialable);
+    }
+
+    #[test]
+    fn the_first_translation_that_fits_is_used_and_counts_all_characters() {
+        check("0044", Dialled::Unclassified); // too short for 00; 0 wants 5
+        check("00441", number("390441")); // five characters: 0 fits before 00 does
+        check("004412", number("4412"));
+        check("0698765", number("39698765"));
+        check("0698765432109", Dialled::Unclassified); // 13 characters, 0 takes 12
+        check("%232071", number("442071")); // what a translation prepends may begin with +
+    }
+
+    #[test]
+    fn emergency_numbers_are_compared_whole_raw_or_translated_before_everything() {
+        for user_part in [
+            "112",
+            "1-1-2",
+            "9112",
+            "011112",
+            "*99%23",
+            "112;phone-context=+1",
+        ] {
+            check(user_part, Dialled::Emergency);
+        }
+        for user_part in ["1120", "0112", "+112"] {
+            assert_ne!(
+                read_as(&plan(), user_part, Scheme::Sip, None),
+                Dialled::Emergency,
+                "{user_part}"
+            );
+        }
+        assert_eq!(
+            read_as(&plan(), "77112", Scheme::Sip, Some(b"77")),
+            Dialled::Emergency
+        );
+    }
+
+    #[test]
+    fn our_own_answer_come_back_is_a_loop() {
+        for user_part in [
+            "A00442071838750",
+            "A00+44",
+            "R331",
+            "%4100442071838750",
+            "A001%20",
+        ] {
+            check(user_part, Dialled::Loop);
+        }
+        for user_part in ["A00", "A00x", "a00442071838750", "R03442071838750"] {
+            check(user_part, Dialled::Unclassified);
+        }
+    }
+
+    #[test]
+    fn bare_numbers_of_8_to_15_digits_are_e164_where_the_domain_says_so() {
+        let mut plan = plan();
+        plan.bare_e164 = true;
+        for (user_part, want) in [
+            ("442071838750", number("442071838750")),
+            ("12345678", number("12345678")),
+            ("1234567", Dialled::Unclassified),
+            ("123456789012345", number("123456789012345")),
+            ("1234567890123456", Dialled::Unclassified),
+            ("4420718387x0", Dialled::Unclassified),
+        ] {
+            assert_eq!(
+                read_as(&plan, user_part, Scheme::Sip, None),
+                want,
+                "{user_part}"
+            );
+        }
+        // SIP-054, RFC 3966 §5.1.5: without + a tel: number is local, whatever its length.
+        assert_eq!(
+            read_as(&plan, "442071838750;phone-context=+1", Scheme::Tel, None),
+            Dialled::Unclassified
+        );
+        assert_eq!(
+            read_as(&plan, "011442071838750", Scheme::Tel, None),
+            number("442071838750")
+        );
+        assert_eq!(
+            read_as(&plan, "+44-2071-838750", Scheme::Tel, None),
+            number("442071838750")
+        );
+    }
+
+    #[test]
+    fn the_tech_prefix_comes_off_before_translation() {
+        let plan = plan();
+        for (user_part, want) in [
+            ("77011442071838750", number("442071838750")),
+            ("77+442071838750", number("442071838750")),
+            ("77", Dialled::Undialable),
+            ("011442071838750", number("442071838750")),
+        ] {
+            assert_eq!(
+                read_as(&plan, user_part, Scheme::Sip, Some(b"77")),
+                want,
+                "{user_part}"
+            );
+        }
+    }
+}

@@ -228,3 +228,36 @@ pub(super) fn sweep<K: Key, V, S>(
     }
     steps
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::e164::E164;
+
+    #[test]
+    fn the_number_after_carries_in_decimal() {
+        let aligned = |digits: &str| E164::from_digits(digits.as_bytes()).unwrap().aligned();
+        for (digits, want) in [
+            ("399999999999999", Some("4")),
+            ("390000000000000", Some("390000000000001")),
+            ("120999999999999", Some("121")),
+            ("999999999999999", None),
+        ] {
+            assert_eq!(aligned(digits).successor(), want.map(aligned), "{digits}");
+        }
+    }
+
+    #[test]
+    fn the_slot_of_a_number_is_its_first_six_digits() {
+        for (digits, want) in [
+            ("1", 100_000),
+            ("390699", 390_699),
+            ("39069", 390_690),
+            ("999999999", 999_999),
+            ("0", 0),
+        ] {
+            let aligned = E164::from_digits(digits.as_bytes()).unwrap().aligned();
+            assert_eq!(aligned.slot(), want, "{digits}");
+        }
+    }
+}

@@ -20,6 +20,8 @@ mod number_table;
 pub mod profile;
 pub mod rows;
 pub mod snapshot;
+#[cfg(test)]
+mod tests;
 mod who;
 
 pub use answer::{AnswerPlan, CallError, ContactHost, ContactPlan};

@@ -336,3 +336,213 @@ impl NumberTable {
         self.prefixes.prefetch_intervals(number);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn number(digits: &str) -> E164 {
+        E164::from_digits(digits.as_bytes()).unwrap()
+    }
+
+    fn prefix(from: &str, to: &str, preference: u32, value: u32) -> PrefixRow {
+        PrefixRow {
+            from: number(from),
+            to: number(to),
+            preference,
+            value,
+        }
+    }
+
+    fn value(table: &PrefixTable, digits: &str) -> Option<u32> {
+        table.get(number(digits)).map(|hit| hit.value)
+    }
+
+    #[test]
+    fn a_number_shorter_than_a_prefix_does_not_match_it() {
+        let table = PrefixTable::new(&[prefix("39000", "39000", 0, 1), prefix("390", "390", 0, 2)]);
+        for (digits, want) in [
+            ("39000", Some(1)),
+            ("390000", Some(1)),
+            ("3900", Some(2)),
+            ("390", Some(2)),
+            ("39", None),
+            ("3", None),
+            ("39001", Some(2)),
+        ] {
+            assert_eq!(value(&table, digits), want, "{digits}");
+        }
+    }
+
+    #[test]
+    fn a_range_is_every_number_that_begins_with_one_of_its_ends_or_between() {
+        let table = PrefixTable::new(&[prefix("3912", "3914", 0, 1), prefix("391", "391", 0, 2)]);
+        // The range's match length is that of `391`, so preference decides; both are 0: the later entry.
+        for (digits, want) in [
+            ("3911999", Some(2)),
+            ("3912", Some(2)),
+            ("39149", Some(2)),
+            ("3915", Some(2)),
+            ("391", Some(2)),
+        ] {
+            assert_eq!(value(&table, digits), want, "{digits}");
+        }
+        let table = PrefixTable::new(&[prefix("3912", "3914", 1, 1), prefix("391", "391", 0, 2)]);
+        for (digits, want) in [
+            ("3911999", Some(2)),
+            ("3912", Some(1)),
+            ("391499", Some(1)),
+            ("3915", Some(2)),
+            ("391", Some(2)),
+        ] {
+            assert_eq!(value(&table, digits), want, "{digits}");
+        }
+        assert_eq!(table.get(number("39130")).unwrap().match_digits, 3);
+    }
+
+    #[test]
+    fn a_range_up_to_the_last_number_and_a_full_length_prefix_are_found() {
+        let table = PrefixTable::new(&[
+            prefix("98", "99", 0, 1),
+            prefix("999999999999999", "999999999999999", 0, 2),
+        ]);
+        assert_eq!(value(&table, "999999999999999"), Some(2));
+        assert_eq!(value(&table, "99999999999999"), Some(1));
+        assert_eq!(value(&table, "97"), None);
+    }
+
+    #[test]
+    fn rows_without_sense_match_nothing() {
+        let table = PrefixTable::new(&[prefix("5", "44", 0, 1), prefix("45", "44", 0, 2)]);
+        for digits in ["4", "44", "45", "5", "50"] {
+            assert_eq!(value(&table, digits), None, "{digits}");
+        }
+        let table = NumberTable::new(&[], &[], |one, _| one);
+        assert_eq!(table.get(number("1")), None);
+    }
+
+    #[test]
+    fn an_exact_number_beats_shorter_matches_and_ties_go_to_the_preferred() {
+        let table = NumberTable::new(
+            &[
+                (number("39069"), 1, 10),
+                (number("39069"), 2, 11),
+                (number("4412"), 1, 12),
+            ],
+            &[prefix("3906", "3906", 9, 20), prefix("4412", "4412", 9, 5)],
+            u32::min,
+        );
+        assert_eq!(table.get(number("39069")).unwrap().value, 11);
+        assert_eq!(table.get(number("390699")).unwrap().value, 20);
+        assert_eq!(table.get(number("4412")).unwrap().value, 5);
+    }
+
+    /// Digits that collide often: padding zeros, carries over nines.
+    fn digits(most: usize) -> impl Strategy<Value = String> {
+        proptest::collection::vec(prop_oneof![Just('0'), Just('9'), Just('3')], 1..=most)
+            .prop_map(|digits| digits.into_iter().collect())
+    }
+
+    fn row(preference: u32) -> impl Strategy<Value = PrefixRow> {
+        (digits(6), digits(6)).prop_map(move |(one, other)| {
+            let length = one.len().min(other.len());
+            let mut ends = [&one[..length], &other[..length]];
+            ends.sort_unstable();
+            prefix(ends[0], ends[1], preference, preference)
+        })
+    }
+
+    fn naive(rows: &[PrefixRow], number: E164) -> Option<(u8, u32)> {
+        rows.iter()
+            .filter(|row| {
+                let head = number.to_string();
+                head.len() >= row.from.len() && {
+                    let head = E164::from_digits(&head.as_bytes()[..row.from.len()]).unwrap();
+                    row.from <= head && head <= row.to
+                }
+            })
+            .map(|row| {
+                let (from, to) = (row.from.to_string(), row.to.to_string());
+                let common = from
+                    .bytes()
+                    .zip(to.bytes())
+                    .take_while(|(a, b)| a == b)
+                    .count();
+                (u8::try_from(common).unwrap(), row.preference)
+            })
+            .max()
+    }
+
+    proptest! {
+        #[test]
+        fn prefixes_answer_as_going_through_all_rows_would(
+            rows in proptest::collection::vec(any::<()>(), 0..40)
+                .prop_flat_map(|rows| (0_u32..).zip(rows).map(|(n, ())| row(n)).collect::<Vec<_>>()),
+            numbers in proptest::collection::vec(digits(9), 1..60),
+        ) {
+            let table = PrefixTable::new(&rows);
+            for digits in numbers {
+                let number = number(&digits);
+                let found = table.get(number).map(|hit| (hit.match_digits, hit.value));
+                prop_assert_eq!(found, naive(&rows, number), "{}", digits);
+            }
+        }
+    }
+
+    /// A small generator, so that a large table needs no file.
+    fn random(state: &mut u64) -> u64 {
+        *state ^= *state << 13;
+        *state ^= *state >> 7;
+        *state ^= *state << 17;
+        *state
+    }
+
+    #[test]
+    fn a_table_large_enough_for_index_and_filter_answers_as_maps_do() {
+        let mut state = 0x7011_9a7e_u64;
+        let mut by_prefix = std::collections::BTreeMap::new();
+        let mut by_number = std::collections::BTreeMap::new();
+        for value in 0..30_000_u32 {
+            let digits = (random(&mut state) % 100_000_000).to_string();
+            let length = 2 + value as usize % 7;
+            if let Some(digits) = digits.get(..length) {
+                by_prefix.insert(digits.to_owned(), value);
+            }
+            by_number.insert(
+                (random(&mut state) % 1_000_000_000).to_string(),
+                value + 1_000_000,
+            );
+        }
+        let prefixes: Vec<PrefixRow> = by_prefix
+            .iter()
+            .map(|(digits, value)| prefix(digits, digits, 0, *value))
+            .collect();
+        let exact: Vec<(E164, u32, u32)> = by_number
+            .iter()
+            .map(|(digits, value)| (number(digits), 0, *value))
+            .collect();
+        let table = NumberTable::new(&exact, &prefixes, |one, _| one);
+        assert!(table.exact.filter.is_some());
+        assert!(table.prefixes.intervals.len() > 8192);
+        let mut hits = [0; 2];
+        let random_numbers: Vec<String> = (0..30_000)
+            .map(|_| (random(&mut state) % 1_000_000_000).to_string())
+            .collect();
+        for digits in by_number
+            .keys()
+            .chain(by_prefix.keys())
+            .chain(&random_numbers)
+        {
+            let exact = by_number.get(digits).copied();
+            let longest = (1..=digits.len())
+                .rev()
+                .find_map(|length| by_prefix.get(&digits[..length]).copied());
+            hits[0] += usize::from(exact.is_some());
+            hits[1] += usize::from(longest.is_some());
+            let found = table.get(number(digits)).map(|hit| hit.value);
+            assert_eq!(found, exact.or(longest), "{digits}");
+        }
+        assert!(hits.iter().all(|hits| *hits > 20_000), "{hits:?}");
+    }
+}
