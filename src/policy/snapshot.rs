@@ -317,6 +317,17 @@ impl Snapshot {
         first.answers.error(error)
     }
 
+    /// Stage nought, which changes nothing but speed: asks for what `prepare` will read of the subscriber. Best called
+    /// for each attempt as soon as it is scanned, so that the rest of the batch's scanning hides the cache miss.
+    pub fn foresee(&self, attempt: &CallAttempt<'_>) {
+        if let Some(number) = self.peers.domain(attempt)
+            && let Some(domain) = self.domain(number)
+        {
+            self.subscribers
+                .prefetch(number, attempt, domain.trusts(attempt));
+        }
+    }
+
     /// Stage one: domain, subscriber, number.
     #[must_use]
     pub fn prepare(&self, attempt: &CallAttempt<'_>) -> Prepared {
@@ -335,7 +346,7 @@ impl Snapshot {
         let Some(domain) = self.domain(domain_number) else {
             return nobody;
         };
-        let trusted = domain.trust_headers && attempt.screening.family != HeaderFamily::None;
+        let trusted = domain.trusts(attempt);
         let decoded = decode(bare_user(attempt.user_part));
         let raw = decoded.as_ref().map_or(&[][..], |text| text.as_bytes());
         let subscriber = self.subscribers.find(domain_number, attempt, trusted, raw);
@@ -625,6 +636,11 @@ impl Ruling {
 }
 
 impl Domain {
+    /// Whether the attempt carries screening headers that count.
+    fn trusts(&self, attempt: &CallAttempt<'_>) -> bool {
+        self.trust_headers && attempt.screening.family != HeaderFamily::None
+    }
+
     fn new(number: u16, row: &DomainRow, lists: ScopeLists) -> Self {
         let (host, contact_host) = match &row.contact_host {
             ContactHostRow::From => (ContactHost::From, Vec::new()),

@@ -266,6 +266,13 @@ impl Subscribers {
         }
     }
 
+    /// Asks for what `find` reads of the user.
+    pub(super) fn prefetch(&self, domain: u32, attempt: &CallAttempt<'_>, trusted: bool) {
+        let header_user = attempt.screening.user.filter(|_| trusted);
+        let user = header_user.unwrap_or_else(|| bare_user(attempt.from_user));
+        self.users.prefetch(domain, user);
+    }
+
     /// The subscriber's row: the first in file order of which a criterion matches.
     pub(super) fn find(
         &self,
@@ -277,9 +284,7 @@ impl Subscribers {
         let header_user = attempt.screening.user.filter(|_| trusted);
         let by_user = match header_user {
             Some(user) => self.by_user(domain, user),
-            // A From user is a URI's: escapes count as what they stand for (RFC 3261 §19.1.4).
-            None => decode(bare_user(attempt.from_user))
-                .and_then(|user| self.by_user(domain, user.as_bytes())),
+            None => self.by_from(domain, bare_user(attempt.from_user)),
         };
         let by_peer = self
             .peer_rows
@@ -292,6 +297,14 @@ impl Subscribers {
             .into_iter()
             .flatten()
             .min()
+    }
+
+    /// A From user is a URI's: escapes count as what they stand for (RFC 3261 §19.1.4).
+    fn by_from(&self, domain: u32, from_user: &[u8]) -> Option<u32> {
+        if !from_user.contains(&b'%') {
+            return self.by_user(domain, from_user);
+        }
+        decode(from_user).and_then(|user| self.by_user(domain, user.as_bytes()))
     }
 
     fn by_user(&self, domain: u32, user: &[u8]) -> Option<u32> {

@@ -251,7 +251,7 @@ fn an_override_into_the_approving_class_is_a_fault_and_is_not_used() {
             "reject" => overrides.reject = Some(Status(status)),
             "error" => overrides.error = Some(Status(status)),
             code => {
-                overrides.by_code[Code::from_text(code).unwrap().index()] = Some(Status(status))
+                overrides.by_code[Code::from_text(code).unwrap().index()] = Some(Status(status));
             }
         }
         let faults = override_faults(profile, &overrides);

@@ -200,6 +200,7 @@ fn screening<'a>() -> Screening<'a> {
 }
 
 fn decide(snapshot: &Snapshot, attempt: &CallAttempt<'_>) -> Decision {
+    snapshot.foresee(attempt);
     let prepared = snapshot.prepare(attempt);
     snapshot.touch(&prepared);
     snapshot.decide(attempt, &prepared)
