@@ -86,7 +86,7 @@ pub(super) struct NumberPlan {
     pub(super) translations: Vec<Translation>,
     pub(super) bare_e164: bool,
     emergency: Vec<Vec<u8>>,
-    /// Bit n: some emergency number has n characters. Most calls end at this one test.
+    /// Bit n: some emergency number has n characters (63: that many or more). Most calls end at this one test.
     emergency_lengths: u64,
     pub(super) wire_codes: Vec<[u8; 3]>,
 }
@@ -166,7 +166,7 @@ impl NumberPlan {
 }
 
 fn length_bit(length: usize) -> u64 {
-    u32::try_from(length).map_or(0, |length| 1_u64.unbounded_shl(length))
+    1 << length.min(63)
 }
 
 /// The user part up to its first `;` or `:`: without parameters and password. This is what a Contact carries back.

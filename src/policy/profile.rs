@@ -91,10 +91,9 @@ pub fn override_fault(profile: Profile, kind: AnswerKind, status: Status) -> Opt
             Profile::Redirect | Profile::RedirectCodes if status.0 > 399 => {
                 Some("this profile approves with a Contact, which only 3xx answers carry")
             }
-            Profile::Failover if !matches!(status.0, 503 | 513 | 580) => Some(
-                "only 503, 513 and 580 send both chan_sip and PJSIP to the next route in `failover`",
-            ),
-            Profile::NextRoute if status.0 != 404 => Some("`next-route` approves with 404 only"),
+            Profile::Failover if status.0 < 500 || !approving_class(profile, status, false) => {
+                Some("no switch takes it for `try the next route`; 503 is what all of them do")
+            }
             Profile::Redirect
             | Profile::RedirectCodes
             | Profile::Failover
@@ -125,7 +124,7 @@ pub fn override_faults(
         let status = overrides.by_code.get(code.index()).copied().flatten()?;
         Some((code.text(), AnswerKind::Reject, Some(status)))
     });
-    [
+    let mut faults: Vec<_> = [
         ("approve", AnswerKind::Approve, overrides.approve),
         ("reject", AnswerKind::Reject, overrides.reject),
         ("error", AnswerKind::Error, overrides.error),
@@ -136,7 +135,48 @@ pub fn override_faults(
         let status = status?;
         override_fault(profile, kind, status).map(|why| (key, status, why))
     })
-    .collect()
+    .collect();
+    if let Some(status) = overrides.approve
+        && faults.is_empty()
+        && approves_like_others(profile, &usable(profile, overrides), status)
+    {
+        faults.push((
+            "approve",
+            status,
+            "rejections or errors of this domain have the same status",
+        ));
+    }
+    faults
+}
+
+/// The overrides that can stand one by one.
+fn usable(profile: Profile, overrides: &StatusOverrides) -> StatusOverrides {
+    let stands = |kind, status: Option<Status>| {
+        status.filter(|status| override_fault(profile, kind, *status).is_none())
+    };
+    StatusOverrides {
+        approve: stands(AnswerKind::Approve, overrides.approve),
+        reject: stands(AnswerKind::Reject, overrides.reject),
+        error: stands(AnswerKind::Error, overrides.error),
+        by_code: overrides
+            .by_code
+            .map(|status| stands(AnswerKind::Reject, status)),
+    }
+}
+
+/// Whether an approval with this status could not be told from a rejection or an error. Where approvals carry a Contact
+/// the Contact tells; `monitor` wants them equal.
+fn approves_like_others(profile: Profile, usable: &StatusOverrides, approve: Status) -> bool {
+    let own = default_statuses(profile);
+    match profile {
+        Profile::Redirect | Profile::RedirectCodes | Profile::Monitor => false,
+        Profile::Failover | Profile::NextRoute => {
+            let reject = usable.reject.unwrap_or(own.reject);
+            let error = usable.error.or(own.error);
+            let by_code = usable.by_code.contains(&Some(approve));
+            reject == approve || error == Some(approve) || by_code
+        }
+    }
 }
 
 /// A domain's answers, made once.
@@ -170,9 +210,7 @@ impl Answers {
             force_rport,
         } = settings;
         let default = default_statuses(profile);
-        let usable = |kind, status: Option<Status>| {
-            status.filter(|status| override_fault(profile, kind, *status).is_none())
-        };
+        let usable = usable(profile, overrides);
         let plan = |status: Status, prefix: Option<[u8; 3]>, reason| AnswerPlan {
             status,
             phrase: Phrase::Standard,
@@ -187,12 +225,13 @@ impl Answers {
         };
         let wire = |code: Code| wire_codes.get(code.index()).copied();
         let redirects = matches!(profile, Profile::Redirect | Profile::RedirectCodes);
-        let approve = usable(AnswerKind::Approve, overrides.approve).unwrap_or(default.approve);
+        let approve = usable
+            .approve
+            .filter(|status| !approves_like_others(profile, &usable, *status))
+            .unwrap_or(default.approve);
         let reject = Code::ALL.map(|code| {
-            let own = overrides.by_code.get(code.index()).copied().flatten();
-            let status = usable(AnswerKind::Reject, own)
-                .or_else(|| usable(AnswerKind::Reject, overrides.reject))
-                .unwrap_or(default.reject);
+            let own = usable.by_code.get(code.index()).copied().flatten();
+            let status = own.or(usable.reject).unwrap_or(default.reject);
             let prefix = wire(code).filter(|_| profile == Profile::RedirectCodes);
             // RFC 3326 on rejections; never in `monitor`, whose answers are all equal.
             plan(status, prefix, profile != Profile::Monitor)
@@ -200,7 +239,7 @@ impl Answers {
         Self {
             approve: plan(approve, wire(Code::A00).filter(|_| redirects), false),
             reject,
-            error: usable(AnswerKind::Error, overrides.error).or(default.error),
+            error: usable.error.or(default.error),
             force_rport,
         }
     }

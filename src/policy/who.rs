@@ -14,7 +14,7 @@ use super::dialled::{bare_user, decode};
 use super::interval::{IntervalTable, edges, sweep};
 use super::rows::{AddressBlock, DomainRow, SubscriberRow};
 use super::snapshot::{Peer, Source};
-use crate::limits::{SCREENING_VALUE_BYTES_MAX, USER_RANGE_DIGITS_MAX};
+use crate::limits::{SCREENING_VALUE_BYTES_MAX, TECH_PREFIX_BYTES_MAX, USER_RANGE_DIGITS_MAX};
 use foldhash::fast::RandomState;
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -330,8 +330,12 @@ impl Subscribers {
     }
 }
 
+/// Nothing for a prefix longer than `TECH_PREFIX_BYTES_MAX`, which control refused.
 fn tech_length_bit(length: usize) -> u64 {
-    u32::try_from(length).map_or(0, |length| 1_u64.unbounded_shl(length))
+    if length > TECH_PREFIX_BYTES_MAX {
+        return 0;
+    }
+    1 << length
 }
 
 /// Rows rise, so the first seen of a domain is its first.

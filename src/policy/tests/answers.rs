@@ -235,13 +235,15 @@ fn an_override_into_the_approving_class_is_a_fault_and_is_not_used() {
         (Profile::RedirectCodes, "R03", 603, false),
         (Profile::Failover, "reject", 603, false),
         (Profile::Failover, "reject", 600, false),
-        (Profile::Failover, "approve", 500, true),
+        (Profile::Failover, "approve", 513, false),
+        (Profile::Failover, "approve", 482, true),
         (Profile::Failover, "approve", 486, true),
         (Profile::NextRoute, "reject", 486, false),
         (Profile::NextRoute, "reject", 404, true),
         (Profile::NextRoute, "error", 404, true),
         (Profile::NextRoute, "R07", 404, true),
-        (Profile::NextRoute, "approve", 503, true),
+        (Profile::NextRoute, "approve", 480, false),
+        (Profile::NextRoute, "approve", 603, true), // what its rejections have
         (Profile::Monitor, "reject", 603, true),
         (Profile::Monitor, "reject", 487, false),
     ] {

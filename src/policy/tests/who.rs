@@ -134,6 +134,16 @@ fn headers_and_from_host_choose_only_among_the_peers_domains() {
 }
 
 #[test]
+fn without_domains_every_source_is_unknown() {
+    let snapshot = build(&Rows::default());
+    for address in [PEER, "127.0.0.1", "::1"] {
+        assert_eq!(snapshot.source(ip(address)), Source::Unknown, "{address}");
+        assert_eq!(snapshot.peer_behind(ip(address), ip(PEER)), None);
+    }
+    assert_eq!((snapshot.domain_count(), snapshot.domain_name(0)), (0, ""));
+}
+
+#[test]
 fn a_peer_of_another_snapshot_is_answered_403() {
     let snapshot = build(&rows());
     let decision = decide(&snapshot, &attempt_of(Peer { domain_set: 99 }, OK));
