@@ -100,7 +100,7 @@ impl Header {
     }
 }
 
-/// OpenSIPS's dialect: `P_Received` for `P-Received`.
+/// `OpenSIPS`'s dialect: `P_Received` for `P-Received`.
 fn eq_with_underscore(name: &[u8], full: &[u8]) -> bool {
     name.iter().zip(full).all(|(&given, &wanted)| {
         given.to_ascii_lowercase() == wanted || (given == b'_' && wanted == b'-')
