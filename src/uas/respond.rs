@@ -27,6 +27,35 @@ enum Extra {
     Unsupported,
 }
 
+/// Header names as an answer spells them, with their colons.
+struct Names {
+    via: &'static [u8],
+    from: &'static [u8],
+    to: &'static [u8],
+    call_id: &'static [u8],
+    contact: &'static [u8],
+    content_length: &'static [u8],
+}
+
+const FULL: Names = Names {
+    via: b"Via: ",
+    from: b"From: ",
+    to: b"To: ",
+    call_id: b"Call-ID: ",
+    contact: b"Contact: ",
+    content_length: b"Content-Length: ",
+};
+
+/// RFC 3261 §7.3.3: for an answer that would be too long. A hundred compact Vias would grow by 300 octets otherwise.
+const COMPACT: Names = Names {
+    via: b"v:",
+    from: b"f:",
+    to: b"t:",
+    call_id: b"i:",
+    contact: b"m:",
+    content_length: b"l:",
+};
+
 /// Most octets of an answer to a request of this length.
 fn answer_bytes_max(request_length: usize) -> usize {
     let added = request_length.saturating_add(RESPONSE_ADDED_BYTES_MAX);
@@ -90,17 +119,17 @@ impl Uas {
             Admission::CallError(error) => (error_plan(error), Extra::None),
             Admission::Call => (state.decision?.plan, Extra::None),
         };
-        if let Some(reply) = self.write_plan(policy, packet, slot, &plan, extra, out) {
-            return Some(reply);
+        let reply = self.write_plan(policy, packet, slot, &plan, extra, &FULL, out);
+        if reply.is_some() {
+            return reply;
         }
-        if plan.reason {
-            let plan = AnswerPlan {
-                reason: false,
-                ..plan
-            };
-            if let Some(reply) = self.write_plan(policy, packet, slot, &plan, extra, out) {
-                return Some(reply);
-            }
+        let shorter = AnswerPlan {
+            reason: false,
+            ..plan
+        };
+        let reply = self.write_plan(policy, packet, slot, &shorter, extra, &COMPACT, out);
+        if reply.is_some() {
+            return reply;
         }
         // Too long an answer is none. An INVITE still hears that it is refused, so that it looks like no approval.
         let plan = AnswerPlan {
@@ -108,7 +137,7 @@ impl Uas {
             force_rport: plan.force_rport,
             ..error_plan(CallError::TooLarge)
         };
-        self.write_plan(policy, packet, slot, &plan, Extra::None, out)
+        self.write_plan(policy, packet, slot, &plan, Extra::None, &COMPACT, out)
     }
 
     /// `None` when the answer does not fit the buffer or would be too long for its request.
@@ -119,18 +148,19 @@ impl Uas {
         slot: &Slot,
         plan: &AnswerPlan,
         extra: Extra,
+        names: &Names,
         out: &mut [u8],
     ) -> Option<Reply> {
         let request = slot.request(packet.bytes);
         let clean = request.clean();
         let mut writer = Writer::new(out);
         writer.status_line(plan.status, plan.phrase);
-        write_vias(&mut writer, packet, slot, &request);
+        write_vias(&mut writer, packet, slot, &request, names.via);
         if let Some(from) = request.value(Header::From) {
-            writer.field(b"From: ", from, clean);
+            writer.field(names.from, from, clean);
         }
         if let Some(to) = request.value(Header::To) {
-            writer.put(b"To: ");
+            writer.put(names.to);
             writer.value(to, clean);
             if slot.state.to_tag.is_none() {
                 writer.put(b";tag=");
@@ -139,12 +169,15 @@ impl Uas {
             writer.put(b"\r\n");
         }
         if let Some(call_id) = request.value(Header::CallId) {
-            writer.field(b"Call-ID: ", call_id, clean);
+            writer.field(names.call_id, call_id, clean);
         }
         if let Some(cseq) = request.value(Header::CSeq) {
             writer.field(b"CSeq: ", cseq, clean);
         }
-        write_contact(&mut writer, policy, packet, slot, plan.contact);
+        if let ContactPlan::Redirect { prefix, host } = plan.contact {
+            writer.put(names.contact);
+            write_contact(&mut writer, policy, packet, slot, prefix, host);
+        }
         if plan.reason {
             // RFC 3326, Q.850 cause 21: call rejected.
             writer.put(b"Reason: Q.850;cause=21\r\n");
@@ -165,7 +198,8 @@ impl Uas {
                 }
             }
         }
-        writer.put(b"Content-Length: 0\r\n\r\n");
+        writer.put(names.content_length);
+        writer.put(b"0\r\n\r\n");
         let length = writer.finish()?;
         (length <= answer_bytes_max(packet.full_length)).then(|| Reply {
             length,
@@ -175,7 +209,13 @@ impl Uas {
     }
 }
 
-fn write_vias(writer: &mut Writer<'_>, packet: &Packet<'_>, slot: &Slot, request: &Request<'_>) {
+fn write_vias(
+    writer: &mut Writer<'_>,
+    packet: &Packet<'_>,
+    slot: &Slot,
+    request: &Request<'_>,
+    name: &[u8],
+) {
     let clean = request.clean();
     let top = &slot.state.top_via;
     let within = |span: Option<crate::sip::Span>| span.map(|span| span.within(packet.bytes));
@@ -192,9 +232,9 @@ fn write_vias(writer: &mut Writer<'_>, packet: &Packet<'_>, slot: &Slot, request
     let mut below_top = false;
     let mut write = |via: &[u8]| {
         if below_top {
-            writer.field(b"Via: ", via, clean);
+            writer.field(name, via, clean);
         } else {
-            writer.top_via(via, &changes, clean);
+            writer.top_via(name, via, &changes, clean);
             below_top = true;
         }
     };
@@ -208,20 +248,18 @@ fn write_vias(writer: &mut Writer<'_>, packet: &Packet<'_>, slot: &Slot, request
     request.via_fields().for_each(write);
 }
 
-/// `Contact: <sip:` code, user, `@`, host `>`: without display name and parameters, which not all PBXs bear.
+/// `<sip:` code, user, `@`, host `>`: without display name and parameters, which not all PBXs bear.
 fn write_contact(
     writer: &mut Writer<'_>,
     policy: &Snapshot,
     packet: &Packet<'_>,
     slot: &Slot,
-    plan: ContactPlan,
+    prefix: [u8; 3],
+    host: ContactHost,
 ) {
-    let ContactPlan::Redirect { prefix, host } = plan else {
-        return;
-    };
     let state = &slot.state;
     let bytes = packet.bytes;
-    writer.put(b"Contact: <sip:");
+    writer.put(b"<sip:");
     writer.user(&prefix);
     writer.user(contact_user(state.call.user_part.within(bytes)));
     writer.put(b"@");
