@@ -4,14 +4,19 @@
 //! P2–P8 (one datagram or none, to where the request came from, bounded, its Vias, From, To, Call-ID and CSeq those of
 //! the request, the same again for the same octets). Leaves to the wire tests: sockets, PBXs and configuration.
 
+#[cfg(test)]
 #[path = "common/rows.rs"]
 mod rows;
 
+#[cfg(test)]
 #[path = "uas/corpora.rs"]
 mod corpora;
+#[cfg(test)]
 #[path = "uas/harness.rs"]
 mod harness;
+#[cfg(test)]
 #[path = "uas/hostile.rs"]
 mod hostile;
+#[cfg(test)]
 #[path = "uas/rules.rs"]
 mod rules;

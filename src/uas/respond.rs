@@ -27,6 +27,13 @@ enum Extra {
     Unsupported,
 }
 
+/// How one answer looks.
+struct Form<'p> {
+    plan: &'p AnswerPlan,
+    extra: Extra,
+    names: &'static Names,
+}
+
 /// Header names as an answer spells them, with their colons.
 struct Names {
     via: &'static [u8],
@@ -119,38 +126,51 @@ impl Uas {
             Admission::CallError(error) => (error_plan(error), Extra::None),
             Admission::Call => (state.decision?.plan, Extra::None),
         };
-        let reply = self.write_plan(policy, packet, slot, &plan, extra, &FULL, out);
-        if reply.is_some() {
-            return reply;
-        }
         let shorter = AnswerPlan {
             reason: false,
             ..plan
         };
-        let reply = self.write_plan(policy, packet, slot, &shorter, extra, &COMPACT, out);
-        if reply.is_some() {
-            return reply;
-        }
-        // Too long an answer is none. An INVITE still hears that it is refused, so that it looks like no approval.
-        let plan = AnswerPlan {
-            contact: ContactPlan::None,
-            force_rport: plan.force_rport,
-            ..error_plan(CallError::TooLarge)
+        // An answer that would be too long is none. An INVITE still hears that it is refused, so that it looks like no
+        // approval.
+        let refusal = || match state.admission {
+            Admission::Call | Admission::CallError(_) => AnswerPlan {
+                force_rport: plan.force_rport,
+                ..error_plan(CallError::TooLarge)
+            },
+            Admission::UnknownSource
+            | Admission::KeepAlive
+            | Admission::Response
+            | Admission::Ack
+            | Admission::Unparsable
+            | Admission::Options
+            | Admission::OptionsDrainingProxy
+            | Admission::OptionsDrainingPeer
+            | Admission::BadExtension
+            | Admission::Cancel
+            | Admission::NoTransaction
+            | Admission::MethodNotAllowed
+            | Admission::MethodUnknown
+            | Admission::Refused(_) => plain(513),
         };
-        self.write_plan(policy, packet, slot, &plan, Extra::None, &COMPACT, out)
+        let mut write = |plan: &AnswerPlan, extra, names| {
+            let form = Form { plan, extra, names };
+            self.write_form(policy, packet, slot, &form, out)
+        };
+        write(&plan, extra, &FULL)
+            .or_else(|| write(&shorter, extra, &COMPACT))
+            .or_else(|| write(&refusal(), Extra::None, &COMPACT))
     }
 
     /// `None` when the answer does not fit the buffer or would be too long for its request.
-    fn write_plan(
+    fn write_form(
         &self,
         policy: &Snapshot,
         packet: &Packet<'_>,
         slot: &Slot,
-        plan: &AnswerPlan,
-        extra: Extra,
-        names: &Names,
+        form: &Form<'_>,
         out: &mut [u8],
     ) -> Option<Reply> {
+        let Form { plan, extra, names } = *form;
         let request = slot.request(packet.bytes);
         let clean = request.clean();
         let mut writer = Writer::new(out);

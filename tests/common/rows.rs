@@ -1,6 +1,6 @@
 //! A policy for tests that stand below the configuration: rows made by hand.
 //!
-//! Promises: everything is approved, from 127.0.0.0/8 and ::1, through the proxies that a test names.
+//! Promises: everything is approved, from `127.0.0.0/8` and `::1`, through the proxies that a test names.
 //! Leaves to each test: what it changes of it.
 
 use std::net::{IpAddr, Ipv4Addr};

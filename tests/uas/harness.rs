@@ -86,6 +86,7 @@ impl Bench {
             assert!(full || text.ends_with("\r\nl:0\r\n\r\n"), "{text}");
             assert_eq!(text.matches("\r\n\r\n").count(), 1, "{text}");
             assert_eq!(status(text.as_bytes()), Some(reply.status.0), "{text}");
+            check_lines(bytes, text.as_bytes());
             // RFC 3261 §8.2.7: never a 1xx; never a 2xx to an INVITE.
             assert!(reply.status.0 >= 200, "{text}");
             let invite = bytes.trim_ascii_start().starts_with(b"INVITE ");
@@ -134,6 +135,46 @@ impl Outcome {
     pub(crate) fn phrase(&self) -> String {
         let text = self.shown();
         text[12..text.find("\r\n").expect("a line")].to_owned()
+    }
+}
+
+/// Names that an answer may carry, full and compact.
+const NAMES: [&str; 17] = [
+    "Via",
+    "From",
+    "To",
+    "Call-ID",
+    "CSeq",
+    "Contact",
+    "Reason",
+    "Allow",
+    "Accept",
+    "Supported",
+    "Unsupported",
+    "Content-Length",
+    "v",
+    "f",
+    "t",
+    "i",
+    "l",
+];
+
+/// P6: CRLF only, no control octet that the request did not have, and no header that we do not write.
+fn check_lines(request: &[u8], answer: &[u8]) {
+    let shown = String::from_utf8_lossy(answer);
+    let control = |octet: &u8| *octet < 0x20 && !matches!(octet, b'\r' | b'\n' | b'\t');
+    assert!(
+        !answer.iter().any(control) || request.iter().any(control),
+        "{shown:?}"
+    );
+    let mut lines = shown.split("\r\n");
+    let first = lines.next().unwrap_or_default();
+    assert!(!first.contains(['\r', '\n']), "{shown:?}");
+    for line in lines.by_ref().take_while(|line| !line.is_empty()) {
+        assert!(!line.contains(['\r', '\n']), "{shown:?}");
+        let name = line.split(':').next().unwrap_or_default();
+        let folded = line.starts_with([' ', '\t']);
+        assert!(folded || NAMES.contains(&name) || name == "m", "{shown:?}");
     }
 }
 
