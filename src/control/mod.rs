@@ -4,12 +4,23 @@
 //! does not obey. What it refuses, it refuses with every fault at once, each with file, line and column.
 //! Leaves to `policy`: compiling the rows; to `process`: opening what the node's configuration names.
 
+mod bundle;
+mod destinations;
 mod document;
+mod domains;
 mod fault;
+mod lists;
 pub mod node;
+mod parse;
+mod policies;
 pub mod show;
 mod source;
+mod statuses;
+mod subscribers;
+mod table;
+mod translate;
 
+pub use domains::EMERGENCY_DEFAULT;
 pub use fault::{Fault, Faults, Place};
 pub use node::{Cores, Listener, NodeConfig, NodeKey, Shards};
 pub use source::{SAMPLE_BUNDLE, SAMPLE_CONFIG, Source};
@@ -39,7 +50,13 @@ pub struct Loaded {
 pub fn load(source: &Source) -> Result<Loaded, Faults> {
     let mut findings = Findings::default();
     let node = node::read(source, &mut findings);
-    let rows = Rows::default();
+    // Without a readable [bundle] path there is no bundle to look at; its absence is a fault already.
+    let rows = match &node {
+        Some(node) if !node.bundle_path.is_empty() => {
+            bundle::read(&source.folder(&node.bundle_path), &mut findings)
+        }
+        _ => Rows::default(),
+    };
     findings.faults.sort();
     match node {
         Some(node) if findings.faults.is_empty() => Ok(Loaded {

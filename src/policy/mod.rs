@@ -8,6 +8,7 @@ pub mod answer;
 pub mod attempt;
 pub mod cell;
 pub mod code;
+pub mod expression;
 pub mod rows;
 pub mod snapshot;
 
