@@ -1,1 +1,5 @@
 //! To be written.
+
+pub mod prefetch;
+
+pub use prefetch::prefetch_read;
