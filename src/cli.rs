@@ -72,9 +72,7 @@ struct ConfigArgument {
 
 impl ConfigArgument {
     fn source(&self) -> Source {
-        self.config
-            .clone()
-            .map_or(Source::Sample, Source::File)
+        self.config.clone().map_or(Source::Sample, Source::File)
     }
 }
 

@@ -107,13 +107,8 @@ impl Reading<'_> {
         let Some(source) = self.open(DESTINATIONS, findings) else {
             return;
         };
-        let digest = destinations::read(
-            &file,
-            source,
-            world,
-            &mut self.rows.destinations,
-            findings,
-        );
+        let digest =
+            destinations::read(&file, source, world, &mut self.rows.destinations, findings);
         self.digested(DESTINATIONS, digest);
     }
 
@@ -187,12 +182,7 @@ impl Reading<'_> {
         }
     }
 
-    fn document(
-        &mut self,
-        name: &str,
-        present: bool,
-        findings: &mut Findings,
-    ) -> Option<String> {
+    fn document(&mut self, name: &str, present: bool, findings: &mut Findings) -> Option<String> {
         if !present {
             findings
                 .faults

@@ -75,7 +75,9 @@ impl World {
                 },
                 |other| format!("did you mean \"{other}\"?"),
             );
-        Err(format!("\"{name}\" is no country of the destination table; {hint}"))
+        Err(format!(
+            "\"{name}\" is no country of the destination table; {hint}"
+        ))
     }
 
     /// The number type of this name, or why there is none.
@@ -84,12 +86,10 @@ impl World {
             return Ok(known);
         }
         let known: Vec<&str> = self.types.iter().map(String::as_str).collect();
-        Err(
-            match did_you_mean(name, known.iter().copied()) {
-                Some(meant) => format!("\"{name}\" is no number type; did you mean \"{meant}\"?"),
-                None => format!("\"{name}\" is no number type: {}", one_of(&known)),
-            },
-        )
+        Err(match did_you_mean(name, known.iter().copied()) {
+            Some(meant) => format!("\"{name}\" is no number type; did you mean \"{meant}\"?"),
+            None => format!("\"{name}\" is no number type: {}", one_of(&known)),
+        })
     }
 
     /// The continents.
@@ -128,7 +128,11 @@ pub(super) fn read(
             return;
         };
         if !seen.insert(prefix) {
-            row.fault(PREFIX, findings, format!("prefix \"+{prefix}\" stands twice"));
+            row.fault(
+                PREFIX,
+                findings,
+                format!("prefix \"+{prefix}\" stands twice"),
+            );
             return;
         }
         if let Some(overriding) = override_row(row, prefix, world, &by_prefix, findings) {
@@ -160,11 +164,17 @@ fn override_row(
     let covering = covering(table, prefix);
     let country = match row.text(COUNTRY) {
         "" => None,
-        given => Some(row.check(COUNTRY, world.country(given), findings)?.to_owned()),
+        given => Some(
+            row.check(COUNTRY, world.country(given), findings)?
+                .to_owned(),
+        ),
     };
     let number_type = match row.text(TYPE) {
         "" => None,
-        given => Some(row.check(TYPE, world.number_type(given), findings)?.to_owned()),
+        given => Some(
+            row.check(TYPE, world.number_type(given), findings)?
+                .to_owned(),
+        ),
     };
     let risk = match row.text(RISK) {
         "" => None,

@@ -376,7 +376,11 @@ impl<'d> Value<'d> {
             let known: Vec<&str> = words.iter().map(|&(word, _)| word).collect();
             self.fault(
                 findings,
-                format!("{} is \"{given}\", but must be {}", self.path, one_of(&known)),
+                format!(
+                    "{} is \"{given}\", but must be {}",
+                    self.path,
+                    one_of(&known)
+                ),
             );
         }
         found.map(|&(_, meaning)| meaning)

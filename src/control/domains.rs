@@ -4,11 +4,11 @@
 //! statuses, codes, proxies) is checked together.
 
 use super::document::{Table, Text, Value};
+use super::fault::Place;
 use super::fault::{Findings, did_you_mean, one_of};
+use super::parse;
 use super::statuses::{self, Answer};
 use super::translate;
-use super::fault::Place;
-use super::parse;
 use crate::limits::DOMAINS_MAX;
 use crate::policy::Code;
 use crate::policy::rows::{
@@ -20,40 +20,40 @@ use std::collections::HashMap;
 /// Emergency numbers of a domain that names none: the ones that many countries share, short and compared whole, so that
 /// no premium service hides behind one. `tollgate config` prints them.
 pub const EMERGENCY_DEFAULT: [&str; 36] = [
-    "112", // the European Union, GSM everywhere
-    "911", // North America and many others
-    "999", // the United Kingdom, Ireland, Hong Kong, Singapore, Kenya, …
-    "000", // Australia
-    "111", // New Zealand
-    "100", // India, Israel, Greece, Belgium, Argentina: police or ambulance
-    "101", // Israel, Argentina, India: ambulance, fire
-    "102", // Israel, Ukraine, India: fire, police, ambulance
-    "103", // Ukraine, Kazakhstan and others: ambulance
-    "104", // Ukraine and others: gas
-    "107", // Hungary, Argentina: ambulance, police
-    "108", // India
-    "110", // Germany, China, Japan, Iran: police
-    "113", // Norway, Italy, Indonesia, Viet Nam: ambulance, police
-    "114", // Viet Nam: fire
-    "115", // Italy, Iran: fire, ambulance
-    "117", // Switzerland: police
-    "118", // Italy, Switzerland, Indonesia: ambulance, fire
-    "119", // Japan, China, South Korea, Sri Lanka: fire, ambulance
-    "120", // China: ambulance
-    "122", // Austria, Egypt: fire
-    "123", // Egypt, Colombia: ambulance, all
-    "133", // Austria, Chile: police
-    "144", // Austria, Switzerland: ambulance
-    "15",  // France: ambulance
-    "17",  // France: police
-    "18",  // France: fire
-    "155", // Turkey, Czechia: police, ambulance
-    "158", // Czechia: police
-    "190", // Brazil, Tunisia: police
-    "192", // Brazil: ambulance
-    "193", // Brazil: fire
-    "997", // Saudi Arabia, Poland: ambulance, police
-    "998", // Saudi Arabia, Poland, United Arab Emirates: fire, ambulance
+    "112",   // the European Union, GSM everywhere
+    "911",   // North America and many others
+    "999",   // the United Kingdom, Ireland, Hong Kong, Singapore, Kenya, …
+    "000",   // Australia
+    "111",   // New Zealand
+    "100",   // India, Israel, Greece, Belgium, Argentina: police or ambulance
+    "101",   // Israel, Argentina, India: ambulance, fire
+    "102",   // Israel, Ukraine, India: fire, police, ambulance
+    "103",   // Ukraine, Kazakhstan and others: ambulance
+    "104",   // Ukraine and others: gas
+    "107",   // Hungary, Argentina: ambulance, police
+    "108",   // India
+    "110",   // Germany, China, Japan, Iran: police
+    "113",   // Norway, Italy, Indonesia, Viet Nam: ambulance, police
+    "114",   // Viet Nam: fire
+    "115",   // Italy, Iran: fire, ambulance
+    "117",   // Switzerland: police
+    "118",   // Italy, Switzerland, Indonesia: ambulance, fire
+    "119",   // Japan, China, South Korea, Sri Lanka: fire, ambulance
+    "120",   // China: ambulance
+    "122",   // Austria, Egypt: fire
+    "123",   // Egypt, Colombia: ambulance, all
+    "133",   // Austria, Chile: police
+    "144",   // Austria, Switzerland: ambulance
+    "15",    // France: ambulance
+    "17",    // France: police
+    "18",    // France: fire
+    "155",   // Turkey, Czechia: police, ambulance
+    "158",   // Czechia: police
+    "190",   // Brazil, Tunisia: police
+    "192",   // Brazil: ambulance
+    "193",   // Brazil: fire
+    "997",   // Saudi Arabia, Poland: ambulance, police
+    "998",   // Saudi Arabia, Poland, United Arab Emirates: fire, ambulance
     "10111", // South Africa: police
     "10177", // South Africa: ambulance
 ];
@@ -313,7 +313,10 @@ fn numbers(table: &mut Table<'_>, row: &mut DomainRow, findings: &mut Findings) 
             }
         }
         if value.is_array() && value.array(findings).is_empty() {
-            value.fault(findings, "domain.calling_from is empty; [\"From\"] is the default");
+            value.fault(
+                findings,
+                "domain.calling_from is empty; [\"From\"] is the default",
+            );
         }
     }
     if let Some(value) = table.take("bare_e164")
@@ -440,15 +443,21 @@ fn wire_codes(table: &Table<'_>, row: &mut DomainRow, findings: &mut Findings) {
         let Some(text) = value.string(findings) else {
             continue;
         };
-        let &[letter @ b'A'..=b'Z', tens @ b'0'..=b'9', ones @ b'0'..=b'9'] = text.as_bytes() else {
+        let &[letter @ b'A'..=b'Z', tens @ b'0'..=b'9', ones @ b'0'..=b'9'] = text.as_bytes()
+        else {
             value.fault_named(
                 findings,
-                format!("\"{text}\" is no code; one upper-case letter and two digits, like \"R33\""),
+                format!(
+                    "\"{text}\" is no code; one upper-case letter and two digits, like \"R33\""
+                ),
             );
             continue;
         };
         if code != Code::A00 && text == "A00" {
-            value.fault_named(findings, "\"A00\" means approved and can be no rejection's code");
+            value.fault_named(
+                findings,
+                "\"A00\" means approved and can be no rejection's code",
+            );
             continue;
         }
         if let Some(wire) = row.wire_codes.get_mut(code.index()) {

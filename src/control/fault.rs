@@ -201,7 +201,11 @@ pub(super) fn one_of<S: AsRef<str>>(words: &[S]) -> String {
     let mut text = String::new();
     for (index, word) in words.iter().enumerate() {
         if index > 0 {
-            text.push_str(if index + 1 == words.len() { " or " } else { ", " });
+            text.push_str(if index + 1 == words.len() {
+                " or "
+            } else {
+                ", "
+            });
         }
         text.push('"');
         text.push_str(word.as_ref());

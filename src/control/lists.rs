@@ -75,13 +75,12 @@ pub(super) fn read(
         // Every field is looked at before any is given up, so that one reading shows all faults of a row.
         let scope = row.check(SCOPE, scope(row.text(SCOPE), names), findings);
         let kind = row.check(KIND, Kind::from_text(row.text(KIND)), findings);
-        let pattern = kind.and_then(|kind| {
-            row.check(MATCH, pattern(kind, row.text(MATCH)), findings)
-        });
+        let pattern =
+            kind.and_then(|kind| row.check(MATCH, pattern(kind, row.text(MATCH)), findings));
         let denies = row.check(VERDICT, denies(row.text(VERDICT)), findings);
-        let deny = kind
-            .zip(denies)
-            .and_then(|(kind, denies)| row.check(CODE, code(kind, denies, row.text(CODE)), findings));
+        let deny = kind.zip(denies).and_then(|(kind, denies)| {
+            row.check(CODE, code(kind, denies, row.text(CODE)), findings)
+        });
         let expires = expires(row, findings);
         if let (Some(scope), Some(pattern), Some(deny), Some(expires_unix_s)) =
             (scope, pattern, deny, expires)
@@ -138,7 +137,9 @@ fn code(kind: Kind, denies: bool, text: &str) -> Result<Option<Code>, String> {
         if text.is_empty() {
             return Ok(None);
         }
-        return Err(format!("code \"{text}\" belongs to a denial; an allowed row has none"));
+        return Err(format!(
+            "code \"{text}\" belongs to a denial; an allowed row has none"
+        ));
     }
     let allowed = kind.codes();
     if text.is_empty() {
@@ -163,9 +164,7 @@ fn code(kind: Kind, denies: bool, text: &str) -> Result<Option<Code>, String> {
 fn expires(row: &Row<'_>, findings: &mut Findings) -> Option<Option<u64>> {
     match row.text(EXPIRES) {
         "" => Some(None),
-        text => row
-            .check(EXPIRES, parse::expires(text), findings)
-            .map(Some),
+        text => row.check(EXPIRES, parse::expires(text), findings).map(Some),
     }
 }
 

@@ -83,7 +83,7 @@ pub struct NodeConfig {
     pub state_dir: PathBuf,
     /// The key file, if one is configured.
     pub key_file: Option<PathBuf>,
-    /// The key from that file. `None`: whoever needs a key draws a random one.
+    /// The key from that file. `None`: whoever needs a key draws one and keeps it in `state_dir`.
     pub key: Option<NodeKey>,
     /// Listeners, at least one, no address twice.
     pub listeners: Vec<Listener>,
@@ -153,7 +153,10 @@ fn root_table(source: &Source, mut root: Table<'_>, findings: &mut Findings) -> 
             listen_table(table, &mut config.listeners, findings);
         }
         if value.is_array() && value.array(findings).is_empty() {
-            value.fault(findings, "listen is empty; at least one [[listen]] is needed");
+            value.fault(
+                findings,
+                "listen is empty; at least one [[listen]] is needed",
+            );
         }
     }
     if let Some(value) = root.require("bundle", findings)
@@ -340,7 +343,10 @@ fn cores_value(value: &Value<'_>, findings: &mut Findings) -> Option<Cores> {
     }
     if list.is_empty() {
         if value.is_array() {
-            value.fault(findings, "node.cores is empty; \"auto\" lets Tollgate choose");
+            value.fault(
+                findings,
+                "node.cores is empty; \"auto\" lets Tollgate choose",
+            );
         }
         return None;
     }
@@ -413,9 +419,10 @@ fn check_together(shards: Shards, cores: &Cores) -> Result<(), String> {
             "{count} shards and a list of {} cores; each shard needs one core of its own",
             list.len()
         )),
-        (Shards::Auto, Cores::List(list)) if list.len() > SHARDS_MAX => {
-            Err(format!("{} cores, but at most {SHARDS_MAX} shards", list.len()))
-        }
+        (Shards::Auto, Cores::List(list)) if list.len() > SHARDS_MAX => Err(format!(
+            "{} cores, but at most {SHARDS_MAX} shards",
+            list.len()
+        )),
         _ => Ok(()),
     }
 }

@@ -85,8 +85,9 @@ pub(super) fn address_block(text: &str) -> Result<AddressBlock, String> {
             .ok_or_else(|| format!("\"{text}\" has a prefix length beyond {width}"))?,
         Some(_) => return Err(no_address()),
     };
-    let (parsed, bits) = unmapped(parsed, bits)
-        .ok_or_else(|| format!("\"{text}\" covers more than the IPv4-mapped addresses; write IPv4"))?;
+    let (parsed, bits) = unmapped(parsed, bits).ok_or_else(|| {
+        format!("\"{text}\" covers more than the IPv4-mapped addresses; write IPv4")
+    })?;
     let block = block(parsed, bits);
     if block.first != parsed {
         return Err(format!(
@@ -157,7 +158,10 @@ pub(super) fn agent_pattern(text: &str) -> Result<Pattern, String> {
             // The engine draws the pattern with a caret below it; the last line is the sentence.
             .map_err(|drawing| {
                 let sentence = drawing.lines().last().unwrap_or("cannot be read");
-                format!("agent \"{text}\": {}", sentence.trim_start_matches("error: "))
+                format!(
+                    "agent \"{text}\": {}",
+                    sentence.trim_start_matches("error: ")
+                )
             });
     }
     let anchored = (text.starts_with('^'), text.len() > 1 && text.ends_with('$'));
@@ -212,7 +216,9 @@ pub(super) fn host(text: &str) -> Result<(), String> {
         .find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')));
     match bad {
         None => Ok(()),
-        Some(':') => Err(format!("host \"{text}\" has a port; the host alone is wanted")),
+        Some(':') => Err(format!(
+            "host \"{text}\" has a port; the host alone is wanted"
+        )),
         Some(bad) => Err(format!("host \"{text}\" has the character {bad:?}")),
     }
 }
@@ -322,7 +328,8 @@ fn days_of(date: &str) -> Option<i64> {
         (year - 1, month + 9)
     };
     let day_of_year = (153 * month + 2) / 5 + day - 1;
-    let days_before_year = 365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    let days_before_year =
+        365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
     Some(days_before_year + day_of_year - 719_468)
 }
 
@@ -400,7 +407,10 @@ mod tests {
                 "+39 06",
                 Err("number \"+39 06\" has the character ' '; digits only"),
             ),
-            ("+39**", Err("prefix \"+39*\" has the character '*'; digits only")),
+            (
+                "+39**",
+                Err("prefix \"+39*\" has the character '*'; digits only"),
+            ),
             ("*", Err("prefix \"\" has no digits")),
             ("+", Err("number \"+\" has no digits")),
             (
@@ -417,10 +427,17 @@ mod tests {
                 "39-391",
                 Err("range \"39-391\" has ends of 2 and 3 digits; they must be of one length"),
             ),
-            ("3909-3906", Err("range \"3909-3906\" ends before it begins")),
+            (
+                "3909-3906",
+                Err("range \"3909-3906\" ends before it begins"),
+            ),
             ("39-", Err("range end \"\" has no digits")),
         ] {
-            assert_eq!(number_pattern(text), wanted.map_err(str::to_owned), "{text}");
+            assert_eq!(
+                number_pattern(text),
+                wanted.map_err(str::to_owned),
+                "{text}"
+            );
         }
     }
 
@@ -463,11 +480,7 @@ mod tests {
         ] {
             let found = address_block(text)
                 .map(|block| format!("{}-{}/{}", block.first, block.last, block.prefix_bits));
-            assert_eq!(
-                found.as_deref().map_err(String::as_str),
-                wanted,
-                "{text}"
-            );
+            assert_eq!(found.as_deref().map_err(String::as_str), wanted, "{text}");
         }
     }
 
@@ -477,7 +490,10 @@ mod tests {
             ("sipcli", Ok(Pattern::AgentPart("sipcli".into()))),
             ("a.b", Ok(Pattern::AgentPart("a.b".into()))),
             ("^sipcli$", Ok(Pattern::AgentWhole("sipcli".into()))),
-            ("re:^sip.*1$", Ok(Pattern::AgentExpression("^sip.*1$".into()))),
+            (
+                "re:^sip.*1$",
+                Ok(Pattern::AgentExpression("^sip.*1$".into())),
+            ),
             ("re:(", Err("agent \"re:(\": unclosed group")),
             ("re:", Err("agent \"re:\" has no expression")),
             ("^$", Err("agent \"^$\" is empty and would match nothing")),
@@ -522,7 +538,16 @@ mod tests {
         for good in ["pbx.acme.example", "192.0.2.1", "[2001:db8::1]", "pbx_1"] {
             assert_eq!(host(good), Ok(()), "{good}");
         }
-        for bad in ["", "pbx:5060", "2001:db8::1", "[::1", "[pbx]", "a b", "a>b", "a;b"] {
+        for bad in [
+            "",
+            "pbx:5060",
+            "2001:db8::1",
+            "[::1",
+            "[pbx]",
+            "a b",
+            "a>b",
+            "a;b",
+        ] {
             assert!(host(bad).is_err(), "{bad}");
         }
     }

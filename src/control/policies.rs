@@ -147,7 +147,9 @@ fn term(text: &str, world: &World) -> Result<DestinationTerm, String> {
             .find(|(word, _)| *word == value)
             .map(|&(_, risk)| DestinationTerm::Risk(risk))
             .ok_or_else(|| {
-                format!("\"{text}\" is no risk class: \"risk:low\", \"risk:medium\" or \"risk:high\"")
+                format!(
+                    "\"{text}\" is no risk class: \"risk:low\", \"risk:medium\" or \"risk:high\""
+                )
             }),
         _ => {
             let hint = did_you_mean(kind, ["continent", "type", "risk"])

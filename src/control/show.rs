@@ -129,7 +129,9 @@ fn node(page: &mut Page, node: &NodeConfig) {
     page.set("state_dir", node.state_dir.display().to_string());
     match &node.key_file {
         Some(path) => page.set("key_file", path.display().to_string()),
-        None => page.comment("key_file is not set: a random key, new at each start"),
+        None => page.comment(
+            "key_file is not set: the key that the first start drew and kept in state_dir",
+        ),
     }
     for listener in &node.listeners {
         page.header("[[listen]]");
@@ -166,7 +168,10 @@ fn domain_table(page: &mut Page, row: &DomainRow, policy_rows: &[PolicyRow]) {
         ),
     );
     page.set("bare_e164", row.bare_e164);
-    page.set("emergency", strings(row.emergency.iter().map(|number| text(number))));
+    page.set(
+        "emergency",
+        strings(row.emergency.iter().map(|number| text(number))),
+    );
     page.set(
         "contact_host",
         match &row.contact_host {

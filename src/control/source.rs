@@ -22,14 +22,8 @@ pub const SAMPLE_CONFIG: &str = include_str!("sample/tollgate.toml");
 
 /// The embedded bundle: names relative to its folder, and contents.
 pub const SAMPLE_BUNDLE: [(&str, &str); 5] = [
-    (
-        "domains.toml",
-        include_str!("sample/bundle/domains.toml"),
-    ),
-    (
-        "policies.toml",
-        include_str!("sample/bundle/policies.toml"),
-    ),
+    ("domains.toml", include_str!("sample/bundle/domains.toml")),
+    ("policies.toml", include_str!("sample/bundle/policies.toml")),
     (
         "subscribers.csv",
         include_str!("sample/bundle/subscribers.csv"),
@@ -46,7 +40,8 @@ pub const SAMPLE_BUNDLE: [(&str, &str); 5] = [
 
 impl Source {
     /// The name of the configuration in sentences.
-    pub(super) fn name(&self) -> String {
+    #[must_use]
+    pub fn name(&self) -> String {
         match self {
             Self::Sample => "sample/tollgate.toml".to_owned(),
             Self::File(path) => path.display().to_string(),
@@ -108,9 +103,10 @@ impl Folder {
                 let mut names = names_in(path, "").map_err(|error| unreadable(&error))?;
                 let lists = path.join("lists");
                 if lists.is_dir() {
-                    names.extend(names_in(&lists, "lists/").map_err(|error| {
-                        format!("lists/ {}", unreadable(&error))
-                    })?);
+                    names.extend(
+                        names_in(&lists, "lists/")
+                            .map_err(|error| format!("lists/ {}", unreadable(&error)))?,
+                    );
                 }
                 names
             }

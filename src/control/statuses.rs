@@ -155,8 +155,16 @@ mod tests {
         check(Profile::Failover, "approve=404", &["approve"]);
         check(Profile::Failover, "reject=302", &["reject"]);
         for congestion in [401, 407, 410, 422, 423, 482, 500, 501, 503, 513, 580, 599] {
-            check(Profile::Failover, &format!("reject={congestion}"), &["reject"]);
-            check(Profile::Failover, &format!("error={congestion}"), &["error"]);
+            check(
+                Profile::Failover,
+                &format!("reject={congestion}"),
+                &["reject"],
+            );
+            check(
+                Profile::Failover,
+                &format!("error={congestion}"),
+                &["error"],
+            );
             check(Profile::Failover, &format!("R07={congestion}"), &["R07"]);
         }
         check(Profile::NextRoute, "reject=404", &["reject"]);

@@ -48,7 +48,10 @@ pub(super) fn read(
             row.fault(
                 NAME,
                 findings,
-                format!("subscriber \"{name}\" stands twice in domain \"{}\"", row.text(DOMAIN)),
+                format!(
+                    "subscriber \"{name}\" stands twice in domain \"{}\"",
+                    row.text(DOMAIN)
+                ),
             );
         }
         let policy = match row.text(POLICY) {
@@ -81,7 +84,11 @@ pub(super) fn read(
 }
 
 /// The columns that say whom the subscriber matches.
-fn matchers(row: &Row<'_>, mut subscriber: SubscriberRow, findings: &mut Findings) -> SubscriberRow {
+fn matchers(
+    row: &Row<'_>,
+    mut subscriber: SubscriberRow,
+    findings: &mut Findings,
+) -> SubscriberRow {
     for token in row.text(USERS).split_ascii_whitespace() {
         match user_range(token) {
             Ok(Some(range)) => subscriber.user_ranges.push(range),
@@ -97,7 +104,11 @@ fn matchers(row: &Row<'_>, mut subscriber: SubscriberRow, findings: &mut Finding
     let tech_prefix = row.text(TECH_PREFIX);
     if !tech_prefix.is_empty()
         && row
-            .check(TECH_PREFIX, parse::dialled("tech_prefix", tech_prefix), findings)
+            .check(
+                TECH_PREFIX,
+                parse::dialled("tech_prefix", tech_prefix),
+                findings,
+            )
             .is_some()
     {
         subscriber.tech_prefix = Some(tech_prefix.to_owned());

@@ -71,7 +71,12 @@ impl<'r> Row<'r> {
     }
 
     /// A fault at a field.
-    pub(super) fn fault(&self, column: usize, findings: &mut Findings, sentence: impl Into<String>) {
+    pub(super) fn fault(
+        &self,
+        column: usize,
+        findings: &mut Findings,
+        sentence: impl Into<String>,
+    ) {
         findings.faults.at(self.file, self.place(column), sentence);
     }
 
@@ -136,7 +141,8 @@ pub(super) fn read(
             }
         }
         let end = reader.position().byte();
-        let (raw, line) = without_empty_lines(reader.get_ref().between(start.byte(), end), start.line());
+        let (raw, line) =
+            without_empty_lines(reader.get_ref().between(start.byte(), end), start.line());
         let Some(known) = &header else {
             header = Some(Header::read(file, &record, raw, line, columns, findings));
             continue;
@@ -157,7 +163,10 @@ pub(super) fn read(
         findings.faults.at(
             file,
             Place { line: 1, column: 1 },
-            format!("is empty; its first line names the columns: {}", names.join(",")),
+            format!(
+                "is empty; its first line names the columns: {}",
+                names.join(",")
+            ),
         );
     }
     Some(reader.into_inner().digest.finalize().into())
@@ -237,7 +246,10 @@ fn well_formed(
         findings.faults.at(
             file,
             Place { line, column: 1 },
-            format!("has {} fields, but the first line names {count}", record.len()),
+            format!(
+                "has {} fields, but the first line names {count}",
+                record.len()
+            ),
         );
         return false;
     }
