@@ -3,102 +3,103 @@
 //! Every case is a working configuration with some files replaced; `check` and `serve` must both refuse it with exit
 //! code 78 and the same sentences, and `serve` must not have touched anything: not its port, not its state.
 
-use std::fs;
-use std::net::UdpSocket;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+#[cfg(test)]
+mod broken_config {
+    use std::fs;
+    use std::net::UdpSocket;
+    use std::path::{Path, PathBuf};
+    use std::process::{Command, Output};
 
-const EXIT_OK: i32 = 0;
-const EXIT_USAGE: i32 = 64;
-const EXIT_BAD_CONFIGURATION: i32 = 78;
+    const EXIT_OK: i32 = 0;
+    const EXIT_BAD_CONFIGURATION: i32 = 78;
 
-/// A folder of its own for one case, removed when the case is over.
-struct Case {
-    folder: PathBuf,
-    /// Holds the port that the configuration names, so that a program that tried to bind it would fail otherwise.
-    _port: UdpSocket,
-}
+    /// A folder of its own for one case, removed when the case is over.
+    struct Case {
+        folder: PathBuf,
+        /// Holds the port that the configuration names, so that a program that tried to bind it would fail otherwise.
+        _port: UdpSocket,
+    }
 
-impl Case {
-    /// A working configuration.
-    fn new(name: &str) -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
-            .join(format!("broken-config-{name}-{}", std::process::id()));
-        fs::create_dir_all(folder.join("bundle/lists")).unwrap();
-        let port = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let address = port.local_addr().unwrap();
-        let case = Self {
-            folder,
-            _port: port,
-        };
-        case.write(
+    impl Case {
+        /// A working configuration.
+        fn new(name: &str) -> Self {
+            let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
+                .join(format!("broken-config-{name}-{}", std::process::id()));
+            fs::create_dir_all(folder.join("bundle/lists")).unwrap();
+            let port = UdpSocket::bind("127.0.0.1:0").unwrap();
+            let address = port.local_addr().unwrap();
+            let case = Self {
+                folder,
+                _port: port,
+            };
+            case.write(
             "tollgate.toml",
             &format!(
                 "[node]\nstate_dir = \"state\"\n[[listen]]\nudp = \"{address}\"\n[bundle]\npath = \"bundle\"\n[admin]\nhttp = \"127.0.0.1:0\"\n"
             ),
         );
-        case.write("bundle/domains.toml", DOMAINS);
-        case.write("bundle/policies.toml", POLICIES);
-        case
-    }
+            case.write("bundle/domains.toml", DOMAINS);
+            case.write("bundle/policies.toml", POLICIES);
+            case
+        }
 
-    fn write(&self, name: &str, text: &str) {
-        self.write_octets(name, text.as_bytes());
-    }
+        fn write(&self, name: &str, text: &str) {
+            self.write_octets(name, text.as_bytes());
+        }
 
-    fn write_octets(&self, name: &str, octets: &[u8]) {
-        let path = self.folder.join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, octets).unwrap();
-    }
+        fn write_octets(&self, name: &str, octets: &[u8]) {
+            let path = self.folder.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, octets).unwrap();
+        }
 
-    fn run(&self, command: &str) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_tollgate"))
-            .current_dir(&self.folder)
-            .args([command, "--config", "tollgate.toml"])
-            .output()
-            .unwrap()
-    }
+        fn run(&self, command: &str) -> Output {
+            Command::new(env!("CARGO_BIN_EXE_tollgate"))
+                .current_dir(&self.folder)
+                .args([command, "--config", "tollgate.toml"])
+                .output()
+                .unwrap()
+        }
 
-    /// That both commands refuse with exactly these lines, and that nothing was started.
-    fn refused(&self, faults: &[&str]) {
-        for command in ["check", "serve"] {
-            let output = self.run(command);
+        /// That both commands refuse with exactly these lines, and that nothing was started.
+        fn refused(&self, faults: &[&str]) {
+            for command in ["check", "serve"] {
+                let output = self.run(command);
+                let said = String::from_utf8(output.stderr).unwrap();
+                let mut lines: Vec<&str> = said.lines().collect();
+                let last = lines.pop();
+                assert_eq!(lines, faults, "{command}");
+                let noun = if faults.len() == 1 { "fault" } else { "faults" };
+                assert_eq!(
+                    last.unwrap(),
+                    format!("tollgate: {} {noun}; nothing was started", faults.len())
+                );
+                assert_eq!(output.status.code(), Some(EXIT_BAD_CONFIGURATION));
+                assert_eq!(output.stdout, b"");
+                assert!(!self.folder.join("state").exists());
+            }
+        }
+
+        /// That `check` finds nothing wrong and warns with exactly these lines.
+        fn accepted(&self, warnings: &[&str]) -> String {
+            let output = self.run("check");
             let said = String::from_utf8(output.stderr).unwrap();
-            let mut lines: Vec<&str> = said.lines().collect();
-            let last = lines.pop();
-            assert_eq!(lines, faults, "{command}");
-            let noun = if faults.len() == 1 { "fault" } else { "faults" };
-            assert_eq!(
-                last.unwrap(),
-                format!("tollgate: {} {noun}; nothing was started", faults.len())
-            );
-            assert_eq!(output.status.code(), Some(EXIT_BAD_CONFIGURATION));
-            assert_eq!(output.stdout, b"");
-            assert!(!self.folder.join("state").exists());
+            assert_eq!(said.lines().collect::<Vec<_>>(), warnings);
+            assert_eq!(output.status.code(), Some(EXIT_OK));
+            String::from_utf8(output.stdout).unwrap()
         }
     }
 
-    /// That `check` finds nothing wrong and warns with exactly these lines.
-    fn accepted(&self, warnings: &[&str]) -> String {
-        let output = self.run("check");
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(said.lines().collect::<Vec<_>>(), warnings);
-        assert_eq!(output.status.code(), Some(EXIT_OK));
-        String::from_utf8(output.stdout).unwrap()
-    }
-}
-
-impl Drop for Case {
-    fn drop(&mut self) {
-        // What is left over after a failure shows what failed; after that the build folder's owner removes it.
-        if !std::thread::panicking() {
-            let _removed = fs::remove_dir_all(&self.folder);
+    impl Drop for Case {
+        fn drop(&mut self) {
+            // What is left over after a failure shows what failed; after that the build folder's owner removes it.
+            if !std::thread::panicking() {
+                let _removed = fs::remove_dir_all(&self.folder);
+            }
         }
     }
-}
 
-const DOMAINS: &str = r#"[[domain]]
+    const DOMAINS: &str = r#"[[domain]]
 name = "acme"
 peers = ["192.0.2.0/28"]
 mode = "prevention"
@@ -107,27 +108,82 @@ default_policy = "std"
 default_subscriber = "unknown"
 "#;
 
-const POLICIES: &str = r#"[[policy]]
+    const POLICIES: &str = r#"[[policy]]
 name = "std"
 "#;
 
-const LIST_HEADER: &str = "scope,kind,match,verdict,code,reason,source,expires\n";
+    const LIST_HEADER: &str = "scope,kind,match,verdict,code,reason,source,expires\n";
 
-#[test]
-fn a_working_configuration_is_accepted() {
-    let said = Case::new("working").accepted(&[]);
-    assert!(
-        said.starts_with("ok: 1 domain, 1 policy, 0 subscribers, 0 list rows, "),
-        "{said}"
-    );
-}
+    #[test]
+    fn a_working_configuration_is_accepted() {
+        let said = Case::new("working").accepted(&[]);
+        assert!(
+            said.starts_with("ok: 1 domain, 1 policy, 0 subscribers, 0 list rows, "),
+            "{said}"
+        );
+    }
 
-#[test]
-fn a_node_with_unknown_keys_and_wrong_values() {
-    let case = Case::new("node");
-    case.write(
-        "tollgate.toml",
-        r#"[node]
+    #[test]
+    fn what_has_no_effect_and_bears_on_no_verdict_is_accepted_with_a_warning() {
+        let case = Case::new("warnings");
+        case.write(
+            "tollgate.toml",
+            r#"[node]
+expected_calls_per_second = 1000
+counters_capacity = 100000
+drain_time = "30s"
+[[listen]]
+udp = "127.0.0.1:0"
+steering = "kernel"
+role = "screen"
+[bundle]
+path = "bundle"
+[admin]
+http = "0.0.0.0:0"
+token_file = "token"
+"#,
+        );
+        case.write(
+            "bundle/domains.toml",
+            &format!("{DOMAINS}email = \"noc@acme.example\"\nspoofing_filtered = true\n"),
+        );
+        case.write(
+            "bundle/policies.toml",
+            &format!("{POLICIES}[[policy]]\nname = \"other\"\n"),
+        );
+        case.write(
+            "bundle/subscribers.csv",
+            "domain,name,email\nacme,alice,alice@acme.example\n",
+        );
+        case.write(
+            "bundle/lists/a.csv",
+            &format!("{LIST_HEADER}system,number,+39069,deny,,,,2001-01-01\n"),
+        );
+        case.write("bundle/destinations.csv", "prefix,risk\n+3906,high\n");
+        case.write("bundle/README", "");
+        case.accepted(&[
+        "warning: tollgate.toml:2:29: node.expected_calls_per_second has no effect in this version",
+        "warning: tollgate.toml:3:21: node.counters_capacity has no effect in this version",
+        "warning: tollgate.toml:4:14: node.drain_time has no effect in this version",
+        "warning: tollgate.toml:12:8: admin.http 0.0.0.0:0 can be reached from other machines, and this version asks nobody for a token",
+        "warning: tollgate.toml:13:14: admin.token_file has no effect in this version",
+        r#"warning: bundle/destinations.csv:2:1: prefix "+3906": 28 longer prefixes below it in the table keep what they say"#,
+        "warning: bundle/domains.toml:9:21: domain.spoofing_filtered has no effect in this version",
+        "warning: bundle/domains.toml:8:9: domain.email has no effect in this version",
+        "warning: bundle/subscribers.csv:2:12: email has no effect in this version",
+        r#"warning: bundle/subscribers.csv:2:6: subscriber "alice" has neither users, peers nor tech_prefix, so no call is its own"#,
+        "warning: bundle/README: is not read",
+        r#"warning: bundle/policies.toml: policy "other" is nobody's"#,
+        "warning: expired list rows: 1; they decide nothing",
+    ]);
+    }
+
+    #[test]
+    fn a_node_with_unknown_keys_and_wrong_values() {
+        let case = Case::new("node");
+        case.write(
+            "tollgate.toml",
+            r#"[node]
 name = "a b"
 shard = 2
 shards = 65
@@ -146,9 +202,9 @@ https = "127.0.0.1:8060"
 [[journal]]
 path = "journal"
 "#,
-    );
-    case.write("secret", "short");
-    case.refused(&[
+        );
+        case.write("secret", "short");
+        case.refused(&[
         "tollgate.toml:2:8: node.name: 1 to 64 visible ASCII characters, no spaces",
         "tollgate.toml:3:1: node.shard is not known; did you mean node.shards?",
         "tollgate.toml:4:10: node.shards = 65, but must be 1 to 64",
@@ -162,65 +218,70 @@ path = "journal"
         "tollgate.toml:16:1: admin.https is not known; did you mean admin.http?",
         "tollgate.toml:17:1: journal is not in this version; take it out",
     ]);
-}
+    }
 
-#[test]
-fn syntax_faults_of_one_document_do_not_hide_those_of_another() {
-    let case = Case::new("syntax");
-    case.write(
-        "tollgate.toml",
-        "[node\nname = \"a\"\n[bundle]\npath = \"bundle\"\n",
-    );
-    case.refused(&["tollgate.toml:1:6: not TOML: unclosed table, expected `]`"]);
-    let case = Case::new("syntax-bundle");
-    case.write(
-        "bundle/policies.toml",
-        "[[policy]]\nname = std\nunknown = {\n",
-    );
-    case.write(
-        "bundle/domains.toml",
-        &DOMAINS.replace("prevention", "prevent"),
-    );
-    case.write(
-        "bundle/lists/irsf.csv",
-        &format!("{LIST_HEADER}policy:std,number,+39O6*,deny,,,,\n"),
-    );
-    case.refused(&[
+    #[test]
+    fn syntax_faults_of_one_document_do_not_hide_those_of_another() {
+        let case = Case::new("syntax");
+        case.write(
+            "tollgate.toml",
+            "[node\nname = \"a\"\n[bundle]\npath = \"bundle\"\n",
+        );
+        case.write("bundle/policies.toml", "");
+        case.refused(&[
+        "tollgate.toml:1:6: not TOML: unclosed table, expected `]`",
+        "bundle/policies.toml:1:1: policy is missing",
+        r#"bundle/domains.toml:6:18: domain.default_policy: policy "std" is not in policies.toml"#,
+    ]);
+        let case = Case::new("syntax-bundle");
+        case.write(
+            "bundle/policies.toml",
+            "[[policy]]\nname = std\nunknown = {\n",
+        );
+        case.write(
+            "bundle/domains.toml",
+            &DOMAINS.replace("prevention", "prevent"),
+        );
+        case.write(
+            "bundle/lists/irsf.csv",
+            &format!("{LIST_HEADER}policy:std,number,+39O6*,deny,,,,\n"),
+        );
+        case.refused(&[
         "bundle/policies.toml:2:8: not TOML: string values must be quoted, expected literal string",
         "bundle/policies.toml:3:12: not TOML: unclosed inline table, expected `}`",
         r#"bundle/domains.toml:4:8: domain.mode is "prevent", but must be "prevention" or "detection""#,
         r#"bundle/lists/irsf.csv:2:19: prefix "+39O6" has the letter O; digits only"#,
     ]);
-}
+    }
 
-#[test]
-fn a_domain_without_what_it_must_say() {
-    let case = Case::new("required");
-    case.write(
-        "bundle/domains.toml",
-        "# nobody\n\n[[domain]]\n\n[[domain]]\nname = \"b\"\npeers = []\n",
-    );
-    case.refused(&[
-        "bundle/domains.toml:3:1: domain.name is missing",
-        "bundle/domains.toml:3:1: domain.peers is missing",
-        "bundle/domains.toml:3:1: domain.mode is missing",
-        "bundle/domains.toml:3:1: domain.trust_headers is missing",
-        "bundle/domains.toml:3:1: domain.default_policy is missing",
-        "bundle/domains.toml:3:1: domain.default_subscriber is missing",
-        "bundle/domains.toml:5:1: domain.mode is missing",
-        "bundle/domains.toml:5:1: domain.trust_headers is missing",
-        "bundle/domains.toml:5:1: domain.default_policy is missing",
-        "bundle/domains.toml:5:1: domain.default_subscriber is missing",
-        "bundle/domains.toml:7:9: domain.peers is empty; nobody could ask",
-    ]);
-}
+    #[test]
+    fn a_domain_without_what_it_must_say() {
+        let case = Case::new("required");
+        case.write(
+            "bundle/domains.toml",
+            "# nobody\n\n[[domain]]\n\n[[domain]]\nname = \"b\"\npeers = []\n",
+        );
+        case.refused(&[
+            "bundle/domains.toml:3:1: domain.name is missing",
+            "bundle/domains.toml:3:1: domain.peers is missing",
+            "bundle/domains.toml:3:1: domain.mode is missing",
+            "bundle/domains.toml:3:1: domain.trust_headers is missing",
+            "bundle/domains.toml:3:1: domain.default_policy is missing",
+            "bundle/domains.toml:3:1: domain.default_subscriber is missing",
+            "bundle/domains.toml:5:1: domain.mode is missing",
+            "bundle/domains.toml:5:1: domain.trust_headers is missing",
+            "bundle/domains.toml:5:1: domain.default_policy is missing",
+            "bundle/domains.toml:5:1: domain.default_subscriber is missing",
+            "bundle/domains.toml:7:9: domain.peers is empty; nobody could ask",
+        ]);
+    }
 
-#[test]
-fn a_domain_with_wrong_values() {
-    let case = Case::new("domain");
-    case.write(
-        "bundle/domains.toml",
-        r#"[[domain]]
+    #[test]
+    fn a_domain_with_wrong_values() {
+        let case = Case::new("domain");
+        case.write(
+            "bundle/domains.toml",
+            r#"[[domain]]
 name = "acme"
 peers = ["192.0.2.1/28", "192.0.2.0/28", "192.0.2.0/28", 5, "pbx"]
 proxies = ["198.51.100.9"]
@@ -249,8 +310,8 @@ max_digits = 4
 strip = 1
 prepend = "0O"
 "#,
-    );
-    case.refused(&[
+        );
+        case.refused(&[
         r#"bundle/domains.toml:3:10: domain.peers: "192.0.2.1/28" has bits set beyond its prefix length; "192.0.2.0/28" is the block"#,
         r#"bundle/domains.toml:3:42: domain.peers: "192.0.2.0/28" stands twice"#,
         "bundle/domains.toml:3:58: domain.peers must be a string in quotes, not a whole number",
@@ -281,47 +342,47 @@ prepend = "0O"
         "bundle/domains.toml:26:1: domain.translate.match is missing",
         r#"bundle/domains.toml:28:11: domain.translate.prepend: prepend "0O" has the letter O; digits only"#,
     ]);
-}
+    }
 
-#[test]
-fn failover_never_lets_a_rejection_look_like_an_approval() {
-    let case = Case::new("failover");
-    case.write(
+    #[test]
+    fn failover_never_lets_a_rejection_look_like_an_approval() {
+        let case = Case::new("failover");
+        case.write(
         "bundle/domains.toml",
         &format!(
             "{DOMAINS}profile = \"failover\"\nproxies = [\"198.51.100.9\"]\nstatuses = {{ approve = 404, reject = 503, error = 480, R03 = 401 }}\n"
         ),
     );
-    case.refused(&[
+        case.refused(&[
         "bundle/domains.toml:8:11: profile failover behind a proxy needs proxy_passes_503 = true: a proxy that turns 503 into 500, as Kamailio does, breaks it",
         "bundle/domains.toml:10:24: domain.statuses.approve = 404: only 503, 513 and 580 send both chan_sip and PJSIP to the next route in `failover`",
         "bundle/domains.toml:10:38: domain.statuses.reject = 503: `failover` never sends 401, 407, 410, 422, 423, 482 or 5xx but to approve",
         "bundle/domains.toml:10:62: domain.statuses.R03 = 401: `failover` never sends 401, 407, 410, 422, 423, 482 or 5xx but to approve",
     ]);
-}
+    }
 
-#[test]
-fn names_that_two_domains_claim() {
-    let case = Case::new("claimed");
-    let second = DOMAINS
-        .replace("acme", "ACME.example")
-        .replace("192.0.2.0/28", "192.0.2.8");
-    let third = DOMAINS.replace("192.0.2.0/28", "198.51.100.0/24");
-    let names = "names = [\"Acme.Example\"]\n";
-    case.write(
-        "bundle/domains.toml",
-        &format!("{DOMAINS}{names}{second}{third}"),
-    );
-    case.refused(&[
+    #[test]
+    fn names_that_two_domains_claim() {
+        let case = Case::new("claimed");
+        let second = DOMAINS
+            .replace("acme", "ACME.example")
+            .replace("192.0.2.0/28", "192.0.2.8");
+        let third = DOMAINS.replace("192.0.2.0/28", "198.51.100.0/24");
+        let names = "names = [\"Acme.Example\"]\n";
+        case.write(
+            "bundle/domains.toml",
+            &format!("{DOMAINS}{names}{second}{third}"),
+        );
+        case.refused(&[
         r#"bundle/domains.toml:10:8: "acme.example" means domain "acme" already, and both have peers in common"#,
         r#"bundle/domains.toml:17:8: domain "acme" stands twice"#,
     ]);
-}
+    }
 
-#[test]
-fn a_policy_with_what_this_version_does_not_have() {
-    let case = Case::new("policy");
-    case.write(
+    #[test]
+    fn a_policy_with_what_this_version_does_not_have() {
+        let case = Case::new("policy");
+        case.write(
         "bundle/policies.toml",
         r#"[[policy]]
 name = "std"
@@ -340,7 +401,7 @@ name = "std"
 destinations = {}
 "#,
     );
-    case.refused(&[
+        case.refused(&[
         "bundle/policies.toml:3:13: policy.time_zone is not in this version; take it out",
         "bundle/policies.toml:4:17: policy.working_hours is not in this version; take it out",
         "bundle/policies.toml:5:12: policy.holidays is not in this version; take it out",
@@ -362,15 +423,15 @@ destinations = {}
         r#"bundle/policies.toml:14:8: policy "std" stands twice"#,
         "bundle/policies.toml:15:1: policy.destinations is not known; did you mean policy.destination?",
     ]);
-}
+    }
 
-#[test]
-fn lists_with_wrong_rows() {
-    let case = Case::new("lists");
-    case.write(
-        "bundle/lists/irsf.csv",
-        &format!(
-            r#"{LIST_HEADER}system,number,+39O6*,deny,,,,
+    #[test]
+    fn lists_with_wrong_rows() {
+        let case = Case::new("lists");
+        case.write(
+            "bundle/lists/irsf.csv",
+            &format!(
+                r#"{LIST_HEADER}system,number,+39O6*,deny,,,,
 system,number,+3906-+391,deny,R03,,,
 system,numbr,+3906,deny,R03,,,
 domain:acne,number,+3906,deny,R03,,,
@@ -382,18 +443,18 @@ system,agent,re:(,deny,,,,
 system,agent,^sip,allow,R01,,,
 system,number,+3906,deny
 "#
-        ),
-    );
-    case.write_octets(
-        "bundle/lists/latin1.csv",
-        b"scope,kind,match,verdict\nsystem,agent,caf\xe9,deny\n",
-    );
-    case.write("bundle/lists/empty.csv", "");
-    case.write(
-        "bundle/lists/columns.csv",
-        "scope,kind,matches,verdict,expiry,note\n",
-    );
-    case.refused(&[
+            ),
+        );
+        case.write_octets(
+            "bundle/lists/latin1.csv",
+            b"scope,kind,match,verdict\nsystem,agent,caf\xe9,deny\n",
+        );
+        case.write("bundle/lists/empty.csv", "");
+        case.write(
+            "bundle/lists/columns.csv",
+            "scope,kind,matches,verdict,expiry,note\n",
+        );
+        case.refused(&[
         r#"bundle/lists/columns.csv:1:1: column "match" is missing in the first line"#,
         r#"bundle/lists/columns.csv:1:12: column "matches" is not known; did you mean "match"?"#,
         r#"bundle/lists/columns.csv:1:28: column "expiry" is not known; did you mean "expires"?"#,
@@ -414,21 +475,21 @@ system,number,+3906,deny
         "bundle/lists/irsf.csv:12:1: has 4 fields, but the first line names 8",
         "bundle/lists/latin1.csv:2:14: is not UTF-8",
     ]);
-}
+    }
 
-#[test]
-fn subscribers_with_wrong_rows() {
-    let case = Case::new("subscribers");
-    case.write(
-        "bundle/subscribers.csv",
-        "domain,name,policy,users,peers,tech_prefix,email\n\
+    #[test]
+    fn subscribers_with_wrong_rows() {
+        let case = Case::new("subscribers");
+        case.write(
+            "bundle/subscribers.csv",
+            "domain,name,policy,users,peers,tech_prefix,email\n\
          acme,alice,,1001-1099 200-100,192.0.2.3,,\n\
          acme,alice,strict,99-100,198.51.100.1 pbx,77 8,\n\
          other,bob,,,,,\n\
          acme,unknown,,1,,,\n\
          acme,,,1,,,\n",
-    );
-    case.refused(&[
+        );
+        case.refused(&[
         r#"bundle/subscribers.csv:2:13: range "200-100" ends before it begins"#,
         r#"bundle/subscribers.csv:3:6: subscriber "alice" stands twice in domain "acme""#,
         r#"bundle/subscribers.csv:3:12: policy "strict" is not in policies.toml"#,
@@ -440,14 +501,14 @@ fn subscribers_with_wrong_rows() {
         r#"bundle/subscribers.csv:5:6: subscriber "unknown" is the default_subscriber of domain "acme": callers that match no row count under it, so it has no row"#,
         "bundle/subscribers.csv:6:6: the name is empty",
     ]);
-}
+    }
 
-#[test]
-fn destinations_with_wrong_rows() {
-    let case = Case::new("destinations");
-    case.write(
-        "bundle/destinations.csv",
-        "prefix,country,type,risk\n\
+    #[test]
+    fn destinations_with_wrong_rows() {
+        let case = Case::new("destinations");
+        case.write(
+            "bundle/destinations.csv",
+            "prefix,country,type,risk\n\
          +3906,it,fixed,high\n\
          003906,,,high\n\
          +3906,IT,landline,huge\n\
@@ -455,30 +516,32 @@ fn destinations_with_wrong_rows() {
          +999,,mobile,low\n\
          +4477009,GB,mobile,low\n\
          +4477009,GB,mobile,low\n",
-    );
-    case.refused(&[
+        );
+        case.refused(&[
         r#"bundle/destinations.csv:2:7: "it" is no country of the destination table; did you mean "IT"?"#,
         r#"bundle/destinations.csv:3:1: prefix "003906" begins with 0; an international number begins with its country code"#,
         r#"bundle/destinations.csv:4:1: prefix "+3906" stands twice"#,
+        r#"bundle/destinations.csv:4:10: "landline" is no number type: "fixed", "fixed-or-mobile", "mobile", "pager", "personal", "premium", "shared-cost", "toll-free", "uan", "unknown", "voicemail" or "voip""#,
+        r#"bundle/destinations.csv:4:19: "huge" is no risk class: "low", "medium" or "high""#,
         r#"bundle/destinations.csv:5:1: prefix "+44" says neither country, type nor risk"#,
         r#"bundle/destinations.csv:6:1: prefix "+999" is not in the table, so its country must be said"#,
         r#"bundle/destinations.csv:8:1: prefix "+4477009" stands twice"#,
     ]);
-}
+    }
 
-#[test]
-fn a_bundle_that_is_not_there_or_holds_what_nobody_reads() {
-    let case = Case::new("folder");
-    fs::remove_dir_all(case.folder.join("bundle")).unwrap();
-    case.refused(&["bundle/: cannot be read: No such file or directory (os error 2)"]);
-    let case = Case::new("files");
-    fs::remove_file(case.folder.join("bundle/domains.toml")).unwrap();
-    fs::remove_file(case.folder.join("bundle/policies.toml")).unwrap();
-    case.write("bundle/rates.csv", "prefix,rate_per_minute\n");
-    case.write("bundle/subscriber.csv", "domain,name\n");
-    case.write("bundle/lists/irsf.CSV", LIST_HEADER);
-    case.write("bundle/list/irsf.csv", LIST_HEADER);
-    case.refused(&[
+    #[test]
+    fn a_bundle_that_is_not_there_or_holds_what_nobody_reads() {
+        let case = Case::new("folder");
+        fs::remove_dir_all(case.folder.join("bundle")).unwrap();
+        case.refused(&["bundle/: cannot be read: No such file or directory (os error 2)"]);
+        let case = Case::new("files");
+        fs::remove_file(case.folder.join("bundle/domains.toml")).unwrap();
+        fs::remove_file(case.folder.join("bundle/policies.toml")).unwrap();
+        case.write("bundle/rates.csv", "prefix,rate_per_minute\n");
+        case.write("bundle/subscriber.csv", "domain,name\n");
+        case.write("bundle/lists/irsf.CSV", LIST_HEADER);
+        case.write("bundle/list/irsf.csv", LIST_HEADER);
+        case.refused(&[
         "bundle/policies.toml: is missing",
         "bundle/domains.toml: is missing",
         "bundle/list/: is no folder of a bundle, and nothing in it would be read; lists/ is the only one",
@@ -486,31 +549,32 @@ fn a_bundle_that_is_not_there_or_holds_what_nobody_reads() {
         "bundle/rates.csv: rates are not in this version; take the file out",
         "bundle/subscriber.csv: is no file of a bundle: domains.toml, policies.toml, subscribers.csv, destinations.csv, lists/NAME.csv",
     ]);
-    let case = Case::new("no-config");
-    fs::remove_file(case.folder.join("tollgate.toml")).unwrap();
-    case.refused(&["tollgate.toml: cannot be read: No such file or directory (os error 2)"]);
-}
-
-#[test]
-fn past_a_thousand_faults_in_a_file_the_rest_is_counted() {
-    let case = Case::new("thousand");
-    let mut list = LIST_HEADER.to_owned();
-    for _ in 0..1234 {
-        list.push_str("system,number,+39O6,deny,,,,\n");
+        let case = Case::new("no-config");
+        fs::remove_file(case.folder.join("tollgate.toml")).unwrap();
+        case.refused(&["tollgate.toml: cannot be read: No such file or directory (os error 2)"]);
     }
-    case.write("bundle/lists/a.csv", &list);
-    case.write(
-        "bundle/lists/b.csv",
-        &format!("{LIST_HEADER}system,number,x,deny,,,,\n"),
-    );
-    let output = case.run("check");
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(said.lines().count(), 1000 + 1 + 1 + 1);
-    assert!(said.contains(
-        "bundle/lists/a.csv:1001:15: number \"+39O6\" has the letter O; digits only\n\
+
+    #[test]
+    fn past_a_thousand_faults_in_a_file_the_rest_is_counted() {
+        let case = Case::new("thousand");
+        let mut list = LIST_HEADER.to_owned();
+        for _ in 0..1234 {
+            list.push_str("system,number,+39O6,deny,,,,\n");
+        }
+        case.write("bundle/lists/a.csv", &list);
+        case.write(
+            "bundle/lists/b.csv",
+            &format!("{LIST_HEADER}system,number,x,deny,,,,\n"),
+        );
+        let output = case.run("check");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(said.lines().count(), 1000 + 1 + 1 + 1);
+        assert!(said.contains(
+            "bundle/lists/a.csv:1001:15: number \"+39O6\" has the letter O; digits only\n\
          bundle/lists/a.csv: 234 more faults\n\
          bundle/lists/b.csv:2:15: number \"x\" has the letter x; digits only\n\
          tollgate: 1235 faults; nothing was started\n"
-    ));
-    assert_eq!(output.status.code(), Some(EXIT_BAD_CONFIGURATION));
+        ));
+        assert_eq!(output.status.code(), Some(EXIT_BAD_CONFIGURATION));
+    }
 }

@@ -137,7 +137,6 @@ pub(super) fn read(
                 findings,
                 format!("prefix \"+{prefix}\" stands twice"),
             );
-            return;
         }
         if let Some(overriding) = override_row(row, prefix, world, &by_prefix, findings) {
             by_prefix.insert(prefix, overriding);

@@ -76,6 +76,13 @@ impl<'t> Text<'t> {
     }
 }
 
+/// The string `[table] key` of a document with syntax faults, as far as the parser recovered.
+pub(super) fn recovered_string(text: &str, table: &str, key: &str) -> Option<String> {
+    let (root, _errors) = DeTable::parse_recoverable(text);
+    let value = root.get_ref().get(table)?.get_ref().get(key)?;
+    value.get_ref().as_str().map(str::to_owned)
+}
+
 /// A table whose keys are taken one after the other; `finish` reports the others.
 #[derive(Debug)]
 pub(super) struct Table<'d> {

@@ -151,15 +151,29 @@ pub(super) struct Findings {
     pub(super) faults: Faults,
     /// What is right but will surprise.
     pub(super) warnings: Vec<String>,
+    warnings_counted: usize,
 }
 
 impl Findings {
-    /// Adds a warning about a place.
+    /// Adds a warning about a place, or only counts it past `FAULTS_PER_FILE_MAX`.
     pub(super) fn warn(&mut self, file: &str, place: Place, sentence: impl fmt::Display) {
+        if self.warnings.len() >= FAULTS_PER_FILE_MAX {
+            self.warnings_counted += 1;
+            return;
+        }
         self.warnings.push(format!(
             "{file}:{}:{}: {sentence}",
             place.line, place.column
         ));
+    }
+
+    /// The warnings, with one more for those that were only counted.
+    pub(super) fn into_warnings(mut self) -> Vec<String> {
+        if self.warnings_counted > 0 {
+            self.warnings
+                .push(format!("{} more warnings", self.warnings_counted));
+        }
+        self.warnings
     }
 }
 
@@ -219,10 +233,11 @@ pub(super) fn plural(count: usize, noun: &str) -> String {
     if count == 1 {
         return format!("1 {noun}");
     }
-    match noun.strip_suffix('y') {
-        Some(stem) => format!("{count} {stem}ies"),
-        None => format!("{count} {noun}s"),
+    if let Some(stem) = noun.strip_suffix('y') {
+        return format!("{count} {stem}ies");
     }
+    let ending = if noun.ends_with('x') { "es" } else { "s" };
+    format!("{count} {noun}{ending}")
 }
 
 #[cfg(test)]
@@ -260,6 +275,18 @@ mod tests {
         assert_eq!(text.lines().count(), 2002);
         assert!(text.contains("a.csv:1000:1: no\na.csv: 234 more faults\nb.csv:1:1"));
         assert!(text.ends_with("b.csv: 234 more faults"));
+    }
+
+    #[test]
+    fn past_a_thousand_warnings_the_rest_is_counted() {
+        let mut findings = Findings::default();
+        for line in 1..=1002 {
+            findings.warn("a.csv", Place { line, column: 1 }, "hm");
+        }
+        let warnings = findings.into_warnings();
+        assert_eq!(warnings.len(), 1001);
+        assert_eq!(warnings[999], "a.csv:1000:1: hm");
+        assert_eq!(warnings[1000], "2 more warnings");
     }
 
     #[test]

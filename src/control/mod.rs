@@ -49,21 +49,19 @@ pub struct Loaded {
 /// All faults of all files at once. Nothing is half in force: the caller keeps what it had.
 pub fn load(source: &Source) -> Result<Loaded, Faults> {
     let mut findings = Findings::default();
-    let node = node::read(source, &mut findings);
-    // Without a readable [bundle] path there is no bundle to look at; its absence is a fault already.
-    let rows = match &node {
-        Some(node) if !node.bundle_path.is_empty() => {
-            bundle::read(&source.folder(&node.bundle_path), &mut findings)
-        }
-        _ => Rows::default(),
-    };
+    let reading = node::read(source, &mut findings);
+    // Without a [bundle] path there is no bundle to look at; its absence is a fault already.
+    let rows = reading
+        .bundle_path()
+        .map(|path| bundle::read(&source.folder(path), &mut findings))
+        .unwrap_or_default();
     findings.faults.sort();
-    match node {
-        Some(node) if findings.faults.is_empty() => Ok(Loaded {
+    match reading {
+        node::Reading::Whole(node) if findings.faults.is_empty() => Ok(Loaded {
             source: source.clone(),
-            node,
+            node: *node,
             rows,
-            warnings: findings.warnings,
+            warnings: findings.into_warnings(),
         }),
         _ => Err(findings.faults),
     }

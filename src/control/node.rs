@@ -4,7 +4,7 @@
 //! verdicts and a warning when it does not.
 //! Leaves to `process`: opening sockets, and cores that exist but are not ours.
 
-use super::document::{Table, Text, Value};
+use super::document::{Table, Text, Value, recovered_string};
 use super::fault::Findings;
 use super::source::{Source, unreadable};
 use crate::limits::SHARDS_MAX;
@@ -115,21 +115,47 @@ impl NodeConfig {
     }
 }
 
-/// Reads `tollgate.toml`; `None` when something in it is wrong.
-pub(super) fn read(source: &Source, findings: &mut Findings) -> Option<NodeConfig> {
+/// What was read of `tollgate.toml`.
+#[derive(Debug)]
+pub(super) enum Reading {
+    /// All of it; what is wrong with its values is among the faults.
+    Whole(Box<NodeConfig>),
+    /// Nothing certain: it could not be read, or is no TOML. The bundle's path as far as it can be told, so that the
+    /// bundle's faults are shown along with it.
+    Broken { bundle_path: Option<String> },
+}
+
+impl Reading {
+    /// Where the bundle is, if that was said.
+    pub(super) fn bundle_path(&self) -> Option<&str> {
+        let path = match self {
+            Self::Whole(config) => Some(config.bundle_path.as_str()),
+            Self::Broken { bundle_path } => bundle_path.as_deref(),
+        };
+        path.filter(|path| !path.is_empty())
+    }
+}
+
+/// Reads `tollgate.toml`.
+pub(super) fn read(source: &Source, findings: &mut Findings) -> Reading {
     let file = source.name();
     let text = match source.text() {
         Ok(text) => text,
         Err(sentence) => {
             findings.faults.whole_file(&file, sentence);
-            return None;
+            return Reading::Broken { bundle_path: None };
         }
     };
     let mut config = None;
     Text::new(&file, &text).parse(findings, |root, findings| {
         config = Some(root_table(source, root, findings));
     });
-    config
+    match config {
+        Some(config) => Reading::Whole(Box::new(config)),
+        None => Reading::Broken {
+            bundle_path: recovered_string(&text, "bundle", "path"),
+        },
+    }
 }
 
 fn root_table(source: &Source, mut root: Table<'_>, findings: &mut Findings) -> NodeConfig {
@@ -484,5 +510,76 @@ fn duration_value(value: &Value<'_>, findings: &mut Findings) {
                 value.name()
             ),
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cores_are_auto_or_numbers_and_ranges() {
+        for (text, wanted) in [
+            ("auto", Ok(Cores::Auto)),
+            ("0", Ok(Cores::List(vec![0]))),
+            ("3,0-2", Ok(Cores::List(vec![3, 0, 1, 2]))),
+            (" 1 , 3 - 4 ", Ok(Cores::List(vec![1, 3, 4]))),
+            ("1,0-2", Err("core 1 stands twice")),
+            ("2-1", Err("\"2-1\" is no range of cores 0 to 4095")),
+            ("4096", Err("\"4096\" is no range of cores 0 to 4095")),
+            (
+                "",
+                Err("\"\" is no core; \"auto\" or a list like \"0,2-3\""),
+            ),
+            (
+                "all",
+                Err("\"all\" is no core; \"auto\" or a list like \"0,2-3\""),
+            ),
+        ] {
+            assert_eq!(parse_cores(text), wanted.map_err(str::to_owned), "{text}");
+        }
+    }
+
+    #[test]
+    fn shards_are_auto_or_at_most_one_a_core() {
+        for (text, wanted) in [
+            ("auto", Ok(Shards::Auto)),
+            ("1", Ok(Shards::Fixed(1))),
+            ("64", Ok(Shards::Fixed(64))),
+            ("0", Err("\"auto\" or 1 to 64")),
+            ("65", Err("\"auto\" or 1 to 64")),
+            ("-1", Err("\"auto\" or 1 to 64")),
+        ] {
+            assert_eq!(parse_shards(text), wanted.map_err(str::to_owned), "{text}");
+        }
+        assert_eq!(check_shards(Shards::Fixed(16), 16), Ok(()));
+        assert_eq!(
+            check_shards(Shards::Fixed(64), 16),
+            Err("64, but this machine lets us use 16 cores".to_owned())
+        );
+    }
+
+    #[test]
+    fn each_shard_has_one_core_of_its_own() {
+        let list = |count| Cores::List((0..count).collect());
+        for (shards, cores, right) in [
+            (Shards::Auto, Cores::Auto, true),
+            (Shards::Auto, list(3), true),
+            (Shards::Fixed(3), list(3), true),
+            (Shards::Fixed(3), Cores::Auto, true),
+            (Shards::Fixed(2), list(3), false),
+            (Shards::Auto, list(65), false),
+        ] {
+            assert_eq!(
+                check_together(shards, &cores).is_ok(),
+                right,
+                "{shards:?} {cores:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_key_shows_in_no_log() {
+        assert_eq!(format!("{:?}", NodeKey([7; 32])), "NodeKey(secret)");
     }
 }

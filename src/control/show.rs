@@ -43,12 +43,7 @@ pub fn expired(loaded: &Loaded, now: Now) -> Option<String> {
                 .is_some_and(|expires| expires <= now.unix_s())
         })
         .count();
-    (count > 0).then(|| {
-        format!(
-            "warning: {} expired and decide nothing\n",
-            plural(count, "list row")
-        )
-    })
+    (count > 0).then(|| format!("warning: expired list rows: {count}; they decide nothing\n"))
 }
 
 /// The configuration in force as commented TOML, every default in it.

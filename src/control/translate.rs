@@ -145,3 +145,62 @@ fn covers(earlier: &TranslateRow, later: &TranslateRow) -> bool {
         && earlier.min_digits <= later.min_digits
         && later.max_digits <= earlier.max_digits
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::document::Text;
+    use super::*;
+
+    /// The rows and findings of `[[translate]]` tables.
+    fn read_all(text: &str) -> (Vec<TranslateRow>, Findings) {
+        let mut findings = Findings::default();
+        let mut rows = Vec::new();
+        Text::new("d.toml", text).parse(&mut findings, |mut root, findings| {
+            let value = root.take("translate").unwrap();
+            rows = read(&value, findings);
+        });
+        (rows, findings)
+    }
+
+    #[test]
+    fn what_is_left_out_changes_nothing_and_asks_for_nothing() {
+        let (rows, findings) = read_all("[[translate]]\nmatch = \"011\"\n");
+        assert!(findings.faults.is_empty());
+        assert_eq!(
+            rows,
+            [TranslateRow {
+                matches: b"011".to_vec(),
+                strip: 0,
+                prepend: Vec::new(),
+                min_digits: 3,
+                max_digits: CONTACT_USER_BYTES_MAX,
+            }]
+        );
+    }
+
+    #[test]
+    fn a_plus_before_what_is_prepended_is_taken_off() {
+        let (rows, findings) = read_all(
+            "[[translate]]\nmatch = \"\"\nprepend = \"+39\"\nmin_digits = 6\nmax_digits = 10\nstrip = 1\n",
+        );
+        assert!(findings.faults.is_empty());
+        assert_eq!(rows[0].prepend, b"39");
+        assert_eq!((rows[0].min_digits, rows[0].strip), (6, 1));
+    }
+
+    #[test]
+    fn a_translation_that_is_never_reached_earns_a_warning() {
+        for (second, warned) in [
+            ("match = \"0011\"\nstrip = 4", true),
+            ("match = \"0011\"\nstrip = 4\nmax_digits = 12", true),
+            ("match = \"01\"\nstrip = 1", false),
+            ("match = \"0\"\nstrip = 1", false),
+        ] {
+            let text =
+                format!("[[translate]]\nmatch = \"00\"\nstrip = 2\n[[translate]]\n{second}\n");
+            let (_, findings) = read_all(&text);
+            assert!(findings.faults.is_empty(), "{}", findings.faults);
+            assert_eq!(!findings.warnings.is_empty(), warned, "{second}");
+        }
+    }
+}
