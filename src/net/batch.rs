@@ -6,7 +6,7 @@ use super::socket::Socket;
 use crate::limits::{BATCH_DATAGRAMS, DATAGRAM_BYTES_MAX, RESPONSE_BYTES_MAX};
 use crate::sys::{ReceiveBatch, SendBatch, errno};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::AsFd;
 
 /// One datagram of a batch.
@@ -19,6 +19,8 @@ pub struct Datagram<'a> {
     /// Where it came from.
     pub source: SocketAddr,
 }
+
+const NOBODY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 /// What reading a socket found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,14 +143,16 @@ impl RxBatch {
         self.len() == 0
     }
 
-    /// One of them. `None` past the last, and for a datagram whose source the kernel did not name.
-    #[must_use]
-    pub fn datagram(&self, index: usize) -> Option<Datagram<'_>> {
-        let (bytes, full_length, source) = self.0.get(index)?;
-        Some(Datagram {
-            bytes,
-            full_length,
-            source,
+    /// The datagrams of the last `receive`, in order. One whose source the kernel did not name (it names all) comes from
+    /// 0.0.0.0:0, which is nobody's peer.
+    pub fn iter(&self) -> impl Iterator<Item = Datagram<'_>> {
+        (0..self.len()).map(|index| {
+            let (bytes, full_length, source) = self.0.get(index);
+            Datagram {
+                bytes,
+                full_length,
+                source: source.unwrap_or(NOBODY),
+            }
         })
     }
 }
@@ -326,7 +330,10 @@ mod tests {
         assert_eq!(rx.len(), BATCH_DATAGRAMS);
         assert_eq!(rx.receive(&group[0]), Received::Drained);
         assert_eq!(rx.len(), 1);
-        assert_eq!(rx.datagram(0).unwrap().source, sender.local_addr().unwrap());
+        assert_eq!(
+            rx.iter().next().unwrap().source,
+            sender.local_addr().unwrap()
+        );
         assert_eq!(rx.receive(&group[0]), Received::Drained);
         assert!(rx.is_empty());
     }
