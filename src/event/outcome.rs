@@ -8,7 +8,7 @@ pub enum Outcome {
     Approved = 0,
     /// INVITE: rejected.
     Rejected,
-    /// A request that cannot be read, answered 400 (or what the profile says).
+    /// INVITE that cannot be read: 400, or what the profile says; so are the errors that follow.
     ErrorSyntax,
     /// Another SIP version.
     ErrorVersion,
@@ -24,11 +24,21 @@ pub enum Outcome {
     ErrorTooLarge,
     /// An unknown peer behind a listed proxy.
     ErrorUnknownPeer,
-    /// OPTIONS, answered.
+    /// OPTIONS: 200.
     Options,
-    /// CANCEL, answered.
+    /// OPTIONS while the node drains: 503 to proxies, silence to direct peers.
+    OptionsDraining,
+    /// CANCEL: 200.
     Cancel,
-    /// A method that we do not serve, or an extension that we do not have, refused.
+    /// A request that requires an extension: 420.
+    BadExtension,
+    /// BYE and the like: 481.
+    NoTransaction,
+    /// A known method that is not served: 405.
+    MethodNotAllowed,
+    /// An unknown method: 501.
+    MethodUnknown,
+    /// Another fault of a request that is no INVITE: its own status.
     Refused,
     /// ACK: never answered.
     Ack,
@@ -38,9 +48,9 @@ pub enum Outcome {
     UnknownSource,
     /// From a peer, but no request that could be answered.
     Unparsable,
-    /// Line ends or nothing, kept open a NAT binding.
+    /// Line ends or nothing: it keeps a NAT binding open.
     Keepalive,
-    /// Its answer did not fit.
+    /// It was to be answered, but no answer could be written within the limits.
     Unanswerable,
     /// Its batch was lost to a panic of the shard.
     Panicked,
@@ -48,7 +58,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// All outcomes, in the order of their numbers in arrays.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 25] = [
         Self::Approved,
         Self::Rejected,
         Self::ErrorSyntax,
@@ -60,7 +70,12 @@ impl Outcome {
         Self::ErrorTooLarge,
         Self::ErrorUnknownPeer,
         Self::Options,
+        Self::OptionsDraining,
         Self::Cancel,
+        Self::BadExtension,
+        Self::NoTransaction,
+        Self::MethodNotAllowed,
+        Self::MethodUnknown,
         Self::Refused,
         Self::Ack,
         Self::Response,
@@ -86,7 +101,12 @@ impl Outcome {
             Self::ErrorTooLarge => "error_too_large",
             Self::ErrorUnknownPeer => "error_unknown_peer",
             Self::Options => "options",
+            Self::OptionsDraining => "options_draining",
             Self::Cancel => "cancel",
+            Self::BadExtension => "bad_extension",
+            Self::NoTransaction => "no_transaction",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::MethodUnknown => "method_unknown",
             Self::Refused => "refused",
             Self::Ack => "ack",
             Self::Response => "response",
