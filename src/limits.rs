@@ -65,3 +65,9 @@ const _: () = assert!(
     VIAS_MAX <= HEADERS_MAX,
     "each Via may have a field of its own"
 );
+
+/// Octets of a dialled user part, decoded, without parameters and password. A longer one is error 484.
+pub const DIALLED_BYTES_MAX: usize = 128;
+
+/// Digits of a user in a subscriber's range (`1001-1099`); a longer range is refused at check.
+pub const USER_RANGE_DIGITS_MAX: usize = 19;

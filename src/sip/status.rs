@@ -113,6 +113,13 @@ impl Status {
             606 => "Not Acceptable",
             607 => "Unwanted",
             608 => "Rejected",
+            _ => self.class_phrase(),
+        }
+    }
+
+    /// The name of the status's class (RFC 3261 §7.2).
+    fn class_phrase(self) -> &'static str {
+        match self.0 {
             300..=399 => "Redirection",
             400..=499 => "Request Failure",
             500..=599 => "Server Failure",

@@ -1,0 +1,56 @@
+# For tests/run and tests/long: stages with their times, and what a machine may lack. Sourced by bash; asks nothing of standard input.
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+exec </dev/null
+
+lines=()   # one per stage, for the end
+failed=0
+
+# stage NAME COMMAND…: runs the command, says how long it took, and goes on either way, so that one run shows every fault.
+stage() {
+  local name=$1 start=$SECONDS status=0 word=ok
+  shift
+  printf '\n=== %s: %s\n' "$name" "$*"
+  "$@" || status=$?
+  if [ "$status" -ne 0 ]; then
+    word="FAILED (exit $status)"
+    failed=1
+  fi
+  lines+=("$(printf '%-24s %5d s  %s' "$name" $((SECONDS - start)) "$word")")
+  printf '=== %s\n' "${lines[-1]}"
+}
+
+# skipped NAME WHY: a stage that this machine cannot do. Said twice, so that nobody takes it for done.
+skipped() {
+  lines+=("$(printf '%-24s     -    NOT CHECKED: %s' "$1" "$2")")
+  printf '\n=== %s\n' "${lines[-1]}"
+}
+
+# needs COMMAND PACKAGE…: installs the Debian packages when the command is missing and we may, else says so and ends.
+needs() {
+  local command=$1
+  shift
+  if command -v "$command" >/dev/null; then
+    return
+  fi
+  if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+    echo "installing $* for \`$command\`"
+    export DEBIAN_FRONTEND=noninteractive
+    if apt-get update -qq && apt-get install -y -qq --no-install-recommends "$@" && command -v "$command" >/dev/null; then
+      return
+    fi
+  fi
+  echo "missing: \`$command\`, from the Debian package(s) $*. Install with: apt-get install $*" >&2
+  exit 1
+}
+
+# The table of stages, and the exit code.
+finish() {
+  printf '\n'
+  printf '%s\n' "${lines[@]}"
+  if [ "$failed" -ne 0 ]; then
+    echo "$0: FAILED after $SECONDS s"
+    exit 1
+  fi
+  echo "$0: passed in $SECONDS s"
+}
