@@ -38,6 +38,15 @@ pub const DOMAINS_MAX: usize = 4096;
 /// Digits of an international number (ITU-T E.164 §6.1).
 pub const E164_DIGITS_MAX: usize = 15;
 
+/// Largest `tollgate.toml`, `domains.toml` or `policies.toml`, octets. A longer one is a fault.
+pub const DOCUMENT_BYTES_MAX: u64 = 8 * 1024 * 1024;
+
+/// Faults shown per configuration or bundle file; the rest is counted.
+pub const FAULTS_PER_FILE_MAX: usize = 1000;
+
+/// Characters of a `contact_host = "fixed:HOST"`. Longer ones are refused when the bundle is read.
+pub const FIXED_HOST_BYTES_MAX: usize = 100;
+
 /// Receive buffer asked for on every UDP socket, octets; about 1,800 INVITEs. What was granted is reported.
 pub const RECEIVE_BUFFER_BYTES: usize = 4 * 1024 * 1024;
 
@@ -60,6 +69,10 @@ pub const STOP_SERVE_NS_MAX: u64 = 300_000_000;
 const _: () = assert!(
     HEAD_BYTES_MAX <= u16::MAX as usize,
     "offsets into a head are u16"
+);
+const _: () = assert!(
+    FIXED_HOST_BYTES_MAX < RESPONSE_ADDED_BYTES_MAX,
+    "a fixed Contact host fits in what an answer may add"
 );
 const _: () = assert!(
     VIAS_MAX <= HEADERS_MAX,

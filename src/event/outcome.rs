@@ -1,5 +1,8 @@
 //! The one thing that became of a datagram.
 
+use crate::policy::{CallError, Decision, Verdict};
+use crate::uas::Admission;
+
 /// What became of a datagram that was read. Exactly one each: their sum and the kernel's drops are what was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -86,6 +89,53 @@ impl Outcome {
         Self::Panicked,
     ];
 
+    /// What became of a datagram, by what the UAS made of it. `answered`: whether an answer was written.
+    #[must_use]
+    pub fn of(admission: Admission, decision: Option<&Decision>, answered: bool) -> Self {
+        let outcome = match admission {
+            Admission::UnknownSource => return Self::UnknownSource,
+            Admission::KeepAlive => return Self::Keepalive,
+            Admission::Response => return Self::Response,
+            Admission::Ack => return Self::Ack,
+            Admission::Unparsable => return Self::Unparsable,
+            Admission::OptionsDrainingPeer => return Self::OptionsDraining,
+            Admission::OptionsDrainingProxy => Self::OptionsDraining,
+            Admission::Options => Self::Options,
+            Admission::BadExtension => Self::BadExtension,
+            Admission::Cancel => Self::Cancel,
+            Admission::NoTransaction => Self::NoTransaction,
+            Admission::MethodNotAllowed => Self::MethodNotAllowed,
+            Admission::MethodUnknown => Self::MethodUnknown,
+            Admission::Refused(_) => Self::Refused,
+            Admission::CallError(error) => Self::of_error(error),
+            Admission::Call => match decision.map(|decision| decision.verdict) {
+                Some(Verdict::Approve) => Self::Approved,
+                Some(Verdict::Reject) => Self::Rejected,
+                Some(Verdict::Error(error)) => Self::of_error(error),
+                None => Self::Unanswerable,
+            },
+        };
+        // Whatever it was, its sender has heard nothing.
+        if answered {
+            outcome
+        } else {
+            Self::Unanswerable
+        }
+    }
+
+    const fn of_error(error: CallError) -> Self {
+        match error {
+            CallError::Syntax(_) => Self::ErrorSyntax,
+            CallError::VersionNotSupported => Self::ErrorVersion,
+            CallError::UnsupportedScheme => Self::ErrorScheme,
+            CallError::NoSuchDialog => Self::ErrorNoDialog,
+            CallError::Loop => Self::ErrorLoop,
+            CallError::AddressIncomplete => Self::ErrorAddressIncomplete,
+            CallError::TooLarge => Self::ErrorTooLarge,
+            CallError::UnknownPeer => Self::ErrorUnknownPeer,
+        }
+    }
+
     /// Its name in metrics and in the sums at stop.
     #[must_use]
     pub const fn label(self) -> &'static str {
@@ -128,6 +178,43 @@ impl Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sip::Phrase;
+
+    #[test]
+    fn silence_is_an_outcome_of_its_own_only_where_an_answer_was_due() {
+        for (admission, answered, silent) in [
+            (
+                Admission::UnknownSource,
+                Outcome::UnknownSource,
+                Outcome::UnknownSource,
+            ),
+            (Admission::Ack, Outcome::Ack, Outcome::Ack),
+            (Admission::Options, Outcome::Options, Outcome::Unanswerable),
+            (
+                Admission::OptionsDrainingPeer,
+                Outcome::OptionsDraining,
+                Outcome::OptionsDraining,
+            ),
+            (
+                Admission::CallError(CallError::Syntax(Phrase::BadVia)),
+                Outcome::ErrorSyntax,
+                Outcome::Unanswerable,
+            ),
+            (
+                Admission::Refused(CallError::TooLarge),
+                Outcome::Refused,
+                Outcome::Unanswerable,
+            ),
+            (
+                Admission::Call,
+                Outcome::Unanswerable,
+                Outcome::Unanswerable,
+            ),
+        ] {
+            assert_eq!(Outcome::of(admission, None, true), answered);
+            assert_eq!(Outcome::of(admission, None, false), silent);
+        }
+    }
 
     #[test]
     fn every_outcome_has_its_own_name_and_place() {

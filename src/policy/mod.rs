@@ -13,6 +13,7 @@ pub mod cell;
 pub mod code;
 pub mod destinations;
 mod dialled;
+pub mod expression;
 mod interval;
 mod lists;
 mod number_table;

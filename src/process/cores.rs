@@ -80,15 +80,25 @@ mod tests {
             (Shards::Auto, list(&[9, 2]), &eight, some(&[9, 2])),
             (Shards::Fixed(1), list(&[9, 2]), &eight, some(&[9])),
         ] {
-            assert_eq!(plan(shards, &cores, allowed), Ok(expected), "{shards:?} {cores:?}");
+            assert_eq!(
+                plan(shards, &cores, allowed),
+                Ok(expected),
+                "{shards:?} {cores:?}"
+            );
         }
     }
 
     #[test]
     fn a_core_that_is_not_ours_is_named() {
         let foreign = plan(Shards::Auto, &Cores::List(vec![1, 64]), &[0, 1]).unwrap_err();
-        assert_eq!(foreign, "core 64 is not one that this process may use (it may use 0, 1)");
+        assert_eq!(
+            foreign,
+            "core 64 is not one that this process may use (it may use 0, 1)"
+        );
         let many = plan(Shards::Fixed(2), &Cores::List(vec![1]), &[0, 1]).unwrap_err();
-        assert_eq!(many, "2 shards do not fit on the listed cores (1); one shard a core");
+        assert_eq!(
+            many,
+            "2 shards do not fit on the listed cores (1); one shard a core"
+        );
     }
 }

@@ -87,7 +87,10 @@ mod tests {
         assert_eq!(origin, Origin::Drawn);
         assert_ne!(first, [0; KEY_BYTES]);
         assert_eq!(of_state_dir(&folder), Ok((first, Origin::Kept)));
-        let mode = fs::metadata(folder.join(FILE)).unwrap().permissions().mode();
+        let mode = fs::metadata(folder.join(FILE))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
         fs::remove_dir_all(&folder).unwrap();
@@ -100,7 +103,10 @@ mod tests {
         for length in [0, 1, 15, 17, 4000] {
             fs::write(folder.join(FILE), vec![1; length]).unwrap();
             let sentence = of_state_dir(&folder).unwrap_err();
-            assert!(sentence.contains("does not hold a key of 16 octets"), "{sentence}");
+            assert!(
+                sentence.contains("does not hold a key of 16 octets"),
+                "{sentence}"
+            );
         }
         fs::remove_dir_all(&folder).unwrap();
     }

@@ -71,7 +71,8 @@ impl Node {
     {
         let count = setup.cores.len();
         let (listeners, sockets) = open_sockets(&setup.listeners, count)?;
-        let admin_listener = TcpListener::bind(setup.admin).map_err(|error| admin_fault(setup.admin, &error))?;
+        let admin_listener =
+            TcpListener::bind(setup.admin).map_err(|error| admin_fault(setup.admin, &error))?;
         let pollers: Vec<Poller> = (0..count)
             .map(|_shard| Poller::new(listeners.len()))
             .collect::<io::Result<_>>()
@@ -155,7 +156,11 @@ impl Node {
     /// The smallest receive buffer of any socket, octets as the kernel charges them.
     #[must_use]
     pub fn receive_buffer_bytes(&self) -> u64 {
-        let smallest = self.view.shards.iter().map(ShardSource::receive_buffer_bytes);
+        let smallest = self
+            .view
+            .shards
+            .iter()
+            .map(ShardSource::receive_buffer_bytes);
         smallest.min().unwrap_or(0)
     }
 
@@ -203,9 +208,9 @@ fn open_sockets(
 
 fn admin_fault(address: SocketAddr, error: &io::Error) -> Unavailable {
     Unavailable(match error.kind() {
-        io::ErrorKind::AddrInUse => format!(
-            "admin http {address} is in use by another process; stop it or set admin.http"
-        ),
+        io::ErrorKind::AddrInUse => {
+            format!("admin http {address} is in use by another process; stop it or set admin.http")
+        }
         _ => format!("admin http {address} cannot be opened: {error}"),
     })
 }

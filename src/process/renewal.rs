@@ -50,7 +50,10 @@ impl Renewal {
 
     /// Does what is due; how long until something else may be.
     fn step(&mut self, now: Now) -> Duration {
-        if self.next_expiry_unix_s.is_some_and(|due| due <= now.unix_s()) {
+        if self
+            .next_expiry_unix_s
+            .is_some_and(|due| due <= now.unix_s())
+        {
             let next = Snapshot::build(&self.rows, now);
             self.next_expiry_unix_s = next.next_expiry_unix_s();
             self.publisher.publish(next);
