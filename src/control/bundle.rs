@@ -25,12 +25,15 @@ pub(super) fn read(folder: &Folder, findings: &mut Findings) -> Rows {
     let mut reading = Reading {
         folder,
         digests: Vec::new(),
-        rows: Rows {
-            destinations: data::destinations(),
-            ..Rows::default()
-        },
+        rows: Rows::default(),
         names: Names::default(),
     };
+    match data::embedded_destinations() {
+        Ok(rows) => reading.rows.destinations = rows,
+        Err(sentence) => findings
+            .faults
+            .whole_file("the program's own destination table", sentence),
+    }
     let files = match folder.names() {
         Ok(files) => files,
         Err(sentence) => {
@@ -116,7 +119,7 @@ impl Reading<'_> {
         let file = self.folder.display(POLICIES);
         if let Some(rows) = policies::read(&file, &text, world, findings) {
             self.names
-                .set_policies(rows.iter().map(|row| row.name.as_str()));
+                .set_policies(rows.iter().map(|row| row.name.clone()));
             self.rows.policies = rows;
         }
     }
@@ -128,7 +131,7 @@ impl Reading<'_> {
         let file = self.folder.display(DOMAINS);
         if let Some(rows) = domains::read(&file, &text, &self.names, findings) {
             self.names
-                .set_domains(rows.iter().map(|row| row.name.as_str()));
+                .set_domains(rows.iter().map(|row| row.name.clone()));
             self.rows.domains = rows;
         }
     }

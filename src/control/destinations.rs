@@ -1,12 +1,14 @@
 //! The destination table with the bundle's `destinations.csv` laid over it.
 //!
-//! Promises: every prefix stands once; an override that leaves a field empty keeps what the table says for that prefix.
+//! Promises: every prefix stands once; an override that leaves country or type empty keeps what the table says for that
+//! prefix, and one without a risk has that of its country and type.
 
 use super::fault::{Findings, did_you_mean, one_of, plural};
 use super::parse;
 use super::policies::RISKS;
 use super::table::{self, Column, FileDigest, Row};
 use crate::e164::E164;
+use crate::policy::data::RiskTable;
 use crate::policy::rows::{DestinationRow, Risk};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -29,12 +31,17 @@ pub(super) struct World {
     countries: BTreeMap<String, String>,
     types: BTreeSet<String>,
     continents: BTreeSet<String>,
+    risks: Option<RiskTable>,
 }
 
 impl World {
     /// The words of these rows.
     pub(super) fn of(rows: &[DestinationRow]) -> Self {
-        let mut world = Self::default();
+        let mut world = Self {
+            // Reading the same files gave the rows; without rows there is a fault already.
+            risks: RiskTable::embedded().ok(),
+            ..Self::default()
+        };
         for row in rows {
             if !world.countries.contains_key(&row.country) {
                 world
@@ -88,6 +95,13 @@ impl World {
     /// The continents.
     pub(super) fn continents(&self) -> impl Iterator<Item = &str> {
         self.continents.iter().map(String::as_str)
+    }
+
+    /// The risk class of this country's numbers of this type, where a row does not say.
+    fn risk(&self, country: &str, number_type: &str) -> Risk {
+        self.risks
+            .as_ref()
+            .map_or(Risk::Low, |risks| risks.risk(country, number_type))
     }
 
     fn continent_of(&self, country: &str) -> String {
@@ -190,16 +204,12 @@ fn override_row(
         inherited("type", findings);
         return None;
     };
-    let Some(risk) = risk.or_else(|| covering.map(|row| row.risk)) else {
-        inherited("risk", findings);
-        return None;
-    };
     Some(DestinationRow {
         prefix,
         continent: world.continent_of(&country),
+        risk: risk.unwrap_or_else(|| world.risk(&country, &number_type)),
         country,
         number_type,
-        risk,
     })
 }
 

@@ -240,11 +240,6 @@ impl<'d> Value<'d> {
         self.text.place(self.value.span().start)
     }
 
-    /// The file.
-    pub(super) fn file(&self) -> &'d str {
-        self.text.file
-    }
-
     /// A fault at this value.
     pub(super) fn fault(&self, findings: &mut Findings, sentence: impl Into<String>) {
         findings.faults.at(self.text.file, self.place(), sentence);

@@ -17,8 +17,8 @@ use crate::policy::rows::{
 use crate::sip::Status;
 use std::collections::HashMap;
 
-/// Emergency numbers of a domain that names none: the ones that many countries share, whole numbers of three or fewer
-/// digits, which no prefix of a premium service can hide in. `tollgate config` prints them.
+/// Emergency numbers of a domain that names none: the ones that many countries share, short and compared whole, so that
+/// no premium service hides behind one. `tollgate config` prints them.
 pub const EMERGENCY_DEFAULT: [&str; 36] = [
     "112",   // the European Union, GSM everywhere
     "911",   // North America and many others
@@ -68,12 +68,12 @@ pub(super) struct Names {
 
 impl Names {
     /// Makes the names of these policies known.
-    pub(super) fn set_policies<'n>(&mut self, names: impl Iterator<Item = &'n str>) {
+    pub(super) fn set_policies(&mut self, names: impl Iterator<Item = String>) {
         self.policies = Some(indexed(names));
     }
 
     /// Makes the names of these domains known.
-    pub(super) fn set_domains<'n>(&mut self, names: impl Iterator<Item = &'n str>) {
+    pub(super) fn set_domains(&mut self, names: impl Iterator<Item = String>) {
         self.domains = Some(indexed(names));
     }
 
@@ -88,10 +88,10 @@ impl Names {
     }
 }
 
-fn indexed<'n>(names: impl Iterator<Item = &'n str>) -> HashMap<String, usize> {
+fn indexed(names: impl Iterator<Item = String>) -> HashMap<String, usize> {
     names
         .enumerate()
-        .map(|(index, name)| (name.to_owned(), index))
+        .map(|(index, name)| (name, index))
         .collect()
 }
 
@@ -513,10 +513,9 @@ fn status_overrides(table: &Table<'_>, row: &mut DomainRow, findings: &mut Findi
         }
         places.push((answer, value));
     }
-    for (answer, sentence) in statuses::faults(row.profile, &row.statuses) {
-        match places.iter().find(|(known, _)| *known == answer) {
-            Some((_, value)) => value.fault(findings, format!("domain.statuses: {sentence}")),
-            None => table.fault(findings, format!("domain.statuses: {sentence}")),
+    for (key, sentence) in statuses::faults(row.profile, &row.statuses) {
+        if let Some((_, value)) = places.iter().find(|(answer, _)| answer.key() == key) {
+            value.fault(findings, format!("domain.statuses.{sentence}"));
         }
     }
 }

@@ -83,7 +83,7 @@ pub struct NodeConfig {
     pub state_dir: PathBuf,
     /// The key file, if one is configured.
     pub key_file: Option<PathBuf>,
-    /// The key from that file. `None`: whoever needs a key draws a random one.
+    /// The key from that file. `None`: whoever needs a key draws one and keeps it in `state_dir`.
     pub key: Option<NodeKey>,
     /// Listeners, at least one, no address twice.
     pub listeners: Vec<Listener>,

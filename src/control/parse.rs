@@ -4,7 +4,7 @@
 
 use crate::e164::E164;
 use crate::limits::{E164_DIGITS_MAX, FIXED_HOST_BYTES_MAX, SCREENING_VALUE_BYTES_MAX};
-use crate::policy::expression;
+use crate::policy::agents::check_agent_expression;
 use crate::policy::rows::{AddressBlock, Pattern};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -153,9 +153,16 @@ pub(super) fn agent_pattern(text: &str) -> Result<Pattern, String> {
         if expression.is_empty() {
             return Err("agent \"re:\" has no expression".to_owned());
         }
-        return expression::compile(expression)
-            .map(|_compiles| Pattern::AgentExpression(expression.to_owned()))
-            .map_err(|fault| format!("agent \"{text}\": {fault}"));
+        return check_agent_expression(expression)
+            .map(|()| Pattern::AgentExpression(expression.to_owned()))
+            // The engine draws the pattern with a caret below it; the last line is the sentence.
+            .map_err(|drawing| {
+                let sentence = drawing.lines().last().unwrap_or("cannot be read");
+                format!(
+                    "agent \"{text}\": {}",
+                    sentence.trim_start_matches("error: ")
+                )
+            });
     }
     let anchored = (text.starts_with('^'), text.len() > 1 && text.ends_with('$'));
     let (part, whole) = match anchored {

@@ -40,7 +40,8 @@ pub const SAMPLE_BUNDLE: [(&str, &str); 5] = [
 
 impl Source {
     /// The name of the configuration in sentences.
-    pub(super) fn name(&self) -> String {
+    #[must_use]
+    pub fn name(&self) -> String {
         match self {
             Self::Sample => "sample/tollgate.toml".to_owned(),
             Self::File(path) => path.display().to_string(),

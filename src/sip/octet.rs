@@ -129,6 +129,13 @@ pub fn split_once(value: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
     Some((before, rest.get(1..)?))
 }
 
+/// The value split at the last such octet, which belongs to neither part.
+#[must_use]
+pub fn rsplit_once(value: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
+    let (before, rest) = value.split_at_checked(memchr::memrchr(at, value)?)?;
+    Some((before, rest.get(1..)?))
+}
+
 /// What is left of a value, from the left.
 #[derive(Debug, Clone, Copy)]
 pub struct Cursor<'a> {

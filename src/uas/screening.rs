@@ -5,7 +5,7 @@
 //! Leaves to `policy`: whether the domain trusts these headers.
 
 use crate::policy::{HeaderFamily, Screening};
-use crate::sip::octet::{number, port, split_once, trim};
+use crate::sip::octet::{number, port, rsplit_once, split_once, trim};
 use crate::sip::{Header, Request, via};
 use std::net::IpAddr;
 
@@ -51,7 +51,7 @@ fn p_tfps(value: &[u8], duplicates_differ: bool) -> Screening<'_> {
     let Some(after) = after else {
         return Screening { address, ..known };
     };
-    let Some(last) = memchr::memrchr(b';', after) else {
+    let Some((agent, calls)) = rsplit_once(after, b';') else {
         // Four fields.
         return Screening {
             address,
@@ -59,7 +59,6 @@ fn p_tfps(value: &[u8], duplicates_differ: bool) -> Screening<'_> {
             ..known
         };
     };
-    let (agent, calls) = after.split_at_checked(last).unwrap_or((after, b""));
     let more_than_five = agent.contains(&b';');
     if more_than_five && (address.is_none() || after.split(|&octet| octet == b';').any(is_address))
     {
@@ -71,18 +70,16 @@ fn p_tfps(value: &[u8], duplicates_differ: bool) -> Screening<'_> {
     Screening {
         address,
         agent: filled(agent),
-        reported_calls: calls.get(1..).and_then(reported_calls),
+        reported_calls: reported_calls(calls),
         ..known
     }
 }
 
 fn x_tfps<'a>(request: &Request<'a>, suspect: bool) -> Screening<'a> {
     let identity = request.value(Header::XTfps).unwrap_or_default();
-    let separator = memchr::memchr2(b'@', b';', identity);
-    let (user, domain) = match separator.and_then(|at| identity.split_at_checked(at)) {
-        Some((user, domain)) => (filled(user), domain.get(1..).and_then(filled)),
-        None => (filled(identity), None),
-    };
+    let mut halves = identity.splitn(2, |&octet| matches!(octet, b'@' | b';'));
+    let user = halves.next().and_then(filled);
+    let domain = halves.next().and_then(filled);
     let known = Screening {
         family: HeaderFamily::XTfps,
         user,
@@ -129,13 +126,12 @@ fn caller_address(text: &[u8]) -> Option<IpAddr> {
     if let Some(address) = via::address(text) {
         return Some(address);
     }
-    let colon = memchr::memrchr(b':', text)?;
-    let (host, number) = text.split_at_checked(colon)?;
+    let (host, number) = rsplit_once(text, b':')?;
     // A bare IPv6 address with a port cannot be told from a longer address, so only a bracket lets one follow.
-    if memchr::memchr(b':', host).is_some() && host.last() != Some(&b']') {
+    if host.contains(&b':') && host.last() != Some(&b']') {
         return None;
     }
-    port(number.get(1..)?)?;
+    port(number)?;
     via::address(host)
 }
 
