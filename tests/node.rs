@@ -44,7 +44,10 @@ impl Stages for Echo {
     type Slot = Outcome;
 
     fn slot(&self) -> Outcome {
-        assert!(!self.broken, "a shard that cannot start, as this test wants it");
+        assert!(
+            !self.broken,
+            "a shard that cannot start, as this test wants it"
+        );
         Outcome::Unparsable
     }
 
@@ -74,11 +77,7 @@ impl Stages for Echo {
         if *slot == Outcome::Ack {
             return None;
         }
-        let text = format!(
-            "{} of {}",
-            datagram.bytes.len(),
-            datagram.full_length
-        );
+        let text = format!("{} of {}", datagram.bytes.len(), datagram.full_length);
         out[..text.len()].copy_from_slice(text.as_bytes());
         Some((text.len(), datagram.source))
     }
@@ -111,7 +110,11 @@ fn start(shards: usize, echo: &Echo) -> Node {
 }
 
 fn client(to: SocketAddr) -> UdpSocket {
-    let any = if to.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" };
+    let any = if to.is_ipv4() {
+        "127.0.0.1:0"
+    } else {
+        "[::1]:0"
+    };
     let socket = UdpSocket::bind(any).unwrap();
     socket.connect(to).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -127,7 +130,11 @@ fn ask(socket: &UdpSocket, datagram: &[u8]) -> String {
 
 /// Every datagram is read or dropped by the kernel, and what was read has one outcome each.
 fn check_sums(sums: &Accounting, sent: u64) {
-    assert_eq!(sums.outcomes.iter().sum::<u64>(), sums.datagrams, "{sums:?}");
+    assert_eq!(
+        sums.outcomes.iter().sum::<u64>(),
+        sums.datagrams,
+        "{sums:?}"
+    );
     assert_eq!(sums.datagrams + sums.kernel_dropped, sent, "{sums:?}");
 }
 
@@ -135,7 +142,11 @@ fn check_sums(sums: &Accounting, sent: u64) {
 fn get(admin: SocketAddr, method: &str, path: &str) -> (u16, String, String) {
     let mut stream = TcpStream::connect(admin).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    write!(stream, "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").unwrap();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
@@ -164,7 +175,12 @@ fn two_shards_share_the_calls_of_64_ports() {
     }
     let shares: Vec<u64> = ["0", "1"]
         .iter()
-        .map(|shard| metric(node.admin(), &format!("tollgate_answers_total{{shard=\"{shard}\"}}")))
+        .map(|shard| {
+            metric(
+                node.admin(),
+                &format!("tollgate_answers_total{{shard=\"{shard}\"}}"),
+            )
+        })
         .collect();
     assert!(shares.iter().all(|share| *share >= 5), "{shares:?}");
     let sums = node.stop();
@@ -180,7 +196,9 @@ fn a_panic_costs_its_batch_and_nothing_else() {
     for _ in 0..20 {
         socket.send(b"panic").unwrap();
         // The shard goes on with its own socket: the same port answers.
-        socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        socket
+            .set_read_timeout(Some(Duration::from_millis(200)))
+            .unwrap();
         // This one may have been in the batch that was lost.
         let mut bytes = [0; 100];
         while socket.send(b"next").is_err() || socket.recv(&mut bytes).is_err() {}
@@ -217,7 +235,10 @@ fn a_shard_that_panics_without_reading_stays_down_and_unready() {
 fn a_datagram_of_60_kb_is_cut_and_known_to_be() {
     let node = start(1, &Echo::new());
     let socket = client(node.listeners()[0]);
-    assert_eq!(ask(&socket, &[b'x'; 60_000]), format!("{DATAGRAM_BYTES_MAX} of 60000"));
+    assert_eq!(
+        ask(&socket, &[b'x'; 60_000]),
+        format!("{DATAGRAM_BYTES_MAX} of 60000")
+    );
     assert_eq!(ask(&socket, b""), "0 of 0");
     check_sums(&node.stop(), 2);
 }
@@ -318,7 +339,10 @@ fn every_datagram_is_one_event_for_whoever_wants_them() {
     for number in 0..EVENTS_PER_BLOCK + 3 {
         let text = format!("{number}");
         socket.send(b"silent").unwrap();
-        assert_eq!(ask(&socket, text.as_bytes()), format!("{0} of {0}", text.len()));
+        assert_eq!(
+            ask(&socket, text.as_bytes()),
+            format!("{0} of {0}", text.len())
+        );
         expected.push((Outcome::Ack, b"silent".to_vec(), from));
         expected.push((Outcome::Options, text.into_bytes(), from));
     }
@@ -366,12 +390,25 @@ fn the_admin_port_says_what_is_and_what_is_not_there() {
     assert_eq!((status, &*body), (200, "ready\n"));
     let (status, head, text) = get(admin, "GET", "/metrics");
     assert_eq!(status, 200);
-    assert!(head.contains("content-type: text/plain; version=0.0.4"), "{head}");
-    assert!(text.contains("# TYPE tollgate_datagrams_total counter\n"), "{text}");
-    for (method, path, status) in [("GET", "/nothing", 404), ("GET", "/", 404), ("POST", "/metrics", 405)] {
+    assert!(
+        head.contains("content-type: text/plain; version=0.0.4"),
+        "{head}"
+    );
+    assert!(
+        text.contains("# TYPE tollgate_datagrams_total counter\n"),
+        "{text}"
+    );
+    for (method, path, status) in [
+        ("GET", "/nothing", 404),
+        ("GET", "/", 404),
+        ("POST", "/metrics", 405),
+    ] {
         let (found, head, body) = get(admin, method, path);
         assert_eq!(found, status, "{method} {path}");
-        assert!(head.contains("content-type: application/problem+json"), "{head}");
+        assert!(
+            head.contains("content-type: application/problem+json"),
+            "{head}"
+        );
         let problem: serde_json::Value = serde_json::from_str(&body).unwrap();
         assert_eq!(problem["status"], status);
         assert!(problem["detail"].as_str().unwrap().contains(path), "{body}");

@@ -18,6 +18,10 @@ use std::process::ExitCode;
 /// ADDR:PORT` for each listener, `admin http://ADDR:PORT`, and `ready` last; at the end, one line of JSON on standard
 /// output.
 #[must_use]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "whoever starts a server is done with its arguments"
+)]
 pub fn serve(loaded: Loaded, overrides: ServeOverrides) -> ExitCode {
     // Caught from here on, so that a signal during the start is not lost.
     let mut signals = match Signals::new([SIGINT, SIGTERM]) {
