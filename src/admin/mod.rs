@@ -104,6 +104,7 @@ fn router(view: Arc<View>) -> Router {
         .route("/healthz", get(async || "alive\n"))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
+        .route("/v1/unknown-sources", get(unknown_sources))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(view)
@@ -118,6 +119,19 @@ async fn ready(State(view): State<Arc<View>>) -> Response {
 
 async fn metrics(State(view): State<Arc<View>>) -> Response {
     ([(header::CONTENT_TYPE, METRICS_TYPE)], view.metrics()).into_response()
+}
+
+async fn unknown_sources(State(view): State<Arc<View>>) -> Response {
+    let sources: Vec<serde_json::Value> = view
+        .strangers()
+        .into_iter()
+        .map(|(address, datagrams)| {
+            serde_json::json!({ "address": address.to_string(), "datagrams": datagrams })
+        })
+        .collect();
+    let kind = [(header::CONTENT_TYPE, "application/json")];
+    let body = serde_json::json!({ "sources": sources });
+    (kind, body.to_string()).into_response()
 }
 
 async fn not_found(uri: Uri) -> Response {

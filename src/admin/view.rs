@@ -4,7 +4,13 @@ use crate::clock::Clock;
 use crate::metrics::{Counter, Scrape, ShardMetrics, ShardView};
 use crate::net::Socket;
 use crate::policy::PolicyCell;
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
+
+/// Unknown sources that are shown.
+const STRANGERS_SHOWN: usize = 20;
 
 /// One shard as the control plane knows it.
 #[derive(Debug)]
@@ -70,6 +76,22 @@ impl View {
             snapshot_age_ns: now_ns.saturating_sub(self.published_ns.get()),
         }
         .text()
+    }
+
+    /// The unknown sources that send most, with their datagrams, most first. A count may be too high by what forged
+    /// addresses before it had.
+    #[must_use]
+    pub fn strangers(&self) -> Vec<(IpAddr, u64)> {
+        let mut sums: HashMap<IpAddr, u64> = HashMap::new();
+        for shard in &self.shards {
+            for (address, count) in shard.metrics.strangers.entries() {
+                *sums.entry(address).or_default() += count;
+            }
+        }
+        let mut top: Vec<(IpAddr, u64)> = sums.into_iter().collect();
+        top.sort_unstable_by_key(|(address, count)| (Reverse(*count), *address));
+        top.truncate(STRANGERS_SHOWN);
+        top
     }
 
     /// Why the node is not ready; `None` when it is: every shard reads its sockets.

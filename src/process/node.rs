@@ -18,8 +18,12 @@ use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+/// How long the stop waits for a policy that is being built.
+const RENEWAL_STOP_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// What a node is made of.
 #[derive(Debug)]
@@ -58,6 +62,7 @@ pub struct Node {
     admin: Admin,
     renewal: JoinHandle<()>,
     stop_renewal: Sender<()>,
+    renewal_ended: Receiver<()>,
 }
 
 impl Node {
@@ -127,7 +132,11 @@ impl Node {
             published_ns,
         };
         let (stop_renewal, stopped) = mpsc::channel();
-        let renewal = spawn("renewal".to_owned(), move || renewal.run(clock, &stopped))?;
+        let (ended, renewal_ended) = mpsc::channel();
+        let renewal = spawn("renewal".to_owned(), move || {
+            renewal.run(clock, &stopped);
+            drop(ended);
+        })?;
         let admin = Admin::start(admin_listener, Arc::clone(&view))
             .map_err(|error| Unavailable(format!("the admin port cannot be served: {error}")))?;
         Ok(Self {
@@ -138,6 +147,7 @@ impl Node {
             admin,
             renewal,
             stop_renewal,
+            renewal_ended,
         })
     }
 
@@ -170,7 +180,7 @@ impl Node {
         Accounting::of(&self.view.shards)
     }
 
-    /// Lets the shards serve what their sockets hold, then ends every thread; the sums.
+    /// Lets the shards serve what their sockets hold, then ends every thread; the sums. Takes at most a second.
     #[must_use]
     pub fn stop(self) -> Accounting {
         // A bell that does not ring: that shard ends at its next datagram, and joining it waits for that.
@@ -180,7 +190,11 @@ impl Node {
             let _ended = shard.join();
         }
         drop(self.stop_renewal);
-        let _ended = self.renewal.join();
+        // A large bundle may just be building; nobody needs that one any more, and it ends with the process.
+        let ended = self.renewal_ended.recv_timeout(RENEWAL_STOP_TIMEOUT);
+        if ended == Err(RecvTimeoutError::Disconnected) {
+            let _ended = self.renewal.join();
+        }
         self.admin.stop();
         Accounting::of(&self.view.shards)
     }

@@ -71,3 +71,63 @@ impl Renewal {
         Duration::from_micros(left_us).clamp(Duration::from_millis(1), LOOK_AGAIN)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::{self, Source};
+    use crate::e164::E164;
+    use crate::policy::PolicyCell;
+    use crate::policy::rows::{ListRow, Pattern, Scope};
+
+    fn at(unix_us: u64) -> Now {
+        Now {
+            monotonic_ns: unix_us,
+            unix_us,
+        }
+    }
+
+    fn expiring(expires_unix_s: u64) -> ListRow {
+        ListRow {
+            scope: Scope::System,
+            pattern: Pattern::Number(E164::from_digits(b"390612345678").unwrap()),
+            deny: None,
+            expires_unix_s: Some(expires_unix_s),
+            file: 0,
+            line: 1,
+        }
+    }
+
+    #[test]
+    fn the_policy_is_built_anew_when_a_row_expires_and_not_before() {
+        let mut rows = control::load(&Source::Sample).unwrap().rows;
+        rows.lists.extend([expiring(1000), expiring(2000)]);
+        let first = Snapshot::build(&rows, at(0));
+        let next_expiry_unix_s = first.next_expiry_unix_s();
+        assert_eq!(next_expiry_unix_s, Some(1000));
+        let (cell, publisher) = PolicyCell::new(first);
+        let mut reader = cell.reader();
+        let mut renewal = Renewal {
+            rows,
+            next_expiry_unix_s,
+            publisher,
+            switches: Arc::new(Switches::new(Vec::new())),
+            published_ns: Arc::new(Counter::new()),
+        };
+        let first = std::ptr::from_ref(reader.load());
+        assert_eq!(renewal.step(at(0)), LOOK_AGAIN);
+        assert_eq!(renewal.step(at(999_400_000)), Duration::from_millis(600));
+        assert!(std::ptr::eq(first, reader.load()));
+        // A shard still holds the first one.
+        assert_eq!(renewal.step(at(1_000_000_000)), SWEEP_AGAIN);
+        assert_eq!(renewal.published_ns.get(), 1_000_000_000);
+        assert!(!std::ptr::eq(first, reader.load()));
+        assert_eq!(renewal.next_expiry_unix_s, Some(2000));
+        assert_eq!(renewal.step(at(1_000_000_001)), LOOK_AGAIN);
+        renewal.step(at(2_000_000_000));
+        reader.load();
+        assert_eq!(renewal.next_expiry_unix_s, None);
+        assert_eq!(renewal.step(at(2_000_000_001)), LOOK_AGAIN);
+        assert_eq!(renewal.published_ns.get(), 2_000_000_000);
+    }
+}

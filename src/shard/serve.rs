@@ -284,6 +284,9 @@ fn tell<S: Stages>(
     datagram: &Datagram<'_>,
     slot: &S::Slot,
 ) {
+    if outcome == Outcome::UnknownSource {
+        shard.metrics.strangers.count(datagram.source.ip());
+    }
     if let Some(decision) = shard.stages.decision(slot)
         && let Some(domain) = decision.domain
     {
