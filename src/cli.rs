@@ -3,6 +3,7 @@
 //! Promises: exit codes are those of the interface: 0, 64 usage, 65 bad data, 69 unavailable, 78 bad configuration.
 //! Leaves to `control`: every check of a configuration; to `process`: running.
 
+use crate::clock::Clock;
 use crate::control::{self, Cores, Faults, Loaded, Shards, Source, node};
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
@@ -132,7 +133,11 @@ fn check(source: &Source) -> ExitCode {
         Ok(loaded) => loaded,
         Err(faults) => return refuse(&faults),
     };
-    say(&mut io::stderr(), &warnings(&loaded));
+    let expired = control::show::expired(&loaded, Clock::start().now());
+    say(
+        &mut io::stderr(),
+        &(warnings(&loaded) + &expired.unwrap_or_default()),
+    );
     say(&mut io::stdout(), &control::show::summary(&loaded))
 }
 

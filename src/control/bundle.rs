@@ -52,7 +52,7 @@ pub(super) fn read(folder: &Folder, findings: &mut Findings) -> Rows {
     if has(SUBSCRIBERS) {
         reading.subscribers(findings);
     }
-    for file in &files {
+    for file in files.iter().filter(|file| *file != "lists/") {
         let list = file.starts_with("lists/");
         if list && is_csv(file) {
             reading.list(file, findings);
@@ -72,6 +72,13 @@ pub(super) fn read(folder: &Folder, findings: &mut Findings) -> Rows {
 /// A file that nobody reads: a fault when its name says that somebody should, else a warning.
 fn stray_file(folder: &Folder, file: &str, findings: &mut Findings) {
     let lower = file.to_ascii_lowercase();
+    if lower.ends_with('/') {
+        findings.faults.whole_file(
+            &folder.display(file),
+            "is no folder of a bundle, and nothing in it would be read; lists/ is the only one",
+        );
+        return;
+    }
     if is_csv(&lower) || lower.ends_with(".toml") {
         findings.faults.whole_file(
             &folder.display(file),

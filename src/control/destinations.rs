@@ -19,6 +19,9 @@ const COLUMNS: [Column; 4] = [
     Column::optional("type"),
     Column::optional("risk"),
 ];
+/// Pseudo-countries, for hints; the table itself says which there are.
+const PSEUDO_COUNTRIES: [&str; 2] = ["satellite", "global"];
+
 const PREFIX: usize = 0;
 const COUNTRY: usize = 1;
 const TYPE: usize = 2;
@@ -68,6 +71,7 @@ impl World {
         let hint = [upper, lower]
             .into_iter()
             .find(|other| self.countries.contains_key(other))
+            .or_else(|| did_you_mean(name, PSEUDO_COUNTRIES).map(str::to_owned))
             .map_or_else(
                 || {
                     "countries are ISO 3166-1 codes like \"CU\", besides \"satellite\" and \"global\""
@@ -162,24 +166,15 @@ fn override_row(
     findings: &mut Findings,
 ) -> Option<DestinationRow> {
     let covering = covering(table, prefix);
-    let country = match row.text(COUNTRY) {
-        "" => None,
-        given => Some(
-            row.check(COUNTRY, world.country(given), findings)?
-                .to_owned(),
-        ),
-    };
-    let number_type = match row.text(TYPE) {
-        "" => None,
-        given => Some(
-            row.check(TYPE, world.number_type(given), findings)?
-                .to_owned(),
-        ),
-    };
-    let risk = match row.text(RISK) {
-        "" => None,
-        given => Some(row.check(RISK, risk_class(given), findings)?),
-    };
+    // Every field is looked at before any is given up, so that one reading shows all faults of a row.
+    let country = optional(row, COUNTRY, findings, |text| {
+        world.country(text).map(str::to_owned)
+    });
+    let number_type = optional(row, TYPE, findings, |text| {
+        world.number_type(text).map(str::to_owned)
+    });
+    let risk = optional(row, RISK, findings, risk_class);
+    let (country, number_type, risk) = (country.ok()?, number_type.ok()?, risk.ok()?);
     if country.is_none() && number_type.is_none() && risk.is_none() {
         row.fault(
             PREFIX,
@@ -211,6 +206,25 @@ fn override_row(
         country,
         number_type,
     })
+}
+
+/// A field was there and wrong; the fault is reported.
+struct Faulty;
+
+/// The value of a field that may be empty.
+fn optional<T>(
+    row: &Row<'_>,
+    column: usize,
+    findings: &mut Findings,
+    read: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<Option<T>, Faulty> {
+    match row.text(column) {
+        "" => Ok(None),
+        text => row
+            .check(column, read(text), findings)
+            .map(Some)
+            .ok_or(Faulty),
+    }
 }
 
 fn risk_class(text: &str) -> Result<Risk, String> {

@@ -434,8 +434,8 @@ pub(super) fn wire_code_default(code: Code) -> [u8; 3] {
 }
 
 fn wire_codes(table: &Table<'_>, row: &mut DomainRow, findings: &mut Findings) {
-    let entries = table.entries();
-    for (key, value) in &entries {
+    let mut remapped = Vec::new();
+    for (key, value) in table.entries() {
         let Some(code) = Code::from_text(key) else {
             value.fault(findings, unknown_code("codes", key));
             continue;
@@ -463,12 +463,10 @@ fn wire_codes(table: &Table<'_>, row: &mut DomainRow, findings: &mut Findings) {
         if let Some(wire) = row.wire_codes.get_mut(code.index()) {
             *wire = [letter, tens, ones];
         }
+        remapped.push((code, value));
     }
     // Compared when all are known: two codes may change places.
-    for (key, value) in &entries {
-        let Some(code) = Code::from_text(key) else {
-            continue;
-        };
+    for (code, value) in remapped {
         let wire = row.wire_codes.get(code.index());
         let twin = Code::ALL
             .into_iter()
@@ -476,7 +474,11 @@ fn wire_codes(table: &Table<'_>, row: &mut DomainRow, findings: &mut Findings) {
         if let Some(other) = twin {
             value.fault_named(
                 findings,
-                format!("{} would look like {other:?} on the wire", code.text()),
+                format!(
+                    "{} would look like {} on the wire",
+                    code.text(),
+                    other.text()
+                ),
             );
         }
     }

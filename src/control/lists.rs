@@ -3,7 +3,7 @@
 use super::domains::Names;
 use super::fault::{Findings, did_you_mean, one_of};
 use super::parse;
-use super::table::{self, Column, FileDigest, Row};
+use super::table::{self, Column, FileDigest};
 use crate::policy::Code;
 use crate::policy::rows::{ListRow, Pattern, Scope};
 use std::io::Read;
@@ -81,7 +81,7 @@ pub(super) fn read(
         let deny = kind.zip(denies).and_then(|(kind, denies)| {
             row.check(CODE, code(kind, denies, row.text(CODE)), findings)
         });
-        let expires = expires(row, findings);
+        let expires = row.check(EXPIRES, expires(row.text(EXPIRES)), findings);
         if let (Some(scope), Some(pattern), Some(deny), Some(expires_unix_s)) =
             (scope, pattern, deny, expires)
         {
@@ -156,16 +156,12 @@ fn code(kind: Kind, denies: bool, text: &str) -> Result<Option<Code>, String> {
     ))
 }
 
-/// The outer `None` is a fault, the inner one a row that never expires.
-#[expect(
-    clippy::option_option,
-    reason = "a fault and the absence of an expiry are two things"
-)]
-fn expires(row: &Row<'_>, findings: &mut Findings) -> Option<Option<u64>> {
-    match row.text(EXPIRES) {
-        "" => Some(None),
-        text => row.check(EXPIRES, parse::expires(text), findings).map(Some),
+/// When the row no longer counts; `None` when it always does.
+fn expires(text: &str) -> Result<Option<u64>, String> {
+    if text.is_empty() {
+        return Ok(None);
     }
+    parse::expires(text).map(Some)
 }
 
 fn not_among(noun: &str, text: &str, known: &[&str]) -> String {

@@ -6,12 +6,13 @@
 
 use super::document::{Table, Text, Value};
 use super::fault::Findings;
-use super::source::Source;
+use super::source::{Source, unreadable};
 use crate::limits::SHARDS_MAX;
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 /// Name of a node that has none.
@@ -222,21 +223,22 @@ fn node_table(
         && let Some(path) = non_empty(&value, findings)
     {
         let path = source.resolve(path);
-        match std::fs::read(&path) {
-            Ok(secret) if secret.len() >= KEY_FILE_BYTES_MIN => {
-                config.key = Some(NodeKey(Sha256::digest(&secret).into()));
+        match read_key(&path) {
+            Ok(key) => {
+                config.key = Some(key);
+                if readable_by_others(&path) {
+                    value.warn(
+                        findings,
+                        format!(
+                            "node.key_file {} can be read by others; chmod 600",
+                            path.display()
+                        ),
+                    );
+                }
             }
-            Ok(secret) => value.fault(
+            Err(sentence) => value.fault(
                 findings,
-                format!(
-                    "node.key_file {} has {} octets; at least {KEY_FILE_BYTES_MIN}",
-                    path.display(),
-                    secret.len()
-                ),
-            ),
-            Err(error) => value.fault(
-                findings,
-                format!("node.key_file {} cannot be read: {error}", path.display()),
+                format!("node.key_file {} {sentence}", path.display()),
             ),
         }
         config.key_file = Some(path);
@@ -248,6 +250,22 @@ fn node_table(
     }
     table.without_effect("drain_time", findings, duration_value);
     table.finish(findings);
+}
+
+/// The key of a key file: a hash, so that any file of enough octets will do.
+fn read_key(path: &Path) -> Result<NodeKey, String> {
+    let secret = std::fs::read(path).map_err(|error| unreadable(&error))?;
+    if secret.len() < KEY_FILE_BYTES_MIN {
+        return Err(format!(
+            "has {} octets; at least {KEY_FILE_BYTES_MIN}",
+            secret.len()
+        ));
+    }
+    Ok(NodeKey(Sha256::digest(&secret).into()))
+}
+
+fn readable_by_others(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
 }
 
 fn listen_table(mut table: Table<'_>, listeners: &mut Vec<Listener>, findings: &mut Findings) {

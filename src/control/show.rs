@@ -7,6 +7,7 @@ use super::fault::plural;
 use super::node::{Cores, NodeConfig, Shards, cores_allowed};
 use super::statuses::Answer;
 use super::{Loaded, Source, domains, policies};
+use crate::clock::Now;
 use crate::policy::Code;
 use crate::policy::rows::{
     Action, AddressBlock, ContactHostRow, DestinationTerm, DomainRow, PolicyRow, Profile, Risk,
@@ -28,6 +29,26 @@ pub fn summary(loaded: &Loaded) -> String {
         plural(rows.destinations.len(), "destination"),
         rows.generation,
     )
+}
+
+/// A warning when list rows have expired before `now`: they are read and decide nothing.
+#[must_use]
+pub fn expired(loaded: &Loaded, now: Now) -> Option<String> {
+    let count = loaded
+        .rows
+        .lists
+        .iter()
+        .filter(|row| {
+            row.expires_unix_s
+                .is_some_and(|expires| expires <= now.unix_s())
+        })
+        .count();
+    (count > 0).then(|| {
+        format!(
+            "warning: {} expired and decide nothing\n",
+            plural(count, "list row")
+        )
+    })
 }
 
 /// The configuration in force as commented TOML, every default in it.

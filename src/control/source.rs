@@ -92,7 +92,7 @@ impl Folder {
         }
     }
 
-    /// Names of all files in the folder and in `lists`, sorted, hidden ones left out.
+    /// Names of all files in the folder and in `lists`, sorted, hidden ones left out; folders end in `/`.
     pub(super) fn names(&self) -> Result<Vec<String>, String> {
         let mut names = match self {
             Self::Sample => SAMPLE_BUNDLE
@@ -166,9 +166,11 @@ fn names_in(path: &Path, prefix: &str) -> io::Result<Vec<String>> {
     for entry in fs::read_dir(path)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if !name.starts_with('.') && !entry.path().is_dir() {
-            names.push(format!("{prefix}{name}"));
+        if name.starts_with('.') {
+            continue;
         }
+        let slash = if entry.path().is_dir() { "/" } else { "" };
+        names.push(format!("{prefix}{name}{slash}"));
     }
     Ok(names)
 }

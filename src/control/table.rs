@@ -3,7 +3,7 @@
 //! Promises: memory does not grow with the table; each field's place is exact, quoted or not; the digest is that of
 //! the file's octets as they were read for the rows.
 
-use super::fault::{Findings, Place, did_you_mean};
+use super::fault::{Findings, Place, did_you_mean, plural};
 use super::source::unreadable;
 use csv::{ByteRecord, ReaderBuilder};
 use sha2::{Digest, Sha256};
@@ -247,8 +247,8 @@ fn well_formed(
             file,
             Place { line, column: 1 },
             format!(
-                "has {} fields, but the first line names {count}",
-                record.len()
+                "has {}, but the first line names {count}",
+                plural(record.len(), "field")
             ),
         );
         return false;
@@ -439,7 +439,7 @@ mod tests {
         assert_eq!(
             faults,
             [
-                "t.csv:2:1: has 1 fields, but the first line names 2",
+                "t.csv:2:1: has 1 field, but the first line names 2",
                 "t.csv:3:1: has 3 fields, but the first line names 2",
             ]
         );

@@ -97,9 +97,9 @@ impl<'o> Writer<'o> {
         }
     }
 
-    /// The first Via field, changed in its top value.
-    pub fn top_via(&mut self, field: &[u8], changes: &ViaChanges<'_>, clean: bool) {
-        self.put(b"Via: ");
+    /// The first Via field, changed in its top value. `name` as for `field`.
+    pub fn top_via(&mut self, name: &[u8], field: &[u8], changes: &ViaChanges<'_>, clean: bool) {
+        self.put(name);
         let mut rest = field;
         let offset = |part: &[u8]| part.as_ptr().addr();
         let received_first = match (changes.received_whole, changes.rport_whole) {
@@ -291,6 +291,7 @@ mod tests {
         let via = Via::read(value).expect("a Via");
         written(|writer| {
             writer.top_via(
+                b"Via: ",
                 field.as_bytes(),
                 &ViaChanges {
                     value,

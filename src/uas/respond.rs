@@ -27,6 +27,42 @@ enum Extra {
     Unsupported,
 }
 
+/// How one answer looks.
+struct Form<'p> {
+    plan: &'p AnswerPlan,
+    extra: Extra,
+    names: &'static Names,
+}
+
+/// Header names as an answer spells them, with their colons.
+struct Names {
+    via: &'static [u8],
+    from: &'static [u8],
+    to: &'static [u8],
+    call_id: &'static [u8],
+    contact: &'static [u8],
+    content_length: &'static [u8],
+}
+
+const FULL: Names = Names {
+    via: b"Via: ",
+    from: b"From: ",
+    to: b"To: ",
+    call_id: b"Call-ID: ",
+    contact: b"Contact: ",
+    content_length: b"Content-Length: ",
+};
+
+/// RFC 3261 §7.3.3: for an answer that would be too long. A hundred compact Vias would grow by 300 octets otherwise.
+const COMPACT: Names = Names {
+    via: b"v:",
+    from: b"f:",
+    to: b"t:",
+    call_id: b"i:",
+    contact: b"m:",
+    content_length: b"l:",
+};
+
 /// Most octets of an answer to a request of this length.
 fn answer_bytes_max(request_length: usize) -> usize {
     let added = request_length.saturating_add(RESPONSE_ADDED_BYTES_MAX);
@@ -90,47 +126,61 @@ impl Uas {
             Admission::CallError(error) => (error_plan(error), Extra::None),
             Admission::Call => (state.decision?.plan, Extra::None),
         };
-        if let Some(reply) = self.write_plan(policy, packet, slot, &plan, extra, out) {
-            return Some(reply);
-        }
-        if plan.reason {
-            let plan = AnswerPlan {
-                reason: false,
-                ..plan
-            };
-            if let Some(reply) = self.write_plan(policy, packet, slot, &plan, extra, out) {
-                return Some(reply);
-            }
-        }
-        // Too long an answer is none. An INVITE still hears that it is refused, so that it looks like no approval.
-        let plan = AnswerPlan {
-            contact: ContactPlan::None,
-            force_rport: plan.force_rport,
-            ..error_plan(CallError::TooLarge)
+        let shorter = AnswerPlan {
+            reason: false,
+            ..plan
         };
-        self.write_plan(policy, packet, slot, &plan, Extra::None, out)
+        // An answer that would be too long is none. An INVITE still hears that it is refused, so that it looks like no
+        // approval.
+        let refusal = || match state.admission {
+            Admission::Call | Admission::CallError(_) => AnswerPlan {
+                force_rport: plan.force_rport,
+                ..error_plan(CallError::TooLarge)
+            },
+            Admission::UnknownSource
+            | Admission::KeepAlive
+            | Admission::Response
+            | Admission::Ack
+            | Admission::Unparsable
+            | Admission::Options
+            | Admission::OptionsDrainingProxy
+            | Admission::OptionsDrainingPeer
+            | Admission::BadExtension
+            | Admission::Cancel
+            | Admission::NoTransaction
+            | Admission::MethodNotAllowed
+            | Admission::MethodUnknown
+            | Admission::Refused(_) => plain(513),
+        };
+        let mut write = |plan: &AnswerPlan, extra, names| {
+            let form = Form { plan, extra, names };
+            self.write_form(policy, packet, slot, &form, out)
+        };
+        write(&plan, extra, &FULL)
+            .or_else(|| write(&shorter, extra, &COMPACT))
+            .or_else(|| write(&refusal(), Extra::None, &COMPACT))
     }
 
     /// `None` when the answer does not fit the buffer or would be too long for its request.
-    fn write_plan(
+    fn write_form(
         &self,
         policy: &Snapshot,
         packet: &Packet<'_>,
         slot: &Slot,
-        plan: &AnswerPlan,
-        extra: Extra,
+        form: &Form<'_>,
         out: &mut [u8],
     ) -> Option<Reply> {
+        let Form { plan, extra, names } = *form;
         let request = slot.request(packet.bytes);
         let clean = request.clean();
         let mut writer = Writer::new(out);
         writer.status_line(plan.status, plan.phrase);
-        write_vias(&mut writer, packet, slot, &request);
+        write_vias(&mut writer, packet, slot, &request, names.via);
         if let Some(from) = request.value(Header::From) {
-            writer.field(b"From: ", from, clean);
+            writer.field(names.from, from, clean);
         }
         if let Some(to) = request.value(Header::To) {
-            writer.put(b"To: ");
+            writer.put(names.to);
             writer.value(to, clean);
             if slot.state.to_tag.is_none() {
                 writer.put(b";tag=");
@@ -139,12 +189,15 @@ impl Uas {
             writer.put(b"\r\n");
         }
         if let Some(call_id) = request.value(Header::CallId) {
-            writer.field(b"Call-ID: ", call_id, clean);
+            writer.field(names.call_id, call_id, clean);
         }
         if let Some(cseq) = request.value(Header::CSeq) {
             writer.field(b"CSeq: ", cseq, clean);
         }
-        write_contact(&mut writer, policy, packet, slot, plan.contact);
+        if let ContactPlan::Redirect { prefix, host } = plan.contact {
+            writer.put(names.contact);
+            write_contact(&mut writer, policy, packet, slot, prefix, host);
+        }
         if plan.reason {
             // RFC 3326, Q.850 cause 21: call rejected.
             writer.put(b"Reason: Q.850;cause=21\r\n");
@@ -165,7 +218,8 @@ impl Uas {
                 }
             }
         }
-        writer.put(b"Content-Length: 0\r\n\r\n");
+        writer.put(names.content_length);
+        writer.put(b"0\r\n\r\n");
         let length = writer.finish()?;
         (length <= answer_bytes_max(packet.full_length)).then(|| Reply {
             length,
@@ -175,7 +229,13 @@ impl Uas {
     }
 }
 
-fn write_vias(writer: &mut Writer<'_>, packet: &Packet<'_>, slot: &Slot, request: &Request<'_>) {
+fn write_vias(
+    writer: &mut Writer<'_>,
+    packet: &Packet<'_>,
+    slot: &Slot,
+    request: &Request<'_>,
+    name: &[u8],
+) {
     let clean = request.clean();
     let top = &slot.state.top_via;
     let within = |span: Option<crate::sip::Span>| span.map(|span| span.within(packet.bytes));
@@ -192,9 +252,9 @@ fn write_vias(writer: &mut Writer<'_>, packet: &Packet<'_>, slot: &Slot, request
     let mut below_top = false;
     let mut write = |via: &[u8]| {
         if below_top {
-            writer.field(b"Via: ", via, clean);
+            writer.field(name, via, clean);
         } else {
-            writer.top_via(via, &changes, clean);
+            writer.top_via(name, via, &changes, clean);
             below_top = true;
         }
     };
@@ -208,20 +268,18 @@ fn write_vias(writer: &mut Writer<'_>, packet: &Packet<'_>, slot: &Slot, request
     request.via_fields().for_each(write);
 }
 
-/// `Contact: <sip:` code, user, `@`, host `>`: without display name and parameters, which not all PBXs bear.
+/// `<sip:` code, user, `@`, host `>`: without display name and parameters, which not all PBXs bear.
 fn write_contact(
     writer: &mut Writer<'_>,
     policy: &Snapshot,
     packet: &Packet<'_>,
     slot: &Slot,
-    plan: ContactPlan,
+    prefix: [u8; 3],
+    host: ContactHost,
 ) {
-    let ContactPlan::Redirect { prefix, host } = plan else {
-        return;
-    };
     let state = &slot.state;
     let bytes = packet.bytes;
-    writer.put(b"Contact: <sip:");
+    writer.put(b"<sip:");
     writer.user(&prefix);
     writer.user(contact_user(state.call.user_part.within(bytes)));
     writer.put(b"@");

@@ -10,7 +10,7 @@
 
 use super::header::{Header, SINGLE_HEADERS};
 use super::method::Method;
-use super::octet::{self, is, is_token, split_list, split_once};
+use super::octet::{self, Cursor, is, is_token, split_list, split_once};
 use super::span::Span;
 use super::status::Phrase;
 use crate::limits::{HEAD_BYTES_MAX, HEADERS_MAX, VIAS_MAX};
@@ -160,7 +160,8 @@ impl Layout {
         {
             return Kind::KeepAlive;
         }
-        if let Some(word) = from_start.get(..4)
+        // With blanks before it a start line is broken, but a response all the same: nobody must answer it.
+        if let Some(word) = octet::trim(from_start).get(..4)
             && word.eq_ignore_ascii_case(b"SIP/")
         {
             return Kind::Response;
@@ -173,7 +174,6 @@ impl Layout {
 
     fn read_head(&mut self, head: &[u8], start: usize, longer: bool) {
         let Some(line) = Line::read(head, start) else {
-            // The method is still told: an INVITE's error is worn differently, and an ACK is never answered.
             self.read_request_line(head, start, head.len());
             self.refuse(unended(longer));
             return;
@@ -228,23 +228,22 @@ impl Layout {
     /// RFC 3261 §7.1: `Method SP Request-URI SP SIP-Version`, one SP each and no other white space.
     fn read_request_line(&mut self, head: &[u8], start: usize, end: usize) {
         let line = head.get(start..end).unwrap_or_default();
-        let Some((method, rest)) = split_once(line, b' ') else {
-            self.method = Method::of(line);
+        let parts = split_once(line, b' ')
+            .and_then(|(method, rest)| Some((method, split_once(rest, b' ')?)))
+            .filter(|(method, (uri, _))| {
+                let white = |octet: &u8| is(*octet, octet::LWS);
+                is_token(method) && !uri.is_empty() && !uri.iter().any(white)
+            });
+        let Some((method, (uri, version))) = parts else {
+            // The method is still told: an ACK is never answered, and an INVITE's error is worn by its profile.
+            let mut cursor = Cursor::new(octet::trim(line));
+            self.method = Method::of(cursor.take_while(|octet| is(octet, octet::TOKEN)));
             self.refuse(Fault::Syntax(Phrase::BadRequestLine));
             return;
         };
         self.method = Method::of(method);
         self.method_name = Span::of(method, head);
-        let Some((uri, version)) = split_once(rest, b' ') else {
-            self.refuse(Fault::Syntax(Phrase::BadRequestLine));
-            return;
-        };
         self.uri = Span::of(uri, head);
-        let white = |octet: &u8| is(*octet, octet::LWS);
-        if uri.is_empty() || uri.iter().any(white) || !is_token(method) {
-            self.refuse(Fault::Syntax(Phrase::BadRequestLine));
-            return;
-        }
         match version_of(version) {
             Some(version) => self.version = version,
             None => self.refuse(Fault::Syntax(Phrase::BadRequestLine)),

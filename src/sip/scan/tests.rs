@@ -27,6 +27,7 @@ fn a_request_is_told_from_what_is_none() {
         ("SIP/2.0 200 OK\r\n\r\n", Kind::Response), // SIP-084
         ("\r\nsip/2.0 4294967301 x", Kind::Response),
         ("SIP/7.0 100 ", Kind::Response),
+        (" SIP/2.0 200 OK\r\n\r\n", Kind::Response),
         ("SIP", Kind::Request),
         ("INVITE sip:a@b SIP/2.0\r\n\r\n", Kind::Request),
         ("\r\n\r\nINVITE sip:a@b SIP/2.0\r\n\r\n", Kind::Request), // SIP-007
@@ -118,6 +119,9 @@ fn method_is_told_even_of_a_broken_request_line() {
     for (text, method) in [
         ("INVITE  sip:a@b SIP/2.0\r\n\r\n", Method::Invite),
         ("ACK\r\n\r\n", Method::Ack),
+        (" \tACK sip:a@b SIP/2.0\r\n\r\n", Method::Ack),
+        ("ACK\tsip:a@b SIP/2.0\r\n\r\n", Method::Ack),
+        ("INVITE\tsip:a@b SIP/2.0\r\n\r\n", Method::Invite),
         ("ACK sip:a@b SIP/9.9", Method::Ack),
         ("invite sip:a@b SIP/2.0\r\n\r\n", Method::Unknown),
     ] {
