@@ -106,8 +106,8 @@ fn eq_lowercase(name: &[u8], full: &[u8]) -> bool {
     const CASE: u64 = 0x2020_2020_2020_2020;
     let (name_words, name_rest) = name.as_chunks::<8>();
     let (full_words, full_rest) = full.as_chunks::<8>();
-    // Setting the bit of case leaves every letter one value of its own. Of the other octets of our names only "-" gets
-    // a second one, CR, and a head with a CR in a name is refused for it.
+    // Setting the bit of case leaves every letter one value of its own; "-" would get a second one, CR, which is in no
+    // token.
     name_rest.eq_ignore_ascii_case(full_rest)
         && name_words
             .iter()

@@ -268,22 +268,18 @@ impl Layout {
     #[inline]
     fn read_field(&mut self, head: &[u8], start: usize, end: usize) {
         let line = head.get(start..end).unwrap_or_default();
-        let Some((name, value)) = split_once(line, b':') else {
+        let mut cursor = Cursor::new(line);
+        let name = cursor.take_while(|octet| is(octet, octet::TOKEN));
+        // RFC 3261 §7.3.1: only SP and HTAB may stand before the colon.
+        while cursor.eat(b' ') || cursor.eat(b'\t') {}
+        if name.is_empty() || !cursor.eat(b':') {
             self.refuse(Fault::Syntax(Phrase::BadHeaderLine));
             return;
-        };
-        // RFC 3261 §7.3.1: only SP and HTAB may stand before the colon.
-        let mut name = name;
-        while let [rest @ .., b' ' | b'\t'] = name {
-            name = rest;
         }
         let Some(header) = Header::of(name) else {
-            if !is_token(name) {
-                self.refuse(Fault::Syntax(Phrase::BadHeaderLine));
-            }
             return;
         };
-        let value = octet::trim(value);
+        let value = octet::trim(cursor.rest());
         if header == Header::Via {
             self.keep_via(head, value);
             return;
