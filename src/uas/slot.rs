@@ -3,6 +3,7 @@
 //! Promises: fixed size, no borrow, no heap; filled anew by every scan.
 //! Leaves to `uas`: what stands in it; to `event`: the record made of it.
 
+use super::memory::{Key, Recall};
 use crate::policy::{
     CallAttempt, CallError, Decision, HeaderFamily, Peer, Prepared, Scheme, Screening, Source,
 };
@@ -68,6 +69,11 @@ pub(super) struct State {
     pub(super) call: CallSpans,
     pub(super) prepared: Option<Prepared>,
     pub(super) decision: Option<Decision>,
+    /// What the memory knows an INVITE by; of use when `prepared` is there.
+    pub(super) key: Key,
+    pub(super) recall: Recall,
+    /// The number of the remembered answer that a copy gets.
+    pub(super) answer: Option<u16>,
 }
 
 /// What the answer needs of the top Via.
@@ -160,6 +166,12 @@ impl Slot {
         self.state.decision.as_ref()
     }
 
+    /// What the transaction memory knew of it, when the batch has come past `decide`.
+    #[must_use]
+    pub fn recall(&self) -> Recall {
+        self.state.recall
+    }
+
     /// The peer's address: the packet's source, or who stands behind a listed proxy, as far as that was known.
     #[must_use]
     pub fn peer_address(&self) -> IpAddr {
@@ -216,6 +228,9 @@ impl State {
             call: CallSpans::NOTHING,
             prepared: None,
             decision: None,
+            key: Key::NONE,
+            recall: Recall::Unasked,
+            answer: None,
         }
     }
 
@@ -266,5 +281,7 @@ impl State {
         self.to_tag = None;
         self.prepared = None;
         self.decision = None;
+        self.recall = Recall::Unasked;
+        self.answer = None;
     }
 }
