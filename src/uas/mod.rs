@@ -21,7 +21,7 @@ use crate::clock::Now;
 use crate::policy::{
     AnswerPlan, CallAttempt, CallError, ContactPlan, Decision, Prepared, Snapshot, Verdict,
 };
-use crate::sip::Status;
+use crate::sip::{Span, Status};
 use memory::{Recalled, Remembered};
 use slot::State;
 use std::fmt;
@@ -121,21 +121,39 @@ impl Uas {
         let (Some(attempt), Some(prepared)) = (state.attempt(packet.bytes), state.prepared) else {
             return;
         };
-        let Some(memory) = &self.memory else {
-            state.decision = Some(decide_anew(policy, &attempt, &prepared, state));
-            return;
+        let recalled = match &self.memory {
+            Some(memory) => memory.recall(state.key, now),
+            None => None,
         };
-        if let Some(recalled) = memory.recall(state.key, now) {
-            repeat(policy, &prepared, &recalled, state);
-            return;
-        }
-        let decision = decide_anew(policy, &attempt, &prepared, state);
+        let decision = match recalled {
+            Some(recalled) => repeat(policy, &prepared, &recalled, state),
+            None => self.decide_anew(policy, &attempt, &prepared, now, state),
+        };
+        state.calling_number = decision
+            .domain
+            .map(|domain| Span::of(policy.calling_number(domain, &attempt), packet.bytes));
+        state.decision = Some(decision);
+    }
+
+    /// The policy's decision, remembered; or another shard's, if that was first.
+    fn decide_anew(
+        &self,
+        policy: &Snapshot,
+        attempt: &CallAttempt<'_>,
+        prepared: &Prepared,
+        now: Now,
+        state: &mut State,
+    ) -> Decision {
+        let decision = decide_call(policy, attempt, prepared);
+        let Some(memory) = &self.memory else {
+            return decision;
+        };
         match memory.remember(state.key, &decision, policy, now) {
             Remembered::Stands(recall) => {
                 state.recall = recall;
-                state.decision = Some(decision);
+                decision
             }
-            Remembered::Repeats(recalled) => repeat(policy, &prepared, &recalled, state),
+            Remembered::Repeats(recalled) => repeat(policy, prepared, &recalled, state),
         }
     }
 
@@ -168,12 +186,7 @@ impl Uas {
     }
 }
 
-fn decide_anew(
-    policy: &Snapshot,
-    attempt: &CallAttempt<'_>,
-    prepared: &Prepared,
-    state: &State,
-) -> Decision {
+fn decide_call(policy: &Snapshot, attempt: &CallAttempt<'_>, prepared: &Prepared) -> Decision {
     let decision = policy.decide(attempt, prepared);
     let ContactPlan::Redirect { prefix, .. } = decision.plan.contact else {
         return decision;
@@ -187,14 +200,19 @@ fn decide_anew(
         verdict: Verdict::Error(error),
         plan: AnswerPlan {
             force_rport: decision.plan.force_rport,
-            ..policy.error_plan(state.source, state.proxy_address, error)
+            ..policy.decided_error_plan(&decision, error)
         },
         ..decision
     }
 }
 
-fn repeat(policy: &Snapshot, prepared: &Prepared, recalled: &Recalled, state: &mut State) {
-    state.decision = Some(policy.repeat(prepared, &recalled.told));
+fn repeat(
+    policy: &Snapshot,
+    prepared: &Prepared,
+    recalled: &Recalled,
+    state: &mut State,
+) -> Decision {
     state.recall = Recall::Repeated;
     state.answer = Some(recalled.answer);
+    policy.repeat(prepared, &recalled.told)
 }
