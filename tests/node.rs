@@ -4,7 +4,17 @@
 //! Leaves to `serve.rs`: the program, with real calls.
 
 #[cfg(test)]
+#[expect(
+    clippy::allow_attributes,
+    reason = "each test uses its own part of what is shared, so no one set of expectations fits"
+)]
+#[allow(dead_code, reason = "each test uses its own part of what is shared")]
+#[path = "common/rows.rs"]
+mod rows;
+
+#[cfg(test)]
 mod node {
+    use super::rows;
     use std::collections::BTreeSet;
     use std::io::{Read, Write};
     use std::net::{SocketAddr, TcpStream, UdpSocket};
@@ -13,14 +23,15 @@ mod node {
     use std::thread;
     use std::time::Duration;
     use tollgate::clock::{Clock, Now};
+    use tollgate::e164::E164;
     use tollgate::event::{Event, EventReceiver, Outcome, event_queue};
     use tollgate::limits::{DATAGRAM_BYTES_MAX, EVENTS_PER_BLOCK};
     use tollgate::net::Datagram;
-    use tollgate::policy::rows::Rows;
-    use tollgate::policy::{Decision, Snapshot};
+    use tollgate::policy::rows::{ListRow, Pattern, Rows, Scope};
+    use tollgate::policy::{Code, Decision, Snapshot};
     use tollgate::process::{Accounting, Node, NodeSetup};
     use tollgate::shard::Stages;
-    use tollgate::uas::Recall;
+    use tollgate::uas::{Recall, TransactionMemory, Uas};
 
     /// How long an answer may take on a busy machine.
     const PATIENCE: Duration = Duration::from_secs(20);
@@ -324,6 +335,96 @@ mod node {
                 assert_eq!(socket.recv(&mut [0; 100]).unwrap(), 6);
             }
         }
+    }
+
+    fn invite(call: usize, from: &UdpSocket) -> String {
+        let via = from.local_addr().unwrap();
+        format!(
+            "INVITE sip:+442071838750@gw.example SIP/2.0\r\n\
+             Via: SIP/2.0/UDP {via};branch=z9hG4bK{call}\r\n\
+             From: <sip:1003@pbx.example.com>;tag=f{call}\r\n\
+             To: <sip:+442071838750@gw.example>\r\n\
+             Call-ID: {call}@pbx.example.com\r\n\
+             CSeq: 1 INVITE\r\n\
+             Content-Length: 0\r\n\r\n"
+        )
+    }
+
+    /// RFC 3261 §17.1.1.2: a client sends its INVITE again for 32 seconds. A list row that expires puts a new snapshot in
+    /// force meanwhile.
+    #[test]
+    fn a_retransmission_after_a_snapshot_swap_gets_the_answer_of_before() {
+        const DENIED_S: u64 = 3;
+        // Room for all the calls by which the test waits for the expiry.
+        let memory = Arc::new(TransactionMemory::new(1 << 20, [5; 16]));
+        let mut rows = rows::approving();
+        rows.lists.push(ListRow {
+            scope: Scope::System,
+            pattern: Pattern::Number(E164::from_digits(b"442071838750").unwrap()),
+            deny: Some(Code::R03),
+            expires_unix_s: Some(Clock::start().now().unix_s() + DENIED_S),
+            file: 0,
+            line: 1,
+        });
+        let node = Node::start(
+            NodeSetup {
+                rows,
+                memory: Some(Arc::clone(&memory)),
+                ..setup(&["127.0.0.1:0"], 2)
+            },
+            &Uas::new([7; 16]).with_memory(memory),
+        )
+        .unwrap();
+        // Another port is another shard, more often than not.
+        let sockets: Vec<UdpSocket> = (0..8).map(|_| client(node.listeners()[0])).collect();
+        let packet = invite(0, &sockets[0]).replace("branch", "rport;branch");
+        let rport = sockets
+            .iter()
+            .map(|socket| socket.local_addr().unwrap().port().to_string());
+        let rports: Vec<String> = rport.collect();
+        let answers = || -> Vec<String> {
+            let ask_all = sockets.iter().zip(&rports);
+            ask_all
+                .map(|(socket, port)| {
+                    let answer = ask_long(socket, packet.as_bytes());
+                    answer.replacen(&format!("rport={port}"), "rport=PORT", 1)
+                })
+                .collect()
+        };
+        let before = answers();
+        assert!(before[0].starts_with("SIP/2.0 603 "), "{}", before[0]);
+        // Until a call of its own is approved, the row has not expired.
+        let deadline = deadline();
+        let mut others = 0;
+        loop {
+            others += 1;
+            let packet = invite(others, &sockets[0]).replace("branch", "rport;branch");
+            if ask_long(&sockets[0], packet.as_bytes()).starts_with("SIP/2.0 302 ") {
+                break;
+            }
+            assert!(!deadline.passed(), "the row never expired");
+        }
+        let after = answers();
+        assert_eq!(after, before);
+        assert!(after.iter().all(|answer| *answer == after[0]), "{after:?}");
+        let series = "tollgate_verdicts_total{domain=\"loopback\",code=\"A00\"}";
+        assert_eq!(metric(node.admin(), series), 1);
+        let sums = node.stop();
+        assert_eq!(sums.outcome(Outcome::Repeated), 15);
+        assert_eq!(sums.outcome(Outcome::Approved), 1);
+        // One for the call that was repeated, one for each that came before the expiry.
+        assert_eq!(
+            sums.outcome(Outcome::Rejected),
+            u64::try_from(others).unwrap()
+        );
+        check_sums(&sums, u64::try_from(others + 16).unwrap());
+    }
+
+    fn ask_long(socket: &UdpSocket, datagram: &[u8]) -> String {
+        socket.send(datagram).unwrap();
+        let mut bytes = [0; 2000];
+        let length = socket.recv(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes[..length]).into_owned()
     }
 
     fn collect(receiver: &EventReceiver) -> Vec<(Outcome, Vec<u8>, SocketAddr)> {

@@ -102,6 +102,8 @@ impl Uas {
             && slot.state.prepared.is_some()
         {
             slot.state.key = memory.key(packet, slot);
+            // Asked for here, and not in `touch`: the scanning of the next packets hides the miss.
+            memory.touch(slot.state.key);
         }
     }
 
@@ -109,9 +111,6 @@ impl Uas {
     pub fn touch(&self, policy: &Snapshot, slot: &Slot) {
         if let Some(prepared) = &slot.state.prepared {
             policy.touch(prepared);
-            if let Some(memory) = &self.memory {
-                memory.touch(slot.state.key);
-            }
         }
     }
 
