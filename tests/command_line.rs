@@ -5,7 +5,7 @@ mod command_line {
     use std::fs;
     use std::path::Path;
     use std::process::{Command, Output};
-    use tollgate::control::{EMERGENCY_DEFAULT, SAMPLE_BUNDLE, SAMPLE_CONFIG};
+    use tollgate::control::EMERGENCY_DEFAULT;
 
     const EXIT_OK: i32 = 0;
     const EXIT_USAGE: i32 = 64;

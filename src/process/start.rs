@@ -133,12 +133,12 @@ fn body(node: &Node, source: &Source) -> String {
     }
     let admin = node.admin();
     let _always_ok = writeln!(text, "admin http://{admin}");
+    let _always_ok = writeln!(text, "next: curl http://{admin}/metrics");
     // Only the sample gives the generator's mix the verdicts that it expects.
     if let (Source::Sample, Some(target)) = (source, node.listeners().first()) {
         let _always_ok = writeln!(
             text,
-            "next: cargo run --release -p tollgate-loadgen -- run --target {target} --rate 20000 --duration 10s\n      \
-             curl http://{admin}/metrics\n      \
+            "      cargo run --release -p tollgate-loadgen -- run --target {target} --rate 20000 --duration 10s\n      \
              tollgate config --write FOLDER   (the sample as files, for a configuration of your own)"
         );
     }
