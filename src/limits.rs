@@ -44,6 +44,19 @@ pub const RECEIVE_BUFFER_BYTES: usize = 4 * 1024 * 1024;
 /// Shards in one node.
 pub const SHARDS_MAX: usize = 64;
 
+/// Events in one block on its way from a shard to the journal. No block free: the event is dropped and counted.
+pub const EVENTS_PER_BLOCK: usize = 64;
+
+/// Errors in a row that one socket may report in place of datagrams before the shard turns to the next; the socket is
+/// read again when something arrives.
+pub const RECEIVE_ERRORS_IN_A_ROW_MAX: u32 = 16;
+
+/// Panics of a shard in a row, none of which used up a datagram, after which it stays down and `/readyz` says so.
+pub const PANICS_IN_A_ROW_MAX: u32 = 8;
+
+/// How long a shard that was told to stop goes on serving what its sockets hold, nanoseconds.
+pub const STOP_SERVE_NS_MAX: u64 = 300_000_000;
+
 const _: () = assert!(
     HEAD_BYTES_MAX <= u16::MAX as usize,
     "offsets into a head are u16"

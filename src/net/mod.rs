@@ -1,1 +1,13 @@
-//! To be written.
+//! UDP sockets, their readiness, and batches of datagrams as safe slices.
+//!
+//! Promises: a port that another process holds is never joined; one socket per shard and listener, in order, for the
+//! life of the process; every datagram that could not be sent is counted by its reason.
+//! Leaves to `sys`: the system calls; to `shard`: when to read; to `uas`: what a datagram says.
+
+mod batch;
+mod poll;
+mod socket;
+
+pub use batch::{Datagram, Received, RxBatch, SendFailure, SendReport, TxBatch};
+pub use poll::{Poller, Readiness, Waker};
+pub use socket::{BindError, Socket, bind_group};

@@ -1,1 +1,38 @@
-//! To be written.
+//! The only `unsafe` of the server: batches of datagrams, four socket options and two scheduling classes.
+//!
+//! Promises: every function here is safe to call with any argument; each `unsafe` block holds one operation and names
+//! the promise of the manual page that it keeps. Nothing here decides anything: errors go up as `io::Error`.
+//! Leaves to `net`: sockets, readiness, what an error means.
+#![expect(
+    unsafe_code,
+    reason = "recvmmsg, sendmmsg and setsockopt have no safe form that does not allocate"
+)]
+
+mod address;
+mod option;
+mod receive;
+mod schedule;
+mod send;
+
+pub use option::{
+    force_receive_buffer, kernel_dropped, receive_buffer, set_receive_buffer, share_port,
+};
+pub use receive::ReceiveBatch;
+pub use schedule::{idle_class, nice};
+pub use send::SendBatch;
+
+/// Errors of the kernel that `net` must tell apart, by their number.
+pub mod errno {
+    /// An earlier datagram met a closed port (ICMP).
+    pub const CONNECTION_REFUSED: i32 = libc::ECONNREFUSED;
+    /// A firewall rule of this machine refused the datagram.
+    pub const NOT_PERMITTED: i32 = libc::EPERM;
+    /// No memory for the datagram in a queue of this machine.
+    pub const NO_BUFFERS: i32 = libc::ENOBUFS;
+    /// The datagram is longer than its path or its socket carries.
+    pub const MESSAGE_SIZE: i32 = libc::EMSGSIZE;
+    /// No route to the network.
+    pub const NETWORK_UNREACHABLE: i32 = libc::ENETUNREACH;
+    /// No route to the host.
+    pub const HOST_UNREACHABLE: i32 = libc::EHOSTUNREACH;
+}

@@ -1,0 +1,144 @@
+//! Blocks of events from a shard to whoever reads them, and empty ones back.
+//!
+//! Promises: all blocks are allocated at start; the shard never waits. No block free: the event is dropped, and `push`
+//! says so.
+
+use super::fact::Event;
+use crate::limits::EVENTS_PER_BLOCK;
+use crossbeam::queue::ArrayQueue;
+use std::sync::Arc;
+
+/// Some events in the order in which they happened.
+#[derive(Debug)]
+struct Block {
+    filled: usize,
+    events: Box<[Event]>,
+}
+
+#[derive(Debug)]
+struct Queues {
+    full: ArrayQueue<Box<Block>>,
+    empty: ArrayQueue<Box<Block>>,
+}
+
+/// The shard's end.
+#[derive(Debug)]
+pub struct EventSender {
+    queues: Arc<Queues>,
+    current: Option<Box<Block>>,
+}
+
+/// The reader's end.
+#[derive(Debug)]
+pub struct EventReceiver {
+    queues: Arc<Queues>,
+}
+
+/// A queue of `blocks` blocks of 64 events; about 40 KiB a block.
+#[must_use]
+pub fn event_queue(blocks: usize) -> (EventSender, EventReceiver) {
+    let blocks = blocks.max(1);
+    let queues = Arc::new(Queues {
+        full: ArrayQueue::new(blocks),
+        empty: ArrayQueue::new(blocks),
+    });
+    for _ in 0..blocks {
+        // There is room: the queue holds as many as are made.
+        let _room = queues.empty.push(Box::new(Block {
+            filled: 0,
+            events: vec![Event::EMPTY; EVENTS_PER_BLOCK].into_boxed_slice(),
+        }));
+    }
+    let sender = EventSender {
+        queues: Arc::clone(&queues),
+        current: None,
+    };
+    (sender, EventReceiver { queues })
+}
+
+impl EventSender {
+    /// Writes one event in place; false when it was dropped because no block is free.
+    pub fn push(&mut self, write: impl FnOnce(&mut Event)) -> bool {
+        if self.current.is_none() {
+            self.current = self.queues.empty.pop();
+        }
+        let Some(block) = &mut self.current else {
+            return false;
+        };
+        if let Some(event) = block.events.get_mut(block.filled) {
+            write(event);
+            block.filled += 1;
+        }
+        if block.filled == EVENTS_PER_BLOCK {
+            self.flush();
+        }
+        true
+    }
+
+    /// Hands on a block that is not full; the shard does it before it goes idle.
+    pub fn flush(&mut self) {
+        let Some(block) = self.current.take_if(|block| block.filled > 0) else {
+            return;
+        };
+        // There is room: `full` holds as many blocks as exist.
+        let _room = self.queues.full.push(block);
+    }
+}
+
+impl EventReceiver {
+    /// Hands every event that has arrived to `each`; how many.
+    pub fn drain(&self, mut each: impl FnMut(&Event)) -> usize {
+        let mut count = 0;
+        while let Some(mut block) = self.queues.full.pop() {
+            block.events.iter().take(block.filled).for_each(&mut each);
+            count += block.filled;
+            block.filled = 0;
+            // There is room: `empty` holds as many blocks as exist.
+            let _room = self.queues.empty.push(block);
+        }
+        count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbered(number: usize) -> impl FnOnce(&mut Event) {
+        move |event| event.unix_us = u64::try_from(number).unwrap()
+    }
+
+    #[test]
+    fn events_arrive_once_and_in_order() {
+        let (mut sender, receiver) = event_queue(3);
+        for number in 0..EVENTS_PER_BLOCK + 5 {
+            assert!(sender.push(numbered(number)));
+        }
+        let mut seen = Vec::new();
+        assert_eq!(
+            receiver.drain(|event| seen.push(event.unix_us)),
+            EVENTS_PER_BLOCK
+        );
+        sender.flush();
+        sender.flush();
+        assert_eq!(receiver.drain(|event| seen.push(event.unix_us)), 5);
+        let expected: Vec<u64> = (0..).take(EVENTS_PER_BLOCK + 5).collect();
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn without_a_free_block_events_are_dropped_until_one_comes_back() {
+        let (mut sender, receiver) = event_queue(2);
+        for number in 0..2 * EVENTS_PER_BLOCK {
+            assert!(sender.push(numbered(number)));
+        }
+        assert!(!sender.push(numbered(0)));
+        assert!(!sender.push(numbered(0)));
+        assert_eq!(receiver.drain(|_event| {}), 2 * EVENTS_PER_BLOCK);
+        assert!(sender.push(numbered(7)));
+        sender.flush();
+        let mut seen = Vec::new();
+        receiver.drain(|event| seen.push(event.unix_us));
+        assert_eq!(seen, [7]);
+    }
+}

@@ -1,0 +1,100 @@
+//! Every figure that the server tells of itself: one table, arrays that shards write, and the text that is scraped.
+//!
+//! Promises: a metric exists only in `TABLE`, with its meaning; a shard's figures have one writer, so that counting costs
+//! a load and a store; labels that traffic can choose are bounded (there are none: domains come from the bundle).
+//! Leaves to `shard`: counting; to `admin`: serving the text.
+
+mod cell;
+mod scrape;
+mod shard;
+mod text;
+
+pub use cell::{Counter, Histogram};
+pub use scrape::{Scrape, ShardView};
+pub use shard::{BATCH_SERVICE_BOUNDS_NS, BATCH_SIZE_BOUNDS, ShardMetrics};
+
+/// What a metric is, in the words of Prometheus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only rises while the process lives.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts of observations up to each bound, their sum and number.
+    Histogram,
+}
+
+/// One metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metric {
+    /// Its name, `tollgate_` and the unit included.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: Kind,
+    /// What one of it is.
+    pub unit: &'static str,
+    /// What it means, as the text says it.
+    pub meaning: &'static str,
+}
+
+macro_rules! metrics {
+    ($($constant:ident $name:literal $kind:ident $unit:literal $meaning:literal;)*) => {
+        $(
+            #[doc = $meaning]
+            pub const $constant: Metric = Metric {
+                name: concat!("tollgate_", $name),
+                kind: Kind::$kind,
+                unit: $unit,
+                meaning: $meaning,
+            };
+        )*
+        /// Every metric, in the order of the text.
+        pub const TABLE: &[Metric] = &[$($constant),*];
+    };
+}
+
+metrics! {
+    DATAGRAMS "datagrams_total" Counter "datagrams" "Datagrams read, by shard.";
+    OUTCOMES "outcomes_total" Counter "datagrams" "What became of them; every datagram read has exactly one outcome.";
+    ANSWERS "answers_total" Counter "datagrams" "Answers that the kernel took.";
+    SEND_FAILED "send_failed_total" Counter "datagrams" "Answers that could not be sent, by reason.";
+    RECEIVE_ERRORS "receive_errors_total" Counter "errors" "Errors that a socket reported in place of a datagram.";
+    KERNEL_DROPPED "kernel_dropped_total" Counter "datagrams" "Datagrams that the kernel dropped because the receive buffer was full.";
+    RECEIVE_BUFFER "receive_buffer_bytes" Gauge "bytes" "Receive buffer granted per socket, as the kernel charges it.";
+    VERDICTS "verdicts_total" Counter "calls" "Verdicts by domain and code; in detection mode A00, because the call is let through.";
+    WOULD_REJECT "would_reject_total" Counter "calls" "Calls that prevention would have rejected, by domain and code; detection mode only.";
+    UNKNOWN_SOURCES "unknown_sources_total" Counter "datagrams" "Datagrams from addresses that are nobody's peer; they are never answered.";
+    BATCH_SERVICE "batch_service_seconds" Histogram "seconds" "From the clock reading of a batch to that of the next, or to idleness.";
+    BATCH_SIZE "batch_size" Histogram "datagrams" "Datagrams in one batch.";
+    EVENTS_DROPPED "events_dropped_total" Counter "events" "Events lost because their queue was full; the calls were answered.";
+    SHARD_PANICS "shard_panics_total" Counter "panics" "Panics of a shard; each drops its batch, and the shard goes on.";
+    SHARD_RUNNING "shard_running" Gauge "shards" "1 while the shard reads its sockets.";
+    GENERATION "bundle_generation_info" Gauge "1" "The bundle in force; always 1.";
+    BUNDLE_AGE "bundle_age_seconds" Gauge "seconds" "Time since the snapshot in force was published.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_say_what_they_count() {
+        for (index, metric) in TABLE.iter().enumerate() {
+            let name = metric.name;
+            assert!(name.starts_with("tollgate_"), "{name}");
+            assert_eq!(
+                name.ends_with("_total"),
+                metric.kind == Kind::Counter,
+                "{name}"
+            );
+            if metric.unit == "seconds" || metric.unit == "bytes" {
+                assert!(name.ends_with(metric.unit), "{name}");
+            }
+            assert!(metric.meaning.ends_with('.'), "{name}");
+            assert!(
+                TABLE[..index].iter().all(|other| other.name != name),
+                "{name}"
+            );
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! One scrape: what is in force and what the shards counted, as text.
+
+use super::text::{Seconds, Text};
+use super::{
+    ANSWERS, BATCH_SERVICE, BATCH_SIZE, BUNDLE_AGE, Counter, DATAGRAMS, EVENTS_DROPPED, GENERATION,
+    KERNEL_DROPPED, Metric, OUTCOMES, RECEIVE_BUFFER, RECEIVE_ERRORS, SEND_FAILED, SHARD_PANICS,
+    SHARD_RUNNING, ShardMetrics, UNKNOWN_SOURCES, VERDICTS, WOULD_REJECT,
+};
+use crate::event::Outcome;
+use crate::limits::DOMAINS_MAX;
+use crate::net::SendFailure;
+use crate::policy::{Code, Snapshot};
+
+/// One shard as it is scraped.
+#[derive(Debug, Clone, Copy)]
+pub struct ShardView<'a> {
+    /// What it counted.
+    pub metrics: &'a ShardMetrics,
+    /// What the kernel dropped at its sockets.
+    pub kernel_dropped: u64,
+    /// Receive buffer of one of its sockets, octets.
+    pub receive_buffer_bytes: u64,
+}
+
+/// Everything that a scrape shows.
+#[derive(Debug, Clone, Copy)]
+pub struct Scrape<'a> {
+    /// The shards in order.
+    pub shards: &'a [ShardView<'a>],
+    /// The policy in force.
+    pub snapshot: &'a Snapshot,
+    /// Nanoseconds since it was published.
+    pub snapshot_age_ns: u64,
+}
+
+impl Scrape<'_> {
+    /// The text; about 5 KiB a shard.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = Text::default();
+        self.datagrams(&mut text);
+        self.verdicts(&mut text);
+        text.metric(&UNKNOWN_SOURCES);
+        text.sample(&[], self.unknown_sources());
+        self.batches(&mut text);
+        self.per_shard(&mut text, &EVENTS_DROPPED, |shard| {
+            shard.metrics.events_dropped.get()
+        });
+        text.metric(&SHARD_PANICS);
+        let panics: u64 = self
+            .shards
+            .iter()
+            .map(|shard| shard.metrics.panics.get())
+            .sum();
+        text.sample(&[], panics);
+        self.per_shard(&mut text, &SHARD_RUNNING, |shard| {
+            shard.metrics.running.get()
+        });
+        text.metric(&GENERATION);
+        text.sample(&[("gen", self.snapshot.generation())], 1);
+        text.metric(&BUNDLE_AGE);
+        text.sample(
+            &[],
+            Seconds {
+                ns: self.snapshot_age_ns,
+            },
+        );
+        text.finish()
+    }
+
+    fn unknown_sources(&self) -> u64 {
+        let place = Outcome::UnknownSource.index();
+        self.shards
+            .iter()
+            .filter_map(|shard| shard.metrics.outcomes.get(place).map(Counter::get))
+            .sum()
+    }
+
+    fn per_shard(&self, text: &mut Text, metric: &Metric, read: impl Fn(&ShardView<'_>) -> u64) {
+        text.metric(metric);
+        for (number, shard) in self.shards.iter().enumerate() {
+            text.sample(&[("shard", &number.to_string())], read(shard));
+        }
+    }
+
+    fn datagrams(&self, text: &mut Text) {
+        self.per_shard(text, &DATAGRAMS, |shard| shard.metrics.datagrams.get());
+        text.metric(&OUTCOMES);
+        for (number, shard) in self.shards.iter().enumerate() {
+            for (outcome, counter) in Outcome::ALL.iter().zip(&shard.metrics.outcomes) {
+                let labels = [
+                    ("shard", &*number.to_string()),
+                    ("outcome", outcome.label()),
+                ];
+                text.sample(&labels, counter.get());
+            }
+        }
+        self.per_shard(text, &ANSWERS, |shard| shard.metrics.answers.get());
+        text.metric(&SEND_FAILED);
+        for (number, shard) in self.shards.iter().enumerate() {
+            for (reason, counter) in SendFailure::ALL.iter().zip(&shard.metrics.send_failed) {
+                let labels = [("shard", &*number.to_string()), ("reason", reason.label())];
+                text.sample(&labels, counter.get());
+            }
+        }
+        self.per_shard(text, &RECEIVE_ERRORS, |shard| {
+            shard.metrics.receive_errors.get()
+        });
+        self.per_shard(text, &KERNEL_DROPPED, |shard| shard.kernel_dropped);
+        self.per_shard(text, &RECEIVE_BUFFER, |shard| shard.receive_buffer_bytes);
+    }
+
+    /// Only what was ever counted: 4,096 domains times 8 codes of zeros help nobody.
+    fn verdicts(&self, text: &mut Text) {
+        type Read = fn(&ShardMetrics, usize) -> [u64; Code::ALL.len()];
+        let tables: [(&Metric, Read); 2] = [
+            (&VERDICTS, ShardMetrics::verdicts),
+            (&WOULD_REJECT, ShardMetrics::would_reject),
+        ];
+        for (metric, read) in tables {
+            text.metric(metric);
+            for domain in 0..DOMAINS_MAX {
+                let mut sums = [0; Code::ALL.len()];
+                for shard in self.shards {
+                    let counts = read(shard.metrics, domain);
+                    for (sum, count) in sums.iter_mut().zip(counts) {
+                        *sum += count;
+                    }
+                }
+                for (code, sum) in Code::ALL.iter().zip(sums) {
+                    if sum > 0 {
+                        let name = u16::try_from(domain)
+                            .map_or("", |domain| self.snapshot.domain_name(domain));
+                        text.sample(&[("domain", name), ("code", code.text())], sum);
+                    }
+                }
+            }
+        }
+    }
+
+    fn batches(&self, text: &mut Text) {
+        text.metric(&BATCH_SERVICE);
+        for (number, shard) in self.shards.iter().enumerate() {
+            let service = &shard.metrics.batch_service;
+            let labels = [("shard", &*number.to_string())];
+            text.histogram(
+                &labels,
+                service.bounds(),
+                &service.counts(),
+                service.sum(),
+                |ns| Seconds { ns },
+            );
+        }
+        text.metric(&BATCH_SIZE);
+        for (number, shard) in self.shards.iter().enumerate() {
+            let size = &shard.metrics.batch_size;
+            let labels = [("shard", &*number.to_string())];
+            text.histogram(
+                &labels,
+                size.bounds(),
+                &size.counts(),
+                size.sum(),
+                |datagrams| datagrams,
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Kind, TABLE};
+    use super::*;
+    use crate::clock::Clock;
+    use crate::policy::rows::Rows;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    fn text() -> String {
+        let shards = [ShardMetrics::new(), ShardMetrics::new()];
+        shards[0].count_outcome(Outcome::UnknownSource, 3);
+        shards[1].count_outcome(Outcome::UnknownSource, 4);
+        shards[1].count_outcome(Outcome::Approved, 5);
+        shards[1].batch_size.observe(12);
+        let views = shards.each_ref().map(|metrics| ShardView {
+            metrics,
+            kernel_dropped: 2,
+            receive_buffer_bytes: 8 << 20,
+        });
+        let rows = Rows {
+            generation: "0123abcd".to_owned(),
+            ..Rows::default()
+        };
+        Scrape {
+            shards: &views,
+            snapshot: &Snapshot::build(&rows, Clock::start().now()),
+            snapshot_age_ns: 1_500_000_000,
+        }
+        .text()
+    }
+
+    #[test]
+    fn what_was_counted_is_shown() {
+        let text = text();
+        for line in [
+            "tollgate_datagrams_total{shard=\"0\"} 3",
+            "tollgate_datagrams_total{shard=\"1\"} 9",
+            "tollgate_outcomes_total{shard=\"1\",outcome=\"approved\"} 5",
+            "tollgate_unknown_sources_total 7",
+            "tollgate_kernel_dropped_total{shard=\"1\"} 2",
+            "tollgate_receive_buffer_bytes{shard=\"0\"} 8388608",
+            "tollgate_batch_size_bucket{shard=\"1\",le=\"8\"} 0",
+            "tollgate_batch_size_bucket{shard=\"1\",le=\"16\"} 1",
+            "tollgate_bundle_generation_info{gen=\"0123abcd\"} 1",
+            "tollgate_bundle_age_seconds 1.5",
+        ] {
+            assert!(
+                text.lines().any(|found| found == line),
+                "{line} is missing in\n{text}"
+            );
+        }
+    }
+
+    /// What `promtool check metrics` would fault: order, types, duplicates, names, histograms that do not add up.
+    #[test]
+    fn the_text_is_well_formed() {
+        let text = text();
+        let mut metrics = Vec::new();
+        let mut samples = BTreeSet::new();
+        let mut last_bucket: BTreeMap<String, f64> = BTreeMap::new();
+        for line in text.lines() {
+            if let Some(help) = line.strip_prefix("# HELP ") {
+                metrics.push((help.split(' ').next().unwrap(), ""));
+                continue;
+            }
+            if let Some(kind) = line.strip_prefix("# TYPE ") {
+                let (name, kind) = kind.split_once(' ').unwrap();
+                let last = metrics.last_mut().unwrap();
+                assert_eq!(last.0, name);
+                last.1 = kind;
+                continue;
+            }
+            let (series, value) = line.rsplit_once(' ').unwrap();
+            let value: f64 = value.parse().unwrap();
+            assert!(samples.insert(series.to_owned()), "{series} stands twice");
+            let (name, kind) = *metrics.last().unwrap();
+            let stem = series.split('{').next().unwrap();
+            if kind != "histogram" {
+                assert_eq!(stem, name);
+                continue;
+            }
+            assert!(
+                ["_bucket", "_sum", "_count"]
+                    .iter()
+                    .any(|end| stem == format!("{name}{end}"))
+            );
+            let shard = series
+                .split("shard=\"")
+                .nth(1)
+                .unwrap()
+                .split('"')
+                .next()
+                .unwrap();
+            let key = format!("{name} {shard}");
+            if stem.ends_with("_bucket") {
+                assert!(value >= *last_bucket.get(&key).unwrap_or(&0.0), "{series}");
+                last_bucket.insert(key, value);
+            } else if stem.ends_with("_count") {
+                assert!((value - last_bucket[&key]).abs() < 0.5, "{series}");
+            }
+        }
+        let names: Vec<&str> = metrics.iter().map(|(name, _)| *name).collect();
+        let expected: BTreeSet<&str> = TABLE.iter().map(|metric| metric.name).collect();
+        assert_eq!(names.iter().copied().collect::<BTreeSet<_>>(), expected);
+        assert_eq!(names.len(), TABLE.len(), "each metric comes once");
+        for (metric, (_, kind)) in TABLE.iter().zip(&metrics) {
+            let _: Kind = metric.kind;
+            assert!(["counter", "gauge", "histogram"].contains(kind));
+        }
+    }
+}

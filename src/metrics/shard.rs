@@ -1,0 +1,167 @@
+//! The figures of one shard.
+
+use super::cell::{Counter, Histogram};
+use crate::event::Outcome;
+use crate::limits::{BATCH_DATAGRAMS, DOMAINS_MAX};
+use crate::net::{SendFailure, SendReport};
+use crate::policy::Code;
+
+/// Bounds of `batch_service_seconds`, nanoseconds: 5 µs to 10 ms, doubling.
+pub const BATCH_SERVICE_BOUNDS_NS: &[u64] = &[
+    5_000, 10_000, 20_000, 40_000, 80_000, 160_000, 320_000, 640_000, 1_280_000, 2_560_000,
+    5_120_000, 10_240_000,
+];
+
+/// Bounds of `batch_size`, datagrams.
+pub const BATCH_SIZE_BOUNDS: &[u64] = &[1, 2, 4, 8, 16, 31, 32];
+const _: () = assert!(BATCH_SIZE_BOUNDS[BATCH_SIZE_BOUNDS.len() - 1] == BATCH_DATAGRAMS as u64);
+
+/// What one shard counts. The shard alone writes; everybody may read. About 512 KiB, of which only the lines of domains
+/// that call are ever touched.
+#[derive(Debug)]
+#[repr(align(128))]
+pub struct ShardMetrics {
+    /// Datagrams that have an outcome.
+    pub datagrams: Counter,
+    /// By `Outcome::index`.
+    pub outcomes: [Counter; Outcome::ALL.len()],
+    /// Answers that the kernel took.
+    pub answers: Counter,
+    /// By `SendFailure::index`.
+    pub send_failed: [Counter; SendFailure::ALL.len()],
+    /// Errors in place of datagrams.
+    pub receive_errors: Counter,
+    /// Nanoseconds per batch.
+    pub batch_service: Histogram<13>,
+    /// Datagrams per batch.
+    pub batch_size: Histogram<8>,
+    /// Events lost.
+    pub events_dropped: Counter,
+    /// Panics.
+    pub panics: Counter,
+    /// 1 while the shard reads its sockets.
+    pub running: Counter,
+    verdicts: Box<[[Counter; Code::ALL.len()]]>,
+    would_reject: Box<[[Counter; Code::ALL.len()]]>,
+}
+
+impl ShardMetrics {
+    /// All zero.
+    #[must_use]
+    #[expect(
+        clippy::new_without_default,
+        reason = "it allocates half a megabyte; nobody should get one by accident"
+    )]
+    pub fn new() -> Self {
+        Self {
+            datagrams: Counter::new(),
+            outcomes: [const { Counter::new() }; Outcome::ALL.len()],
+            answers: Counter::new(),
+            send_failed: [const { Counter::new() }; SendFailure::ALL.len()],
+            receive_errors: Counter::new(),
+            batch_service: Histogram::new(BATCH_SERVICE_BOUNDS_NS),
+            batch_size: Histogram::new(BATCH_SIZE_BOUNDS),
+            events_dropped: Counter::new(),
+            panics: Counter::new(),
+            running: Counter::new(),
+            verdicts: per_domain(),
+            would_reject: per_domain(),
+        }
+    }
+
+    /// Counts what became of one datagram. `datagrams` rises here and nowhere else, so that it is the outcomes' sum.
+    pub fn count_outcome(&self, outcome: Outcome, datagrams: u64) {
+        self.datagrams.add(datagrams);
+        if let Some(counter) = self.outcomes.get(outcome.index()) {
+            counter.add(datagrams);
+        }
+    }
+
+    /// Counts a verdict of a domain. The number of a domain means the same domain as long as the process lives.
+    pub fn count_verdict(&self, domain: u16, code: Code, would: Option<Code>) {
+        let domain = usize::from(domain);
+        if let Some(counter) = self
+            .verdicts
+            .get(domain)
+            .and_then(|row| row.get(code.index()))
+        {
+            counter.add(1);
+        }
+        let Some(would) = would else { return };
+        if let Some(counter) = self
+            .would_reject
+            .get(domain)
+            .and_then(|row| row.get(would.index()))
+        {
+            counter.add(1);
+        }
+    }
+
+    /// Counts what became of a batch of answers.
+    pub fn count_sent(&self, report: &SendReport) {
+        self.answers.add(report.sent);
+        for (counter, failed) in self.send_failed.iter().zip(report.failed) {
+            if failed > 0 {
+                counter.add(failed);
+            }
+        }
+    }
+
+    /// Verdicts of one domain, by `Code::index`.
+    #[must_use]
+    pub fn verdicts(&self, domain: usize) -> [u64; Code::ALL.len()] {
+        read(&self.verdicts, domain)
+    }
+
+    /// What prevention would have rejected, of one domain, by `Code::index`.
+    #[must_use]
+    pub fn would_reject(&self, domain: usize) -> [u64; Code::ALL.len()] {
+        read(&self.would_reject, domain)
+    }
+}
+
+fn per_domain() -> Box<[[Counter; Code::ALL.len()]]> {
+    (0..DOMAINS_MAX)
+        .map(|_domain| [const { Counter::new() }; Code::ALL.len()])
+        .collect()
+}
+
+fn read(rows: &[[Counter; Code::ALL.len()]], domain: usize) -> [u64; Code::ALL.len()] {
+    let Some(row) = rows.get(domain) else {
+        return [0; Code::ALL.len()];
+    };
+    std::array::from_fn(|code| row.get(code).map_or(0, Counter::get))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn datagrams_are_the_sum_of_the_outcomes() {
+        let metrics = ShardMetrics::new();
+        for (index, outcome) in Outcome::ALL.into_iter().enumerate() {
+            metrics.count_outcome(outcome, u64::try_from(index).unwrap());
+        }
+        let sum: u64 = metrics.outcomes.iter().map(Counter::get).sum();
+        assert!(sum > 0);
+        assert_eq!(metrics.datagrams.get(), sum);
+    }
+
+    #[test]
+    fn a_verdict_counts_for_its_domain_and_code_alone() {
+        let metrics = ShardMetrics::new();
+        let last = u16::try_from(DOMAINS_MAX - 1).unwrap();
+        metrics.count_verdict(last, Code::A00, Some(Code::R03));
+        metrics.count_verdict(0, Code::R14, None);
+        metrics.count_verdict(u16::MAX, Code::R14, Some(Code::R01));
+        let sum = |read: &dyn Fn(usize) -> [u64; Code::ALL.len()]| -> u64 {
+            (0..DOMAINS_MAX).flat_map(read).sum()
+        };
+        assert_eq!(metrics.verdicts(DOMAINS_MAX - 1)[Code::A00.index()], 1);
+        assert_eq!(metrics.verdicts(0)[Code::R14.index()], 1);
+        assert_eq!(sum(&|domain| metrics.verdicts(domain)), 2);
+        assert_eq!(metrics.would_reject(DOMAINS_MAX - 1)[Code::R03.index()], 1);
+        assert_eq!(sum(&|domain| metrics.would_reject(domain)), 1);
+    }
+}

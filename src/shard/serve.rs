@@ -1,0 +1,310 @@
+//! The loop.
+
+use super::pin::pin;
+use super::stages::Stages;
+use super::switches::Switches;
+use crate::clock::{Clock, Now};
+use crate::event::{Event, EventSender, Outcome};
+use crate::limits::{
+    BATCH_DATAGRAMS, PANICS_IN_A_ROW_MAX, RECEIVE_ERRORS_IN_A_ROW_MAX, STOP_SERVE_NS_MAX,
+};
+use crate::metrics::ShardMetrics;
+use crate::net::{Datagram, Poller, Readiness, Received, RxBatch, Socket, TxBatch};
+use crate::policy::Verdict;
+use crate::policy::cell::PolicyReader;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// All that a shard has. It outlives the shard's panics.
+#[derive(Debug)]
+pub struct Shard<S> {
+    /// Its number, from 0.
+    pub number: u16,
+    /// The core to stay on; `None`: wherever the system puts it.
+    pub core: Option<usize>,
+    /// Its socket of every listener.
+    pub sockets: Vec<Arc<Socket>>,
+    /// Watches them; they are added here.
+    pub poller: Poller,
+    /// Its view of the policy.
+    pub policy: PolicyReader,
+    /// The clock.
+    pub clock: Clock,
+    /// What it counts.
+    pub metrics: Arc<ShardMetrics>,
+    /// What it is told.
+    pub switches: Arc<Switches>,
+    /// Where its events go, if anybody wants them.
+    pub events: Option<EventSender>,
+    /// Who answers.
+    pub stages: S,
+}
+
+/// Runs a shard on the calling thread until it is told to stop.
+///
+/// # Errors
+/// The sockets cannot be watched, or the shard panicked again and again without using up a datagram.
+pub fn run<S: Stages>(mut shard: Shard<S>) -> io::Result<()> {
+    if let Some(core) = shard.core {
+        // A refused pin costs speed only; the start-up text has named the cores that we may use.
+        let _pinned = pin(core);
+    }
+    for (number, socket) in shard.sockets.iter().enumerate() {
+        shard.poller.add(number, socket)?;
+    }
+    let metrics = Arc::clone(&shard.metrics);
+    metrics.running.set(1);
+    let mut in_flight = 0;
+    let mut panics_in_a_row = 0;
+    loop {
+        let before = metrics.datagrams.get();
+        // What a panic leaves behind is thrown away with the `Loop`: batch, slots, ready list. What stays (poller,
+        // policy reader, counters, event block) is whole between any two of its operations.
+        let served = catch_unwind(AssertUnwindSafe(|| {
+            Loop::new(&mut shard, &mut in_flight).serve()
+        }));
+        match served {
+            Ok(outcome) => {
+                metrics.running.set(0);
+                return outcome;
+            }
+            Err(_panic) => {
+                metrics.panics.add(1);
+                metrics.count_outcome(Outcome::Panicked, in_flight);
+                in_flight = 0;
+            }
+        }
+        // A datagram that panics is used up by it. A panic that uses up none would come back for ever.
+        panics_in_a_row = if metrics.datagrams.get() == before {
+            panics_in_a_row + 1
+        } else {
+            0
+        };
+        if panics_in_a_row >= PANICS_IN_A_ROW_MAX {
+            metrics.running.set(0);
+            return Err(io::Error::other(
+                "the shard panics without having read anything",
+            ));
+        }
+    }
+}
+
+/// What lives from one panic to the next.
+struct Loop<'a, S: Stages> {
+    shard: &'a mut Shard<S>,
+    /// Datagrams that were read and have no outcome yet.
+    in_flight: &'a mut u64,
+    /// Sockets that may still hold datagrams. Edge-triggered readiness tells only once.
+    ready: Vec<bool>,
+    errors_in_a_row: Vec<u32>,
+    slots: Box<[S::Slot]>,
+    rx: RxBatch,
+    tx: TxBatch,
+    /// When the last batch began, if its service time has not been counted.
+    began_ns: Option<u64>,
+}
+
+impl<'a, S: Stages> Loop<'a, S> {
+    fn new(shard: &'a mut Shard<S>, in_flight: &'a mut u64) -> Self {
+        let sockets = shard.sockets.len();
+        Self {
+            // At first all: after a panic nobody knows which of them were empty.
+            ready: vec![true; sockets],
+            errors_in_a_row: vec![0; sockets],
+            slots: (0..BATCH_DATAGRAMS).map(|_| shard.stages.slot()).collect(),
+            rx: RxBatch::new(),
+            tx: TxBatch::new(),
+            began_ns: None,
+            in_flight,
+            shard,
+        }
+    }
+
+    fn serve(mut self) -> io::Result<()> {
+        while !self.shard.switches.stopping() {
+            let busy = self.ready.contains(&true);
+            if !busy {
+                self.idle();
+            }
+            let timeout = busy.then_some(Duration::ZERO);
+            let ready = &mut self.ready;
+            let mut rang = false;
+            self.shard.poller.wait(timeout, |found| match found {
+                Readiness::Socket(number) => {
+                    if let Some(ready) = ready.get_mut(number) {
+                        *ready = true;
+                    }
+                }
+                Readiness::Bell => rang = true,
+            })?;
+            if rang {
+                // An idle shard lets go of the old snapshot here.
+                self.shard.policy.load();
+            }
+            self.round();
+        }
+        self.finish();
+        Ok(())
+    }
+
+    /// One batch of every socket that may hold something, so that none waits for another to be empty.
+    fn round(&mut self) {
+        for number in 0..self.ready.len() {
+            if self.ready.get(number) == Some(&true) {
+                self.batch(number);
+            }
+        }
+    }
+
+    fn batch(&mut self, number: usize) {
+        if !self.receive(number) {
+            return;
+        }
+        let now = self.shard.clock.now();
+        self.close_service(now);
+        self.began_ns = Some(now.monotonic_ns);
+        let Self {
+            shard,
+            rx,
+            tx,
+            slots,
+            in_flight,
+            ..
+        } = self;
+        let policy = shard.policy.load(); // a batch is answered by one policy, never by two
+        let stages = &shard.stages;
+        for (datagram, slot) in rx.iter().zip(slots.iter_mut()) {
+            stages.scan(policy, &datagram, slot);
+        }
+        for (_datagram, slot) in rx.iter().zip(slots.iter()) {
+            stages.touch(policy, slot);
+        }
+        for (datagram, slot) in rx.iter().zip(slots.iter_mut()) {
+            stages.decide(policy, &datagram, slot);
+        }
+        for (datagram, slot) in rx.iter().zip(slots.iter_mut()) {
+            // There are as many places for answers as for datagrams.
+            let Some(out) = tx.next_slot() else { continue };
+            if let Some((length, destination)) = stages.respond(policy, &datagram, slot, out) {
+                tx.commit(length, destination);
+            }
+        }
+        if let Some(socket) = shard.sockets.get(number)
+            && !tx.is_empty()
+        {
+            shard.metrics.count_sent(&tx.send(socket));
+        }
+        for (datagram, slot) in rx.iter().zip(slots.iter()) {
+            let outcome = shard.stages.outcome(slot);
+            shard.metrics.count_outcome(outcome, 1);
+            **in_flight = in_flight.saturating_sub(1);
+            tell(shard, now, outcome, &datagram, slot);
+        }
+    }
+
+    /// Reads a batch; whether it holds anything.
+    fn receive(&mut self, number: usize) -> bool {
+        let (Some(socket), Some(ready), Some(errors)) = (
+            self.shard.sockets.get(number),
+            self.ready.get_mut(number),
+            self.errors_in_a_row.get_mut(number),
+        ) else {
+            return false;
+        };
+        match self.rx.receive(socket) {
+            Received::Full => *errors = 0,
+            Received::Drained => {
+                *errors = 0;
+                *ready = false;
+            }
+            Received::Error => {
+                // RFC 3261 §18.4: an ICMP error about an earlier answer ends nothing.
+                self.shard.metrics.receive_errors.add(1);
+                *errors += 1;
+                if *errors >= RECEIVE_ERRORS_IN_A_ROW_MAX {
+                    *errors = 0;
+                    *ready = false;
+                }
+            }
+        }
+        let read = u64::try_from(self.rx.len()).unwrap_or(u64::MAX);
+        *self.in_flight = read;
+        if read > 0 {
+            self.shard.metrics.batch_size.observe(read);
+        }
+        read > 0
+    }
+
+    /// The clock is read once a batch: its reading ends the service of the batch before.
+    fn close_service(&mut self, now: Now) {
+        if let Some(began_ns) = self.began_ns.take() {
+            let took = now.monotonic_ns.saturating_sub(began_ns);
+            self.shard.metrics.batch_service.observe(took);
+        }
+    }
+
+    /// Before waiting without end: nothing may lie about that somebody else waits for.
+    fn idle(&mut self) {
+        if self.began_ns.is_some() {
+            self.close_service(self.shard.clock.now());
+        }
+        if let Some(events) = &mut self.shard.events {
+            events.flush();
+        }
+    }
+
+    /// Serves what the sockets hold, for a bounded time: what was sent before the stop is answered and counted.
+    fn finish(&mut self) {
+        let began_ns = self.shard.clock.now().monotonic_ns;
+        self.ready.fill(true);
+        while self.ready.contains(&true) {
+            self.round();
+            let now_ns = self.shard.clock.now().monotonic_ns;
+            if now_ns.saturating_sub(began_ns) > STOP_SERVE_NS_MAX {
+                break;
+            }
+        }
+        self.idle();
+    }
+}
+
+/// Counts the verdict on one datagram, and tells of the datagram if anybody listens.
+fn tell<S: Stages>(
+    shard: &mut Shard<S>,
+    now: Now,
+    outcome: Outcome,
+    datagram: &Datagram<'_>,
+    slot: &S::Slot,
+) {
+    if let Some(decision) = shard.stages.decision(slot)
+        && let Some(domain) = decision.domain
+    {
+        match decision.verdict {
+            Verdict::Approve | Verdict::Reject => {
+                shard
+                    .metrics
+                    .count_verdict(domain, decision.code, decision.would);
+            }
+            Verdict::Error(_) => {}
+        }
+    }
+    let Some(events) = &mut shard.events else {
+        return;
+    };
+    let stages = &shard.stages;
+    let number = shard.number;
+    let kept = events.push(|event| {
+        *event = Event::EMPTY;
+        event.unix_us = now.unix_us;
+        event.shard = number;
+        event.source = datagram.source;
+        event.peer = datagram.source.ip();
+        event.outcome = outcome;
+        stages.describe(datagram, slot, event);
+    });
+    if !kept {
+        shard.metrics.events_dropped.add(1);
+    }
+}
