@@ -12,14 +12,18 @@ mod address;
 mod option;
 mod receive;
 mod schedule;
+mod segment;
 mod send;
+mod usage;
 
 pub use option::{
     force_receive_buffer, kernel_dropped, receive_buffer, set_receive_buffer, share_port,
 };
 pub use receive::ReceiveBatch;
 pub use schedule::{idle_class, nice};
+pub use segment::{SegmentSend, join_datagrams, receive_joined};
 pub use send::SendBatch;
+pub use usage::{ThreadUsage, thread_usage};
 
 /// Errors of the kernel that `net` must tell apart, by their number.
 pub mod errno {
