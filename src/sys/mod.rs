@@ -21,7 +21,7 @@ pub use option::{
 };
 pub use receive::ReceiveBatch;
 pub use schedule::{idle_class, nice};
-pub use segment::{SegmentSend, join_datagrams, receive_joined};
+pub use segment::{join_datagrams, receive_joined, send_segments};
 pub use send::SendBatch;
 pub use usage::{ThreadUsage, thread_usage};
 

@@ -4,8 +4,7 @@
 //! Leaves to `net`: which answers may go as one run, and what to do where the path refuses them (EIO, EINVAL, EMSGSIZE).
 
 use super::address::AddressBytes;
-use super::receive::EMPTY_VECTOR;
-use std::io;
+use std::io::{self, IoSlice};
 use std::mem::{offset_of, size_of};
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -60,65 +59,39 @@ impl ControlBytes {
     }
 }
 
-/// Sends runs of datagrams to one destination each, from parts that lie anywhere.
-#[derive(Debug)]
-pub struct SegmentSend {
-    vectors: Box<[libc::iovec]>,
-}
-
-impl SegmentSend {
-    /// Room for runs of at most `parts_max` parts.
-    #[must_use]
-    pub fn new(parts_max: usize) -> Self {
-        Self {
-            vectors: vec![EMPTY_VECTOR; parts_max].into_boxed_slice(),
-        }
-    }
-
-    /// Sends `parts`, one after another, to `destination` as datagrams of `segment_octets` each, of which only the last
-    /// may be shorter; how many octets the kernel took (all, or it says why not).
-    ///
-    /// # Errors
-    /// `InvalidInput` when there are more parts than room; else what sendmsg(2) reports: `WouldBlock`, `EMSGSIZE` (the
-    /// whole above 65,507 octets), `EINVAL` (a segment above the path's MTU, or too many), `EIO` (no checksum offload).
-    pub fn send<'a>(
-        &mut self,
-        socket: BorrowedFd<'_>,
-        destination: SocketAddr,
-        segment_octets: u16,
-        parts: impl Iterator<Item = &'a [u8]>,
-    ) -> io::Result<usize> {
-        let mut count = 0;
-        for part in parts {
-            let Some(vector) = self.vectors.get_mut(count) else {
-                return Err(io::Error::from(io::ErrorKind::InvalidInput));
-            };
-            vector.iov_base = part.as_ptr().cast_mut().cast();
-            vector.iov_len = part.len();
-            count += 1;
-        }
-        let mut address = AddressBytes::EMPTY;
-        let mut control = ControlBytes::segment(segment_octets);
-        let mut message = empty_message();
-        message.msg_namelen = address.write(destination);
-        message.msg_name = (&raw mut address).cast();
-        message.msg_iov = self.vectors.as_mut_ptr();
-        message.msg_iovlen = count;
-        message.msg_control = (&raw mut control).cast();
-        message.msg_controllen = CONTROL_BYTES;
-        // SAFETY: `message` names an address, `count` iovecs and a control message of the lengths given, all live until
-        // the call is over: the iovecs point at `parts`, whose octets are borrowed for `'a`, longer than this call.
-        // sendmsg(2) only reads all of them.
-        let answer = unsafe {
-            libc::sendmsg(
-                socket.as_raw_fd(),
-                &raw const message,
-                libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
-            )
-        };
-        // Negative: an error.
-        usize::try_from(answer).map_err(|_negative| io::Error::last_os_error())
-    }
+/// Sends `parts`, one after another, to `destination` as datagrams of `segment_octets` each, of which only the last may
+/// be shorter; how many octets the kernel took (all, or it says why not).
+///
+/// # Errors
+/// What sendmsg(2) reports: `WouldBlock`, `EMSGSIZE` (the whole above 65,507 octets, or too many parts), `EINVAL` (a
+/// segment above the path's MTU, or too many), `EIO` (no checksum offload).
+pub fn send_segments(
+    socket: BorrowedFd<'_>,
+    destination: SocketAddr,
+    segment_octets: u16,
+    parts: &[IoSlice<'_>],
+) -> io::Result<usize> {
+    let mut address = AddressBytes::EMPTY;
+    let mut control = ControlBytes::segment(segment_octets);
+    let mut message = empty_message();
+    message.msg_namelen = address.write(destination);
+    message.msg_name = (&raw mut address).cast();
+    // std promises that an IoSlice is an iovec.
+    message.msg_iov = parts.as_ptr().cast_mut().cast();
+    message.msg_iovlen = parts.len();
+    message.msg_control = (&raw mut control).cast();
+    message.msg_controllen = CONTROL_BYTES;
+    // SAFETY: `message` names an address, iovecs and a control message of the lengths given, all live until the call is
+    // over, as are the octets that `parts` borrows. sendmsg(2) only reads all of them.
+    let answer = unsafe {
+        libc::sendmsg(
+            socket.as_raw_fd(),
+            &raw const message,
+            libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
+        )
+    };
+    // Negative: an error.
+    usize::try_from(answer).map_err(|_negative| io::Error::last_os_error())
 }
 
 /// Lets the kernel hand over runs of equal datagrams of one source as one (`UDP_GRO`); read them with `receive_joined`.
@@ -187,15 +160,15 @@ mod tests {
     #[test]
     fn a_run_arrives_as_its_datagrams_or_joined() {
         let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let mut send = SegmentSend::new(3);
         let parts: [&[u8]; 3] = [b"one!two!", b"thr", b"ee"];
+        let parts = parts.map(IoSlice::new);
         for joined in [false, true] {
             let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
             if joined {
                 join_datagrams(receiver.as_fd()).unwrap();
             }
             let to = receiver.local_addr().unwrap();
-            let sent = send.send(sender.as_fd(), to, 4, parts.into_iter());
+            let sent = send_segments(sender.as_fd(), to, 4, &parts);
             assert_eq!(sent.unwrap(), 13);
             sender.send_to(b"alone", to).unwrap();
             let expected: &[(&[u8], usize)] = if joined {
@@ -224,12 +197,13 @@ mod tests {
         let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
         let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
         let to = receiver.local_addr().unwrap();
-        let mut send = SegmentSend::new(2);
-        let many: [&[u8]; 3] = [b"a", b"b", b"c"];
-        let error = send.send(sender.as_fd(), to, 1, many.into_iter());
-        assert_eq!(error.unwrap_err().kind(), io::ErrorKind::InvalidInput);
-        let long: [&[u8]; 2] = [&[0; 40_000], &[0; 40_000]];
-        let error = send.send(sender.as_fd(), to, 1000, long.into_iter());
+        let half = vec![0; 40_000];
+        let error = send_segments(
+            sender.as_fd(),
+            to,
+            1000,
+            &[&half, &half].map(|part| IoSlice::new(part)),
+        );
         assert_eq!(error.unwrap_err().raw_os_error(), Some(libc::EMSGSIZE));
     }
 }
