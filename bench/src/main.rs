@@ -40,6 +40,9 @@ enum Commands {
         /// Length of a window, milliseconds.
         #[arg(long, default_value_t = 500)]
         milliseconds: u64,
+        /// The source sends segments (GSO), to outrun servers that do.
+        #[arg(long)]
+        source_gso: bool,
         #[command(flatten)]
         common: Common,
     },
@@ -74,6 +77,9 @@ struct Common {
     /// Seed of the packets.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Send the ACK of each answer as well.
+    #[arg(long)]
+    acks: bool,
     /// Core of the variants.
     #[arg(long, default_value_t = 1)]
     server_core: usize,
@@ -111,6 +117,8 @@ enum Name {
     Gso,
     /// The shard's loop with a canned answer.
     Loop,
+    /// The same, with nobody to tell of events.
+    LoopSilent,
     /// Kamailio with bench/kamailio/redirect.cfg.
     Kamailio,
 }
@@ -149,11 +157,13 @@ fn main() -> ExitCode {
         } => measure(&common, Load::Drain { packets, fills }),
         Commands::Window {
             milliseconds,
+            source_gso,
             common,
         } => measure(
             &common,
             Load::Window {
                 nanoseconds: milliseconds * 1_000_000,
+                segments: source_gso,
             },
         ),
         Commands::Reflector { kind, listen, core } => reflector(kind.into(), listen, core),
@@ -181,6 +191,7 @@ fn measure(common: &Common, load: Load) -> io::Result<()> {
         rounds: common.rounds,
         octets: common.octets,
         seed: common.seed,
+        acks: common.acks,
         load,
     };
     let peers: Vec<PeerKind> = common.peers.iter().map(|peer| (*peer).into()).collect();
@@ -212,13 +223,17 @@ fn variant(name: Name, common: &Common) -> io::Result<Box<dyn Variant>> {
         Name::Mio => Box::new(reflect::start(Kind::Mio, core, buffer)?),
         Name::Batched => Box::new(reflect::start(Kind::Batched, core, buffer)?),
         Name::Gso => Box::new(reflect::start(Kind::Segmented, core, buffer)?),
-        Name::Loop => Box::new(serve::start(
+        Name::Loop | Name::LoopSilent => Box::new(serve::start(
             ShardPlan {
-                name: "loop",
+                name: if name == Name::Loop {
+                    "loop"
+                } else {
+                    "loop, no events"
+                },
                 answers: Answers::Canned,
                 core,
                 receive_buffer_bytes: buffer,
-                events: true,
+                events: name == Name::Loop,
             },
             CannedStages::new(),
             serve::empty_policy(),

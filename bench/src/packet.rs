@@ -38,6 +38,9 @@ pub struct PacketPlan {
     pub source: SocketAddr,
     /// Whom they ask: stands in the Request-URI and To.
     pub target: SocketAddr,
+    /// Whether packets of equal length follow each other, over a hundred in a row, so that a source may send them as
+    /// segments; else lengths are mixed.
+    pub equal_runs: bool,
 }
 
 /// The packets of one plan.
@@ -45,6 +48,7 @@ pub struct PacketPlan {
 pub struct PacketSet {
     seed: u64,
     layouts: Vec<Layout>,
+    acks: Vec<Layout>,
 }
 
 /// One message and where its own digits stand.
@@ -54,8 +58,8 @@ struct Layout {
     branch: usize,
     call_id: usize,
     tag: usize,
-    callers: [usize; 3],
-    numbers: [usize; 2],
+    callers: Vec<usize>,
+    numbers: Vec<usize>,
 }
 
 /// Mixes all bits (the finaliser of `SplitMix64`); a bijection.
@@ -101,11 +105,16 @@ impl PacketSet {
     /// # Errors
     /// The length is too short for an INVITE, or too long for an Ethernet frame.
     pub fn new(plan: &PacketPlan) -> Result<Self, String> {
-        let layouts: Result<Vec<Layout>, String> =
-            (0..LAYOUTS).map(|slot| Layout::new(plan, slot)).collect();
+        let layouts: Result<Vec<Layout>, String> = (0..LAYOUTS)
+            .map(|slot| Layout::of(invite(plan, slot)?))
+            .collect();
+        let acks: Result<Vec<Layout>, String> = (0..8)
+            .map(|slot| Layout::of(ack_text(plan, slot)))
+            .collect();
         Ok(Self {
             seed: plan.seed,
             layouts: layouts?,
+            acks: acks?,
         })
     }
 
@@ -119,20 +128,19 @@ impl PacketSet {
     /// Packet `index`. It stays until the next call.
     pub fn packet(&mut self, index: u64) -> &[u8] {
         let number = self.number_of(index);
-        let mixed = mix(self.seed.rotate_left(32) ^ index);
-        let caller = mixed >> 20;
-        let layout = &mut self.layouts[slot_of(index, LAYOUTS)];
-        let bytes = &mut layout.bytes;
-        write_hex::<16>(bytes, layout.branch, mixed);
-        write_hex::<16>(bytes, layout.call_id, index);
-        write_hex::<8>(bytes, layout.tag, mixed.rotate_left(17));
-        for at in layout.callers {
-            write_decimal::<7>(bytes, at, caller);
-        }
-        for at in layout.numbers {
-            write_decimal::<7>(bytes, at, tail_of(number));
-        }
-        bytes
+        let mixed = self.mixed(index);
+        self.layouts[slot_of(index, LAYOUTS)].with_digits(index, mixed, number)
+    }
+
+    /// The ACK of packet `index`, as `chan_sip` sends it: same branch, Call-ID, tag and number.
+    pub fn ack(&mut self, index: u64) -> &[u8] {
+        let number = self.number_of(index);
+        let mixed = self.mixed(index);
+        self.acks[slot_of(index, 8)].with_digits(index, mixed, number)
+    }
+
+    fn mixed(&self, index: u64) -> u64 {
+        mix(self.seed.rotate_left(32) ^ index)
     }
 
     /// How many of the packets `range` call a number on the list.
@@ -170,45 +178,88 @@ const TAG: &str = "TTTTTTTT";
 const CALLER: &str = "CCCCCCC";
 const NUMBER: &str = "NNNNNNN";
 
+/// The INVITE of one layout, of the length that is its own.
+fn invite(plan: &PacketPlan, slot: u64) -> Result<String, String> {
+    let noise = mix(plan.seed.wrapping_mul(31).wrapping_add(slot));
+    let lengths = 2 * JITTER + 1;
+    let jitter = if plan.equal_runs {
+        slot * lengths / LAYOUTS
+    } else {
+        noise % lengths
+    };
+    let octets = (plan.octets + slot_of(jitter, lengths)).saturating_sub(16);
+    // Part of what fills goes before the fields that matter, so that they do not always stand at the same places.
+    let agent_filler = slot_of(noise >> 8, 13);
+    let bare = text(plan, slot, agent_filler, 0).len();
+    let filler = octets.checked_sub(bare);
+    let Some(filler) = filler.filter(|_| plan.octets <= 1_440) else {
+        return Err(format!(
+            "an INVITE of {octets} octets cannot be made: from {} to 1440",
+            bare + 16
+        ));
+    };
+    let message = text(plan, slot, agent_filler, filler);
+    // A body that grows past 99 or 999 octets takes a digit more in Content-Length.
+    if message.len() > octets {
+        let too_long = message.len() - octets;
+        return Ok(text(plan, slot, agent_filler, filler - too_long));
+    }
+    Ok(message)
+}
+
 impl Layout {
-    fn new(plan: &PacketPlan, slot: u64) -> Result<Self, String> {
-        let noise = mix(plan.seed.wrapping_mul(31).wrapping_add(slot));
-        let jitter = usize::try_from(noise % (2 * JITTER + 1)).unwrap_or(0);
-        let octets = (plan.octets + jitter).saturating_sub(16);
-        // Part of what fills goes before the fields that matter, so that they do not always stand at the same places.
-        let agent_filler = usize::try_from((noise >> 8) % 13).unwrap_or(0);
-        let bare = text(plan, slot, agent_filler, 0);
-        let filler = octets.checked_sub(bare.len());
-        let Some(filler) = filler.filter(|_| plan.octets <= 1_440) else {
-            return Err(format!(
-                "an INVITE of {octets} octets cannot be made: from {} to 1440",
-                bare.len() + 16
-            ));
+    fn of(message: String) -> Result<Self, String> {
+        let places = |mark: &str| -> Vec<usize> {
+            let found = message.match_indices(mark);
+            found.map(|(at, _)| at).collect()
         };
-        let mut message = text(plan, slot, agent_filler, filler);
-        // A body that grows past 99 or 999 octets takes a digit more in Content-Length.
-        if message.len() > octets {
-            message = text(plan, slot, agent_filler, filler - (message.len() - octets));
-        }
-        let places =
-            |mark: &str| -> Vec<usize> { message.match_indices(mark).map(|(at, _)| at).collect() };
         let one = |mark: &str| -> Result<usize, String> {
             match places(mark)[..] {
                 [at] => Ok(at),
                 _ => Err(format!("{mark} does not stand once in a message")),
             }
         };
-        let callers = places(CALLER);
-        let numbers = places(NUMBER);
         Ok(Self {
             branch: one(BRANCH)?,
             call_id: one(CALL_ID)?,
             tag: one(TAG)?,
-            callers: callers.try_into().map_err(|_| "three callers")?,
-            numbers: numbers.try_into().map_err(|_| "two numbers")?,
+            callers: places(CALLER),
+            numbers: places(NUMBER),
             bytes: message.into_bytes(),
         })
     }
+
+    fn with_digits(&mut self, index: u64, mixed: u64, number: u64) -> &[u8] {
+        let bytes = &mut self.bytes;
+        write_hex::<16>(bytes, self.branch, mixed);
+        write_hex::<16>(bytes, self.call_id, index);
+        write_hex::<8>(bytes, self.tag, mixed.rotate_left(17));
+        for at in &self.callers {
+            write_decimal::<7>(bytes, *at, mixed >> 20);
+        }
+        for at in &self.numbers {
+            write_decimal::<7>(bytes, *at, tail_of(number));
+        }
+        bytes
+    }
+}
+
+fn ack_text(plan: &PacketPlan, slot: u64) -> String {
+    let source = plan.source;
+    let (source_ip, target_ip) = (source.ip(), plan.target.ip());
+    let prefix = PREFIXES[slot_of(slot, 8)];
+    format!(
+        "ACK sip:+{prefix}{NUMBER}@{target_ip} SIP/2.0\r\n\
+         Via: SIP/2.0/UDP {source};branch=z9hG4bK{BRANCH}\r\n\
+         Max-Forwards: 70\r\n\
+         From: <sip:{CALLER}@{source_ip}>;tag=as{TAG}\r\n\
+         To: <sip:+{prefix}{NUMBER}@{target_ip}>;tag=7f3a90c1d2e4b586\r\n\
+         Contact: <sip:{CALLER}@{source}>\r\n\
+         Call-ID: {CALL_ID}7a1d@{source}\r\n\
+         CSeq: 102 ACK\r\n\
+         User-Agent: Asterisk PBX 16.28.0~dfsg-0+deb11u4\r\n\
+         Content-Length: 0\r\n\r\n"
+    )
 }
 
 /// The message as `chan_sip` writes it, `filler` octets longer than it need be.
@@ -271,6 +322,7 @@ mod tests {
             octets,
             source: "127.0.0.1:40001".parse().unwrap(),
             target: "127.0.0.1:40002".parse().unwrap(),
+            equal_runs: false,
         })
         .unwrap()
     }
@@ -331,6 +383,7 @@ mod tests {
                 octets,
                 source: "127.0.0.1:40001".parse().unwrap(),
                 target: "127.0.0.1:40002".parse().unwrap(),
+                equal_runs: false,
             };
             let made = PacketSet::new(&plan);
             assert_eq!(made.is_err(), octets != 860, "{octets}");
@@ -344,6 +397,37 @@ mod tests {
         one.packet(5 + LAYOUTS);
         assert_eq!(other.packet(5), first);
         assert_eq!(one.packet(5), first);
+    }
+
+    #[test]
+    fn an_ack_belongs_to_its_invite() {
+        let mut set = set(966);
+        let invite = String::from_utf8(set.packet(4711).to_owned()).unwrap();
+        let ack = String::from_utf8(set.ack(4711).to_owned()).unwrap();
+        for (from, to) in [
+            ("branch=", "\r"),
+            ("Call-ID: ", "\r"),
+            ("From: ", "\r"),
+            ("sip:", " "),
+        ] {
+            assert_eq!(field(&ack, from, to), field(&invite, from, to));
+        }
+        assert!(ack.starts_with("ACK sip:+"), "{ack}");
+    }
+
+    #[test]
+    fn equal_lengths_follow_each_other_when_asked() {
+        let mut set = PacketSet::new(&PacketPlan {
+            seed: 1,
+            octets: 966,
+            source: "127.0.0.1:40001".parse().unwrap(),
+            target: "127.0.0.1:40002".parse().unwrap(),
+            equal_runs: true,
+        })
+        .unwrap();
+        let lengths: Vec<usize> = (0..LAYOUTS).map(|index| set.packet(index).len()).collect();
+        let changes = lengths.windows(2).filter(|pair| pair[0] != pair[1]);
+        assert_eq!(changes.count(), 32);
     }
 
     #[test]

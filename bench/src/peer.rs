@@ -1,14 +1,14 @@
 //! The other side: sends packets from one address and port, reads the answers and counts them by what they say.
 //!
-//! Promises: sends without GSO; a plain peer reads datagram by datagram, one with `UDP_GRO` lets the kernel join them. An
+//! Promises: sends without GSO unless told to; a plain peer reads datagram by datagram, one with `UDP_GRO` lets the kernel join them. An
 //! answer is counted by its status line, so that one that is missing, doubled or wrong shows.
 
 use crate::packet::PacketSet;
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::{SocketAddr, UdpSocket};
 use std::ops::Range;
 use std::os::fd::AsFd;
-use tollgate::sys::{self, ReceiveBatch, SendBatch, join_datagrams, receive_joined};
+use tollgate::sys::{self, ReceiveBatch, SendBatch, join_datagrams, receive_joined, send_segments};
 
 /// Receive buffer that a peer asks for, so that no answer is lost while nobody reads.
 const PEER_BUFFER_BYTES: usize = 128 << 20;
@@ -16,6 +16,12 @@ const PEER_BUFFER_BYTES: usize = 128 << 20;
 const BATCH: usize = 64;
 const PACKET_BYTES_MAX: usize = 2048;
 const JOINED_BYTES_MAX: usize = 65_536;
+
+/// Octets of one message of segments: 32 and more packets, below the 65,507 of UDP and the kernel's 64 segments.
+const RUN_BYTES_MAX: usize = 36_000;
+
+/// How many packets later the ACK of a packet comes.
+const ACK_AFTER: u64 = 32;
 
 /// How the peer reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,7 +135,7 @@ impl Peer {
         sys::kernel_dropped(self.socket.as_fd()).unwrap_or(0)
     }
 
-    /// Sends the packets `range`, in order.
+    /// Sends the packets `range`, in order; with `acks`, each followed by the ACK of one a little before it.
     ///
     /// # Errors
     /// What the kernel says, a full queue aside.
@@ -138,18 +144,64 @@ impl Peer {
         packets: &mut PacketSet,
         range: Range<u64>,
         target: SocketAddr,
+        acks: bool,
     ) -> io::Result<()> {
         for index in range {
-            let packet = packets.packet(index);
-            if let Some(slot) = self.send.next_slot() {
-                slot[..packet.len()].copy_from_slice(packet);
-            }
-            self.send.commit(packet.len(), target);
-            if self.send.filled() == BATCH {
-                self.flush()?;
+            self.put(packets.packet(index), target)?;
+            if acks {
+                self.put(packets.ack(index.saturating_sub(ACK_AFTER)), target)?;
             }
         }
         self.flush()
+    }
+
+    /// Sends the packets `range`, in order, as segments of as few messages as their lengths allow.
+    ///
+    /// # Errors
+    /// What the kernel says, a full queue aside.
+    pub fn send_as_segments(
+        &mut self,
+        packets: &mut PacketSet,
+        range: Range<u64>,
+        target: SocketAddr,
+    ) -> io::Result<()> {
+        let mut filled = 0;
+        let mut segment = 0;
+        for index in range {
+            let packet = packets.packet(index);
+            if filled > 0 && (packet.len() != segment || filled + segment > RUN_BYTES_MAX) {
+                self.send_run(filled, segment, target)?;
+                filled = 0;
+            }
+            segment = packet.len();
+            self.joined[filled..filled + segment].copy_from_slice(packet);
+            filled += segment;
+        }
+        self.send_run(filled, segment, target)
+    }
+
+    fn send_run(&self, filled: usize, segment: usize, target: SocketAddr) -> io::Result<()> {
+        let octets = u16::try_from(segment).map_err(io::Error::other)?;
+        let run = [IoSlice::new(&self.joined[..filled])];
+        loop {
+            match send_segments(self.socket.as_fd(), target, octets, &run) {
+                Ok(_all) => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn put(&mut self, packet: &[u8], target: SocketAddr) -> io::Result<()> {
+        if self.send.filled() == BATCH {
+            self.flush()?;
+        }
+        if let Some(slot) = self.send.next_slot() {
+            slot[..packet.len()].copy_from_slice(packet);
+        }
+        self.send.commit(packet.len(), target);
+        Ok(())
     }
 
     fn flush(&mut self) -> io::Result<()> {

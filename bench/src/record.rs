@@ -160,7 +160,7 @@ pub fn markdown(
     all: &[Figures<'_>],
 ) -> String {
     let mut text = format!(
-        "`{}`\n\nCommit {}, Linux {}, {}. {}, {} rounds, INVITEs of {} ± 16 octets. Medians (least–most); ratios are taken \
+        "`{}`\n\nCommit {}, Linux {}, {}. {}, {} rounds, INVITEs of {} ± 16 octets{}. Medians (least–most); ratios are taken \
          round by round.\n\n",
         environment.command,
         environment.commit,
@@ -169,6 +169,7 @@ pub fn markdown(
         load_text(plan.load),
         plan.rounds,
         plan.octets,
+        if plan.acks { ", an ACK to each" } else { "" },
     );
     let window = matches!(plan.load, Load::Window { .. });
     if window {
@@ -214,11 +215,13 @@ fn load_text(load: Load) -> String {
         Load::Drain { packets, fills } => {
             format!("Drain: {fills} times {packets} queued packets a round")
         }
-        Load::Window { nanoseconds } => {
-            format!(
-                "Window: {} ms a round, the source at its limit",
-                nanoseconds / 1_000_000
-            )
+        Load::Window {
+            nanoseconds,
+            segments,
+        } => {
+            let how = if segments { "with" } else { "without" };
+            let milliseconds = nanoseconds / 1_000_000;
+            format!("Window: {milliseconds} ms a round, the source at its limit, {how} GSO")
         }
     }
 }
@@ -273,6 +276,7 @@ pub fn json(
         "load": load_text(plan.load),
         "rounds": plan.rounds,
         "octets": plan.octets,
+        "acks": plan.acks,
         "seed": plan.seed,
         "baseline": baseline,
         "variants": variants,

@@ -1,4 +1,4 @@
-//! The bare yardsticks: loops that read a datagram and send the same 384 octets back, whatever it was.
+//! The bare yardsticks: loops that read a datagram and send the same 384 octets back, whatever it was (but an ACK).
 //!
 //! Promises: nothing is done per packet but the system calls and what they need.
 
@@ -122,6 +122,11 @@ pub fn start_at(
     }))
 }
 
+/// Nobody answers an ACK, not even a yardstick.
+fn is_ack(datagram: &[u8]) -> bool {
+    datagram.first() == Some(&b'A')
+}
+
 fn pinned(core: usize) -> io::Result<()> {
     if pin(core) {
         return Ok(());
@@ -146,8 +151,10 @@ fn one_at_a_time(socket: &UdpSocket, latch: &Latch, stopping: &AtomicBool) -> io
             if latch.is_mark(&bytes[..length]) {
                 continue;
             }
-            // A peer that is gone or a full queue is not the yardstick's business; the runner counts what arrives.
-            let _sent = socket.send_to(&answer, source);
+            if !is_ack(&bytes) {
+                // A peer that is gone or a full queue is not the yardstick's business; the runner counts what arrives.
+                let _sent = socket.send_to(&answer, source);
+            }
             latch.count_handled(1);
         }
     }
@@ -177,6 +184,9 @@ fn batches(
                     continue;
                 }
                 handled += 1;
+                if is_ack(datagram.bytes) {
+                    continue;
+                }
                 if !segmented {
                     if let Some(slot) = tx.next_slot() {
                         slot[..ANSWER_OCTETS].copy_from_slice(&answer);

@@ -31,6 +31,8 @@ pub struct RunPlan {
     pub octets: usize,
     /// Seed of the packets.
     pub seed: u64,
+    /// Whether ACKs come between the INVITEs.
+    pub acks: bool,
     /// How the load comes.
     pub load: Load,
 }
@@ -49,6 +51,8 @@ pub enum Load {
     Window {
         /// The window, nanoseconds.
         nanoseconds: u64,
+        /// Whether the source sends segments (GSO), to outrun a server that does.
+        segments: bool,
     },
 }
 
@@ -132,6 +136,7 @@ pub fn run(
             octets: plan.octets,
             source: peer.address(),
             target: ([127, 0, 0, 1], 5060).into(),
+            equal_runs: matches!(plan.load, Load::Window { segments: true, .. }),
         })
         .map_err(io::Error::other)?;
         let mut series: Vec<Series> = variants
@@ -154,6 +159,7 @@ pub fn run(
                     clock: &clock,
                     variant: variant.as_mut(),
                     next: first,
+                    acks: plan.acks,
                 };
                 let sample = turn.take(plan.load)?;
                 next_packet = next_packet.max(turn.next);
@@ -174,6 +180,7 @@ struct Turn<'a> {
     clock: &'a Clock,
     variant: &'a mut dyn Variant,
     next: u64,
+    acks: bool,
 }
 
 impl Turn<'_> {
@@ -181,7 +188,10 @@ impl Turn<'_> {
         let dropped_before = self.variant.kernel_dropped().unwrap_or(0);
         let mut sample = match load {
             Load::Drain { packets, fills } => self.drain(packets, fills)?,
-            Load::Window { nanoseconds } => self.window(nanoseconds)?,
+            Load::Window {
+                nanoseconds,
+                segments,
+            } => self.window(nanoseconds, segments)?,
         };
         let dropped = self.variant.kernel_dropped().unwrap_or(0);
         sample.dropped = dropped - dropped_before;
@@ -194,9 +204,10 @@ impl Turn<'_> {
             let range = self.next..self.next + packets;
             self.next = range.end;
             let target = self.variant.address();
-            self.peer.send(self.packets, range.clone(), target)?;
+            self.peer
+                .send(self.packets, range.clone(), target, self.acks)?;
             self.variant.release()?;
-            self.wait_until_through(packets)?;
+            self.wait_until_through(packets * if self.acks { 2 } else { 1 })?;
             sample.cost = sample.cost.plus(self.variant.hold()?);
             let tally = self.peer.collect()?;
             sample.sent += packets;
@@ -232,7 +243,7 @@ impl Turn<'_> {
         Ok(())
     }
 
-    fn window(&mut self, nanoseconds: u64) -> io::Result<Sample> {
+    fn window(&mut self, nanoseconds: u64, segments: bool) -> io::Result<Sample> {
         let mut sample = Sample::default();
         let target = self.variant.address();
         self.variant.release()?;
@@ -240,7 +251,11 @@ impl Turn<'_> {
         loop {
             let range = self.next..self.next + BURST;
             self.next = range.end;
-            self.peer.send(self.packets, range, target)?;
+            if segments {
+                self.peer.send_as_segments(self.packets, range, target)?;
+            } else {
+                self.peer.send(self.packets, range, target, self.acks)?;
+            }
             sample.sent += BURST;
             sample.tally = sample.tally.plus(self.peer.collect()?);
             // Reads its events as well.
