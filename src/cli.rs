@@ -1,1 +1,178 @@
-//! To be written.
+//! The command line: `serve`, `check`, `config`, and what each exits with.
+//!
+//! Promises: exit codes are those of the interface: 0, 64 usage, 65 bad data, 69 unavailable, 78 bad configuration.
+//! Leaves to `control`: every check of a configuration; to `process`: running.
+
+use crate::clock::Clock;
+use crate::control::{self, Cores, Faults, Loaded, Shards, Source, node};
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// The exit codes of the interface (those of sysexits.h).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// All went well.
+    Ok = 0,
+    /// The command line is wrong.
+    Usage = 64,
+    /// Data that was given is wrong.
+    BadData = 65,
+    /// Something needed is not to be had: a port, a file system.
+    Unavailable = 69,
+    /// The configuration or the bundle is wrong.
+    BadConfiguration = 78,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Decides, before a PBX sends a call to an expensive destination, whether it looks like toll fraud.
+#[derive(Debug, Parser)]
+#[command(name = "tollgate", version, arg_required_else_help = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Answer calls until told to stop.
+    Serve(ServeArguments),
+    /// Say what is wrong in the configuration and its bundle, all of it, and start nothing.
+    Check(ConfigArgument),
+    /// Print the configuration in force, defaults included.
+    Config(ConfigArgument),
+}
+
+#[derive(Debug, Args)]
+struct ServeArguments {
+    #[command(flatten)]
+    config: ConfigArgument,
+    /// Shards: "auto" or a number, in place of node.shards.
+    #[arg(long, value_name = "N", value_parser = node::parse_shards)]
+    shards: Option<Shards>,
+    /// Cores the shards are pinned to: "auto" or a list like 0,2-3, in place of node.cores.
+    #[arg(long, value_name = "LIST", value_parser = node::parse_cores)]
+    cores: Option<Cores>,
+}
+
+#[derive(Debug, Args)]
+struct ConfigArgument {
+    /// The tollgate.toml; without it, the sample inside the program.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl ConfigArgument {
+    fn source(&self) -> Source {
+        self.config.clone().map_or(Source::Sample, Source::File)
+    }
+}
+
+/// What the command line of `serve` put in place of the file's settings. They are in `Loaded::node` already when
+/// `process::serve` gets them; here so that the start-up text can say so.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ServeOverrides {
+    /// `--shards`.
+    pub shards: Option<Shards>,
+    /// `--cores`.
+    pub cores: Option<Cores>,
+}
+
+/// Runs the command in `arguments`, the program's name first.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let command_line = match CommandLine::try_parse_from(arguments) {
+        Ok(command_line) => command_line,
+        Err(error) => return usage(&error),
+    };
+    match command_line.command {
+        Command::Serve(arguments) => serve(arguments),
+        Command::Check(argument) => check(&argument.source()),
+        Command::Config(argument) => config(&argument.source()),
+    }
+}
+
+fn usage(error: &clap::Error) -> ExitCode {
+    // A closed standard error leaves nobody to tell; the exit code still does.
+    let _written = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Ok.into(),
+        _ => Exit::Usage.into(),
+    }
+}
+
+fn serve(arguments: ServeArguments) -> ExitCode {
+    let mut loaded = match control::load(&arguments.config.source()) {
+        Ok(loaded) => loaded,
+        Err(faults) => return refuse(&faults),
+    };
+    let overrides = ServeOverrides {
+        shards: arguments.shards,
+        cores: arguments.cores,
+    };
+    if let Err(sentence) = loaded
+        .node
+        .override_threads(overrides.shards, overrides.cores.clone())
+    {
+        say(&mut io::stderr(), &format!("tollgate serve: {sentence}\n"));
+        return Exit::Usage.into();
+    }
+    crate::process::serve(loaded, overrides)
+}
+
+fn check(source: &Source) -> ExitCode {
+    let loaded = match control::load(source) {
+        Ok(loaded) => loaded,
+        Err(faults) => return refuse(&faults),
+    };
+    let expired = control::show::expired(&loaded, Clock::start().now());
+    say(
+        &mut io::stderr(),
+        &(warnings(&loaded) + &expired.unwrap_or_default()),
+    );
+    say(&mut io::stdout(), &control::show::summary(&loaded))
+}
+
+fn config(source: &Source) -> ExitCode {
+    match control::load(source) {
+        Ok(loaded) => say(&mut io::stdout(), &control::show::in_force(&loaded)),
+        Err(faults) => refuse(&faults),
+    }
+}
+
+/// All faults and their number, on standard error.
+fn refuse(faults: &Faults) -> ExitCode {
+    let count = faults.count();
+    let noun = if count == 1 { "fault" } else { "faults" };
+    say(
+        &mut io::stderr(),
+        &format!("{faults}\ntollgate: {count} {noun}; nothing was started\n"),
+    );
+    Exit::BadConfiguration.into()
+}
+
+/// The warnings of a configuration, one a line.
+#[must_use]
+pub fn warnings(loaded: &Loaded) -> String {
+    loaded
+        .warnings
+        .iter()
+        .map(|warning| format!("warning: {warning}\n"))
+        .collect()
+}
+
+/// Writes text; a reader that went away is no success.
+fn say(to: &mut dyn Write, text: &str) -> ExitCode {
+    match to.write_all(text.as_bytes()).and_then(|()| to.flush()) {
+        Ok(()) => Exit::Ok.into(),
+        Err(_gone) => Exit::Unavailable.into(),
+    }
+}

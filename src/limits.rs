@@ -38,6 +38,15 @@ pub const DOMAINS_MAX: usize = 4096;
 /// Digits of an international number (ITU-T E.164 §6.1).
 pub const E164_DIGITS_MAX: usize = 15;
 
+/// Largest `tollgate.toml`, `domains.toml` or `policies.toml`, octets. A longer one is a fault.
+pub const DOCUMENT_BYTES_MAX: u64 = 8 * 1024 * 1024;
+
+/// Faults shown per configuration or bundle file; the rest is counted.
+pub const FAULTS_PER_FILE_MAX: usize = 1000;
+
+/// Characters of a `contact_host = "fixed:HOST"`. Longer ones are refused when the bundle is read.
+pub const FIXED_HOST_BYTES_MAX: usize = 100;
+
 /// Receive buffer asked for on every UDP socket, octets; about 1,800 INVITEs. What was granted is reported.
 pub const RECEIVE_BUFFER_BYTES: usize = 4 * 1024 * 1024;
 
@@ -62,6 +71,19 @@ const _: () = assert!(
     "offsets into a head are u16"
 );
 const _: () = assert!(
+    FIXED_HOST_BYTES_MAX < RESPONSE_ADDED_BYTES_MAX,
+    "a fixed Contact host fits in what an answer may add"
+);
+const _: () = assert!(
     VIAS_MAX <= HEADERS_MAX,
     "each Via may have a field of its own"
 );
+
+/// Octets of a dialled user part, decoded, without parameters and password. A longer one is error 484.
+pub const DIALLED_BYTES_MAX: usize = 128;
+
+/// Digits of a user in a subscriber's range (`1001-1099`); a longer range is refused at check.
+pub const USER_RANGE_DIGITS_MAX: usize = 19;
+
+/// Octets of a subscriber's tech prefix; a longer one is refused at check. Their lengths are bits of one word.
+pub const TECH_PREFIX_BYTES_MAX: usize = 63;

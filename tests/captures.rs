@@ -17,6 +17,7 @@ mod common;
 mod captures {
     use super::common::{
         answer::{Message, violations},
+        rows,
         server::{self, Server},
     };
     use std::{
@@ -29,6 +30,7 @@ mod captures {
     use tollgate::{
         e164::E164,
         policy::{CallAttempt, HeaderFamily, Peer, Scheme, Screening},
+        uas::{Packet, Slot, Uas},
     };
 
     const PROFILES: [&str; 3] = ["redirect", "redirect-codes", "failover"];
@@ -636,5 +638,39 @@ mod captures {
                 .map(|(user, _)| user.to_owned());
             assert_eq!(user.as_ref(), facts.get("user part"), "{name}");
         }
+    }
+
+    #[test]
+    fn the_product_reads_every_capture_as_the_facts_file_says() {
+        let mut rows = rows::approving();
+        rows.domains[0].peers = vec![rows::single("127.0.0.1"), rows::single("127.0.0.30")];
+        rows.domains[0].proxies = vec![rows::single("127.0.0.20")];
+        let policy = rows::snapshot(&rows);
+        let uas = Uas::new([0; 16]);
+        let faults = facts_that_differ(|name, bytes| {
+            let behind_a_proxy = name.starts_with("kamailio");
+            let source = if behind_a_proxy {
+                "127.0.0.20:5060"
+            } else {
+                "127.0.0.1:5070"
+            };
+            let packet = Packet {
+                bytes,
+                full_length: bytes.len(),
+                source: source.parse().unwrap(),
+            };
+            let mut slot = Slot::new();
+            uas.scan(&policy, &packet, &mut slot);
+            uas.decide(&policy, &packet, &mut slot);
+            let attempt = slot
+                .attempt(bytes)
+                .unwrap_or_else(|| panic!("{name}: {:?}", slot.admission()));
+            assert_eq!(attempt.proxy_address.is_some(), behind_a_proxy, "{name}");
+            facts_of(
+                &attempt,
+                slot.decision().and_then(|decision| decision.number),
+            )
+        });
+        assert_eq!(faults, Vec::<String>::new());
     }
 }

@@ -75,7 +75,17 @@ impl EventSender {
         true
     }
 
-    /// Hands on a block that is not full; the shard does it before it goes idle.
+    /// Hands on a block that is not full, unless the reader has not fetched the one before: few calls must not use up
+    /// the blocks. Whether nothing is left here; the shard asks before it goes idle.
+    #[must_use]
+    pub fn flush_if_awaited(&mut self) -> bool {
+        if self.queues.full.is_empty() {
+            self.flush();
+        }
+        self.current.as_ref().is_none_or(|block| block.filled == 0)
+    }
+
+    /// Hands on a block that is not full.
     pub fn flush(&mut self) {
         let Some(block) = self.current.take_if(|block| block.filled > 0) else {
             return;
@@ -124,6 +134,18 @@ mod tests {
         assert_eq!(receiver.drain(|event| seen.push(event.unix_us)), 5);
         let expected: Vec<u64> = (0..).take(EVENTS_PER_BLOCK + 5).collect();
         assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn few_events_share_a_block_while_the_reader_is_away() {
+        let (mut sender, receiver) = event_queue(2);
+        for number in 0..EVENTS_PER_BLOCK {
+            assert!(sender.push(numbered(number)));
+            assert_eq!(sender.flush_if_awaited(), number == 0);
+        }
+        assert_eq!(receiver.drain(|_event| {}), 1);
+        assert!(sender.flush_if_awaited());
+        assert_eq!(receiver.drain(|_event| {}), EVENTS_PER_BLOCK - 1);
     }
 
     #[test]

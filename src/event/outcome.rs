@@ -1,5 +1,8 @@
 //! The one thing that became of a datagram.
 
+use crate::policy::{CallError, Decision, Verdict};
+use crate::uas::Admission;
+
 /// What became of a datagram that was read. Exactly one each: their sum and the kernel's drops are what was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -8,7 +11,7 @@ pub enum Outcome {
     Approved = 0,
     /// INVITE: rejected.
     Rejected,
-    /// A request that cannot be read, answered 400 (or what the profile says).
+    /// INVITE that cannot be read: 400, or what the profile says; so are the errors that follow.
     ErrorSyntax,
     /// Another SIP version.
     ErrorVersion,
@@ -24,11 +27,21 @@ pub enum Outcome {
     ErrorTooLarge,
     /// An unknown peer behind a listed proxy.
     ErrorUnknownPeer,
-    /// OPTIONS, answered.
+    /// OPTIONS: 200.
     Options,
-    /// CANCEL, answered.
+    /// OPTIONS while the node drains: 503 to proxies, silence to direct peers.
+    OptionsDraining,
+    /// CANCEL: 200.
     Cancel,
-    /// A method that we do not serve, or an extension that we do not have, refused.
+    /// A request that requires an extension: 420.
+    BadExtension,
+    /// BYE and the like: 481.
+    NoTransaction,
+    /// A known method that is not served: 405.
+    MethodNotAllowed,
+    /// An unknown method: 501.
+    MethodUnknown,
+    /// Another fault of a request that is no INVITE: its own status.
     Refused,
     /// ACK: never answered.
     Ack,
@@ -38,9 +51,9 @@ pub enum Outcome {
     UnknownSource,
     /// From a peer, but no request that could be answered.
     Unparsable,
-    /// Line ends or nothing, kept open a NAT binding.
+    /// Line ends or nothing: it keeps a NAT binding open.
     Keepalive,
-    /// Its answer did not fit.
+    /// It was to be answered, but no answer could be written within the limits.
     Unanswerable,
     /// Its batch was lost to a panic of the shard.
     Panicked,
@@ -48,7 +61,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// All outcomes, in the order of their numbers in arrays.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 25] = [
         Self::Approved,
         Self::Rejected,
         Self::ErrorSyntax,
@@ -60,7 +73,12 @@ impl Outcome {
         Self::ErrorTooLarge,
         Self::ErrorUnknownPeer,
         Self::Options,
+        Self::OptionsDraining,
         Self::Cancel,
+        Self::BadExtension,
+        Self::NoTransaction,
+        Self::MethodNotAllowed,
+        Self::MethodUnknown,
         Self::Refused,
         Self::Ack,
         Self::Response,
@@ -70,6 +88,53 @@ impl Outcome {
         Self::Unanswerable,
         Self::Panicked,
     ];
+
+    /// What became of a datagram, by what the UAS made of it. `answered`: whether an answer was written.
+    #[must_use]
+    pub fn of(admission: Admission, decision: Option<&Decision>, answered: bool) -> Self {
+        let outcome = match admission {
+            Admission::UnknownSource => return Self::UnknownSource,
+            Admission::KeepAlive => return Self::Keepalive,
+            Admission::Response => return Self::Response,
+            Admission::Ack => return Self::Ack,
+            Admission::Unparsable => return Self::Unparsable,
+            Admission::OptionsDrainingPeer => return Self::OptionsDraining,
+            Admission::OptionsDrainingProxy => Self::OptionsDraining,
+            Admission::Options => Self::Options,
+            Admission::BadExtension => Self::BadExtension,
+            Admission::Cancel => Self::Cancel,
+            Admission::NoTransaction => Self::NoTransaction,
+            Admission::MethodNotAllowed => Self::MethodNotAllowed,
+            Admission::MethodUnknown => Self::MethodUnknown,
+            Admission::Refused(_) => Self::Refused,
+            Admission::CallError(error) => Self::of_error(error),
+            Admission::Call => match decision.map(|decision| decision.verdict) {
+                Some(Verdict::Approve) => Self::Approved,
+                Some(Verdict::Reject) => Self::Rejected,
+                Some(Verdict::Error(error)) => Self::of_error(error),
+                None => Self::Unanswerable,
+            },
+        };
+        // Whatever it was, its sender has heard nothing.
+        if answered {
+            outcome
+        } else {
+            Self::Unanswerable
+        }
+    }
+
+    const fn of_error(error: CallError) -> Self {
+        match error {
+            CallError::Syntax(_) => Self::ErrorSyntax,
+            CallError::VersionNotSupported => Self::ErrorVersion,
+            CallError::UnsupportedScheme => Self::ErrorScheme,
+            CallError::NoSuchDialog => Self::ErrorNoDialog,
+            CallError::Loop => Self::ErrorLoop,
+            CallError::AddressIncomplete => Self::ErrorAddressIncomplete,
+            CallError::TooLarge => Self::ErrorTooLarge,
+            CallError::UnknownPeer => Self::ErrorUnknownPeer,
+        }
+    }
 
     /// Its name in metrics and in the sums at stop.
     #[must_use]
@@ -86,7 +151,12 @@ impl Outcome {
             Self::ErrorTooLarge => "error_too_large",
             Self::ErrorUnknownPeer => "error_unknown_peer",
             Self::Options => "options",
+            Self::OptionsDraining => "options_draining",
             Self::Cancel => "cancel",
+            Self::BadExtension => "bad_extension",
+            Self::NoTransaction => "no_transaction",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::MethodUnknown => "method_unknown",
             Self::Refused => "refused",
             Self::Ack => "ack",
             Self::Response => "response",
@@ -108,6 +178,43 @@ impl Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sip::Phrase;
+
+    #[test]
+    fn silence_is_an_outcome_of_its_own_only_where_an_answer_was_due() {
+        for (admission, answered, silent) in [
+            (
+                Admission::UnknownSource,
+                Outcome::UnknownSource,
+                Outcome::UnknownSource,
+            ),
+            (Admission::Ack, Outcome::Ack, Outcome::Ack),
+            (Admission::Options, Outcome::Options, Outcome::Unanswerable),
+            (
+                Admission::OptionsDrainingPeer,
+                Outcome::OptionsDraining,
+                Outcome::OptionsDraining,
+            ),
+            (
+                Admission::CallError(CallError::Syntax(Phrase::BadVia)),
+                Outcome::ErrorSyntax,
+                Outcome::Unanswerable,
+            ),
+            (
+                Admission::Refused(CallError::TooLarge),
+                Outcome::Refused,
+                Outcome::Unanswerable,
+            ),
+            (
+                Admission::Call,
+                Outcome::Unanswerable,
+                Outcome::Unanswerable,
+            ),
+        ] {
+            assert_eq!(Outcome::of(admission, None, true), answered);
+            assert_eq!(Outcome::of(admission, None, false), silent);
+        }
+    }
 
     #[test]
     fn every_outcome_has_its_own_name_and_place() {

@@ -7,11 +7,13 @@
 mod cell;
 mod scrape;
 mod shard;
+mod strangers;
 mod text;
 
 pub use cell::{Counter, Histogram};
 pub use scrape::{Scrape, ShardView};
 pub use shard::{BATCH_SERVICE_BOUNDS_NS, BATCH_SIZE_BOUNDS, ShardMetrics};
+pub use strangers::Strangers;
 
 /// What a metric is, in the words of Prometheus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

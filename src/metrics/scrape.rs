@@ -110,7 +110,7 @@ impl Scrape<'_> {
         self.per_shard(text, &RECEIVE_BUFFER, |shard| shard.receive_buffer_bytes);
     }
 
-    /// Only what was ever counted: 4,096 domains times 8 codes of zeros help nobody.
+    /// Only what was ever counted: zeros for every code of every domain help nobody.
     fn verdicts(&self, text: &mut Text) {
         type Read = fn(&ShardMetrics, usize) -> [u64; Code::ALL.len()];
         let tables: [(&Metric, Read); 2] = [
@@ -119,7 +119,7 @@ impl Scrape<'_> {
         ];
         for (metric, read) in tables {
             text.metric(metric);
-            for domain in 0..DOMAINS_MAX {
+            for domain in 0..self.snapshot.domain_count().min(DOMAINS_MAX) {
                 let mut sums = [0; Code::ALL.len()];
                 for shard in self.shards {
                     let counts = read(shard.metrics, domain);

@@ -1,6 +1,7 @@
 //! The figures of one shard.
 
 use super::cell::{Counter, Histogram};
+use super::strangers::Strangers;
 use crate::event::Outcome;
 use crate::limits::{BATCH_DATAGRAMS, DOMAINS_MAX};
 use crate::net::{SendFailure, SendReport};
@@ -41,6 +42,8 @@ pub struct ShardMetrics {
     pub panics: Counter,
     /// 1 while the shard reads its sockets.
     pub running: Counter,
+    /// Which unknown sources send most.
+    pub strangers: Strangers,
     verdicts: Box<[[Counter; Code::ALL.len()]]>,
     would_reject: Box<[[Counter; Code::ALL.len()]]>,
 }
@@ -64,6 +67,7 @@ impl ShardMetrics {
             events_dropped: Counter::new(),
             panics: Counter::new(),
             running: Counter::new(),
+            strangers: Strangers::new(),
             verdicts: per_domain(),
             would_reject: per_domain(),
         }

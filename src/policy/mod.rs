@@ -4,15 +4,29 @@
 //! nothing and panics on nothing. Nothing here knows bytes on the wire, sockets, clocks or files.
 //! Leaves to `control`: reading and checking configuration; to `uas`: reading and writing SIP.
 
+mod address_table;
+pub mod agents;
 pub mod answer;
 pub mod attempt;
+mod byte_map;
 pub mod cell;
 pub mod code;
+pub mod data;
+pub mod destinations;
+mod dialled;
+mod interval;
+mod lists;
+mod number_table;
+pub mod profile;
 pub mod rows;
 pub mod snapshot;
+#[cfg(test)]
+mod tests;
+mod who;
 
 pub use answer::{AnswerPlan, CallError, ContactHost, ContactPlan};
 pub use attempt::{CallAttempt, HeaderFamily, Scheme, Screening};
 pub use cell::PolicyCell;
 pub use code::{Code, CodeSet};
+pub use destinations::DestinationClass;
 pub use snapshot::{Decision, Peer, Prepared, Snapshot, Source, Verdict};

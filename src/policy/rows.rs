@@ -241,7 +241,7 @@ pub struct ListRow {
 }
 
 /// Risk class of a destination.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Risk {
     /// Ordinary.
     Low,

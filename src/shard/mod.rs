@@ -11,5 +11,5 @@ mod switches;
 
 pub use pin::{allowed_cores, pin};
 pub use serve::{Shard, run};
-pub use stages::Stages;
+pub use stages::{Stages, UasSlot};
 pub use switches::Switches;

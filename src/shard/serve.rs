@@ -17,6 +17,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How soon an idle shard looks whether its last events are awaited.
+const EVENTS_LEFT_WAIT: Duration = Duration::from_millis(20);
+
 /// All that a shard has. It outlives the shard's panics.
 #[derive(Debug)]
 pub struct Shard<S> {
@@ -125,10 +128,11 @@ impl<'a, S: Stages> Loop<'a, S> {
     fn serve(mut self) -> io::Result<()> {
         while !self.shard.switches.stopping() {
             let busy = self.ready.contains(&true);
-            if !busy {
-                self.idle();
-            }
-            let timeout = busy.then_some(Duration::ZERO);
+            let timeout = if busy {
+                Some(Duration::ZERO)
+            } else {
+                self.idle()
+            };
             let ready = &mut self.ready;
             let mut rang = false;
             self.shard.poller.wait(timeout, |found| match found {
@@ -245,14 +249,13 @@ impl<'a, S: Stages> Loop<'a, S> {
         }
     }
 
-    /// Before waiting without end: nothing may lie about that somebody else waits for.
-    fn idle(&mut self) {
+    /// Before waiting: nothing may lie about that somebody else waits for. How long to wait; `None` is without end.
+    fn idle(&mut self) -> Option<Duration> {
         if self.began_ns.is_some() {
             self.close_service(self.shard.clock.now());
         }
-        if let Some(events) = &mut self.shard.events {
-            events.flush();
-        }
+        let events = self.shard.events.as_mut()?;
+        (!events.flush_if_awaited()).then_some(EVENTS_LEFT_WAIT)
     }
 
     /// Serves what the sockets hold, for a bounded time: what was sent before the stop is answered and counted.
@@ -266,7 +269,10 @@ impl<'a, S: Stages> Loop<'a, S> {
                 break;
             }
         }
-        self.idle();
+        self.close_service(self.shard.clock.now());
+        if let Some(events) = &mut self.shard.events {
+            events.flush();
+        }
     }
 }
 
@@ -278,6 +284,9 @@ fn tell<S: Stages>(
     datagram: &Datagram<'_>,
     slot: &S::Slot,
 ) {
+    if outcome == Outcome::UnknownSource {
+        shard.metrics.strangers.count(datagram.source.ip());
+    }
     if let Some(decision) = shard.stages.decision(slot)
         && let Some(domain) = decision.domain
     {

@@ -3,6 +3,8 @@
 use crate::event::{Event, Outcome};
 use crate::net::Datagram;
 use crate::policy::{Decision, Snapshot};
+use crate::sip::Header;
+use crate::uas::{Packet, Slot, Uas};
 use std::net::SocketAddr;
 
 /// The stages of a batch. Every datagram of a batch goes through one before the first goes through the next.
@@ -39,4 +41,83 @@ pub trait Stages {
 
     /// Writes into `event` what is known beyond time, shard, source and outcome.
     fn describe(&self, datagram: &Datagram<'_>, slot: &Self::Slot, event: &mut Event);
+}
+
+/// A slot of the UAS, and whether its datagram was answered.
+#[derive(Debug, Default)]
+pub struct UasSlot {
+    slot: Slot,
+    status: Option<u16>,
+}
+
+impl Stages for Uas {
+    type Slot = UasSlot;
+
+    fn slot(&self) -> UasSlot {
+        UasSlot::default()
+    }
+
+    fn scan(&self, policy: &Snapshot, datagram: &Datagram<'_>, slot: &mut UasSlot) {
+        slot.status = None;
+        Self::scan(self, policy, &packet(datagram), &mut slot.slot);
+    }
+
+    fn touch(&self, policy: &Snapshot, slot: &UasSlot) {
+        Self::touch(self, policy, &slot.slot);
+    }
+
+    fn decide(&self, policy: &Snapshot, datagram: &Datagram<'_>, slot: &mut UasSlot) {
+        Self::decide(self, policy, &packet(datagram), &mut slot.slot);
+    }
+
+    fn respond(
+        &self,
+        policy: &Snapshot,
+        datagram: &Datagram<'_>,
+        slot: &mut UasSlot,
+        out: &mut [u8],
+    ) -> Option<(usize, SocketAddr)> {
+        let reply = Self::respond(self, policy, &packet(datagram), &slot.slot, out)?;
+        slot.status = Some(reply.status.0);
+        Some((reply.length, reply.destination))
+    }
+
+    fn outcome(&self, slot: &UasSlot) -> Outcome {
+        Outcome::of(
+            slot.slot.admission(),
+            slot.slot.decision(),
+            slot.status.is_some(),
+        )
+    }
+
+    fn decision<'slot>(&self, slot: &'slot UasSlot) -> Option<&'slot Decision> {
+        slot.slot.decision()
+    }
+
+    fn describe(&self, datagram: &Datagram<'_>, slot: &UasSlot, event: &mut Event) {
+        let bytes = datagram.bytes;
+        event.status = slot.status;
+        event.decision = slot.slot.decision().copied();
+        event.peer = slot.slot.peer_address();
+        event.proxy = slot.slot.proxy_address();
+        let Some(attempt) = slot.slot.attempt(bytes) else {
+            return;
+        };
+        event.set_attempt(&attempt);
+        let request = slot.slot.request(bytes);
+        event
+            .call_id
+            .set(request.value(Header::CallId).unwrap_or_default());
+        event
+            .from_tag
+            .set(slot.slot.from_tag(bytes).unwrap_or_default());
+    }
+}
+
+fn packet<'a>(datagram: &Datagram<'a>) -> Packet<'a> {
+    Packet {
+        bytes: datagram.bytes,
+        full_length: datagram.full_length,
+        source: datagram.source,
+    }
 }

@@ -4,6 +4,21 @@
 //! Leaves to `uas`: whether the request makes sense.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+pub mod header;
+pub mod method;
+pub mod octet;
+pub mod scan;
+pub mod span;
 pub mod status;
+pub mod uri;
+pub mod via;
+pub mod write;
 
+pub use header::Header;
+pub use method::Method;
+pub use scan::{Fault, Kind, Layout, Request, Version};
+pub use span::Span;
 pub use status::{Phrase, Status};
+pub use uri::{Address, SipUri, Uri};
+pub use via::Via;
+pub use write::{ViaChanges, Writer};

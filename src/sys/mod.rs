@@ -1,4 +1,5 @@
-//! The only `unsafe` of the server: batches of datagrams, four socket options and two scheduling classes.
+//! The only `unsafe` of the server: batches of datagrams, a few socket options, two scheduling
+//! classes, and prefetching.
 //!
 //! Promises: every function here is safe to call with any argument; each `unsafe` block holds one operation and names
 //! the promise of the manual page that it keeps. Nothing here decides anything: errors go up as `io::Error`.
@@ -10,6 +11,7 @@
 
 mod address;
 mod option;
+pub mod prefetch;
 mod receive;
 mod schedule;
 mod segment;
@@ -19,6 +21,7 @@ mod usage;
 pub use option::{
     force_receive_buffer, kernel_dropped, receive_buffer, set_receive_buffer, share_port,
 };
+pub use prefetch::prefetch_read;
 pub use receive::ReceiveBatch;
 pub use schedule::{idle_class, nice};
 pub use segment::{join_datagrams, receive_joined, send_segments};

@@ -4,4 +4,5 @@
 //! Leaves to each test: the configuration, and what an answer should say.
 
 pub(crate) mod answer;
+pub(crate) mod rows;
 pub(crate) mod server;

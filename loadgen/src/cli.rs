@@ -1,0 +1,371 @@
+//! The command line: names, ranges, defaults and the sentences for what is out of range.
+//!
+//! Promises: what leaves here is in its bounds. `SIPp`'s letters stand beside our long names where they mean the same.
+
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::calls::user_of;
+use crate::limits::{
+    CALLS_MAX, DURATION_SECONDS_MAX, LATENESS_P99_MAX, RATE_MAX, SOURCE_PORTS_MAX, T1_DEFAULT,
+    THREADS_MAX, USER_BYTES_MAX,
+};
+use crate::pace::Arrival;
+use crate::text::Text;
+use crate::verdict::{Expected, Profile};
+
+/// An open-loop load generator for SIP redirect servers.
+#[derive(Debug, Parser)]
+#[command(version, about, long_about = None)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Offers calls at a rate for a time and checks every verdict.
+    ///
+    /// Exit status: 0 every call was answered with the expected verdict; 1 a verdict was wrong or a call unanswered at
+    /// Timer B; 2 usage; 3 the run is invalid, because the generator itself was late.
+    Run(Box<RunArgs>),
+}
+
+/// A switch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// Done.
+    On,
+    /// Not done.
+    Off,
+}
+
+/// What `--expect` can say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExpectArg {
+    /// The number is approved.
+    Approve,
+    /// The number is rejected.
+    Reject,
+}
+
+impl From<ExpectArg> for Expected {
+    fn from(expect: ExpectArg) -> Self {
+        match expect {
+            ExpectArg::Approve => Self::Approve,
+            ExpectArg::Reject => Self::Reject,
+        }
+    }
+}
+
+/// Options of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Server under test, as HOST or HOST:PORT, an IPv6 address in brackets; without a port 5060.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub target: String,
+    /// Calls per second, at most three decimals.
+    #[arg(short = 'r', long, default_value = "1000", value_parser = rate_of)]
+    pub rate: u64,
+    /// For how long calls are offered: a number with ms, s, m or h. Calls still open then are waited for, up to Timer B.
+    #[arg(long, default_value = "10s", value_parser = duration_of)]
+    pub duration: Duration,
+    /// Calls at most.
+    #[arg(short = 'm', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=CALLS_MAX))]
+    pub calls_max: Option<u64>,
+    /// Calls from a file instead of the built-in synthetic mix: lines of `user,approve|reject[,agent]`, over and over.
+    #[arg(long, value_name = "FILE", conflicts_with = "user")]
+    pub calls: Option<PathBuf>,
+    /// One dialled user part for every call instead of a mix.
+    #[arg(short = 's', long, value_name = "USER", value_parser = user_arg)]
+    pub user: Option<Text<USER_BYTES_MAX>>,
+    /// The verdict expected with --user.
+    #[arg(long, value_enum, default_value_t = ExpectArg::Approve, requires = "user")]
+    pub expect: ExpectArg,
+    /// How the server wears its verdicts.
+    #[arg(long, value_enum, default_value_t = Profile::Redirect)]
+    pub profile: Profile,
+    /// How the times between calls are distributed.
+    #[arg(long, value_enum, default_value_t = Arrival::Constant)]
+    pub arrival: Arrival,
+    /// Local addresses to send from, separated by commas, taken in turn.
+    #[arg(short = 'i', long, value_name = "IP", value_delimiter = ',')]
+    pub source: Vec<IpAddr>,
+    /// Local ports to send from; at least one per thread is used.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = ports_of)]
+    pub source_ports: usize,
+    /// First local port, the others following; without it the kernel chooses.
+    #[arg(short = 'p', long, value_name = "PORT", default_value_t = 0)]
+    pub first_port: u16,
+    /// Engine threads.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads_of)]
+    pub threads: usize,
+    /// Cores that the threads are pinned to, in turn, as 0,2-3.
+    #[arg(long, value_name = "LIST", value_parser = cores_of)]
+    pub cores: Option<Cores>,
+    /// What numbers, callers and agents follow from.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Acknowledge final answers (RFC 3261 section 17.1.1.3).
+    #[arg(long, value_enum, default_value_t = Switch::On)]
+    pub acks: Switch,
+    /// Send unanswered INVITEs again by Timer A (RFC 3261 section 17.1.1.2).
+    #[arg(long, value_enum, default_value_t = Switch::On)]
+    pub retransmit: Switch,
+    /// T1; Timer B is 64 times as long. Other values than 500ms are for tests and for networks known to be fast.
+    #[arg(long, value_name = "TIME", default_value = T1_DEFAULT, value_parser = t1_of)]
+    pub t1: Duration,
+    /// 99th percentile of the generator's own lateness above which the run is invalid.
+    #[arg(long, value_name = "TIME", default_value = LATENESS_P99_MAX, value_parser = duration_of)]
+    pub lateness_max: Duration,
+    /// Never sleep: less lateness for a whole core.
+    #[arg(long)]
+    pub spin: bool,
+    /// Write the results as JSON to this file, or to standard output with `-`.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Confirms that a target outside loopback may be loaded.
+    #[arg(long)]
+    pub i_may_load_this_host: bool,
+}
+
+/// A list of cores.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cores(pub Vec<usize>);
+
+impl RunArgs {
+    /// The address of the target, if it may be loaded.
+    ///
+    /// # Errors
+    /// A sentence for the operator.
+    pub fn target_address(&self) -> Result<SocketAddr, String> {
+        let address = resolve(&self.target, self.source.first().copied())?;
+        let loopback = address.ip().to_canonical().is_loopback();
+        if !loopback && !self.i_may_load_this_host {
+            return Err(format!(
+                "{address} is not this machine; say --i-may-load-this-host if you may load it"
+            ));
+        }
+        if address.port() == 0 {
+            return Err(format!("{address}: a port from 1 to 65535 is needed"));
+        }
+        if let Some(odd) = self
+            .source
+            .iter()
+            .find(|ip| ip.is_ipv4() != address.is_ipv4())
+        {
+            return Err(format!(
+                "source {odd} cannot send to {address}: one is IPv4, the other IPv6"
+            ));
+        }
+        Ok(address)
+    }
+}
+
+fn resolve(target: &str, source: Option<IpAddr>) -> Result<SocketAddr, String> {
+    if let Ok(address) = target.parse() {
+        return Ok(address);
+    }
+    let bare = target.trim_start_matches('[').trim_end_matches(']');
+    if let Ok(ip) = bare.parse() {
+        return Ok(SocketAddr::new(ip, 5060));
+    }
+    let with_port = if target.contains(':') {
+        target.to_owned()
+    } else {
+        format!("{target}:5060")
+    };
+    let found: Vec<SocketAddr> = with_port
+        .to_socket_addrs()
+        .map_err(|error| format!("target {target}: {error}"))?
+        .collect();
+    let fits = |address: &&SocketAddr| source.is_none_or(|ip| ip.is_ipv4() == address.is_ipv4());
+    found
+        .iter()
+        .find(fits)
+        .or(found.first())
+        .copied()
+        .ok_or_else(|| format!("target {target} has no address"))
+}
+
+/// Calls per second as calls per 1,000 seconds.
+fn rate_of(text: &str) -> Result<u64, String> {
+    let bad = || {
+        format!(
+            "a number of calls per second up to {RATE_MAX}, with at most three decimals, as 20000 or 0.5"
+        )
+    };
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |text: &str| text.bytes().all(|octet| octet.is_ascii_digit());
+    if whole.is_empty() || decimals.len() > 3 || !digits(whole) || !digits(decimals) {
+        return Err(bad());
+    }
+    let rate: u64 = format!("{whole}{decimals:0<3}")
+        .parse()
+        .map_err(|_| bad())?;
+    if rate == 0 || rate > RATE_MAX * 1000 {
+        return Err(bad());
+    }
+    Ok(rate)
+}
+
+fn time_of(text: &str) -> Result<Duration, String> {
+    let bad = || "a number with ms, s, m or h, as 10s".to_owned();
+    let unit_at = text
+        .find(|letter: char| !letter.is_ascii_digit())
+        .ok_or_else(bad)?;
+    let (number, unit) = text.split_at(unit_at);
+    let number: u64 = number.parse().map_err(|_| bad())?;
+    let milliseconds = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err(bad()),
+    };
+    Ok(Duration::from_millis(number.saturating_mul(milliseconds)))
+}
+
+fn duration_of(text: &str) -> Result<Duration, String> {
+    let duration = time_of(text)?;
+    if duration.is_zero() || duration.as_secs() > DURATION_SECONDS_MAX {
+        return Err(format!("from 1ms to {DURATION_SECONDS_MAX}s"));
+    }
+    Ok(duration)
+}
+
+fn t1_of(text: &str) -> Result<Duration, String> {
+    let t1 = time_of(text)?;
+    if t1.is_zero() || t1.as_secs() > 10 {
+        return Err("from 1ms to 10s".to_owned());
+    }
+    Ok(t1)
+}
+
+fn between(text: &str, most: usize) -> Result<usize, String> {
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number| (1..=most).contains(number));
+    number.ok_or_else(|| format!("a number from 1 to {most}"))
+}
+
+fn ports_of(text: &str) -> Result<usize, String> {
+    between(text, SOURCE_PORTS_MAX)
+}
+
+fn threads_of(text: &str) -> Result<usize, String> {
+    between(text, THREADS_MAX)
+}
+
+fn user_arg(text: &str) -> Result<Text<USER_BYTES_MAX>, String> {
+    user_of(text).ok_or_else(|| {
+        format!("1 to {USER_BYTES_MAX} characters that a SIP URI may hold before its `@`")
+    })
+}
+
+fn cores_of(text: &str) -> Result<Cores, String> {
+    let bad = || "numbers and ranges of cores, as 0,2-3".to_owned();
+    let mut cores = Vec::new();
+    for item in text.split(',') {
+        let (first, last) = item.split_once('-').unwrap_or((item, item));
+        let first: usize = first.parse().map_err(|_| bad())?;
+        let last: usize = last.parse().map_err(|_| bad())?;
+        if first > last || last > 4096 {
+            return Err(bad());
+        }
+        cores.extend(first..=last);
+    }
+    Ok(Cores(cores))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<RunArgs, String> {
+        let words = ["tollgate-loadgen", "run"]
+            .into_iter()
+            .chain(line.split_whitespace());
+        let cli = Cli::try_parse_from(words).map_err(|error| error.to_string())?;
+        let Command::Run(args) = cli.command;
+        Ok(*args)
+    }
+
+    #[test]
+    fn sipps_letters_mean_the_same_as_our_names() {
+        let short = parse("--target h -r 20000 -m 5 -s 0114420 -i 127.0.0.2 -p 6000").unwrap();
+        let long = parse(
+            "--target h --rate 20000 --calls-max 5 --user 0114420 --source 127.0.0.2 --first-port 6000",
+        )
+        .unwrap();
+        assert_eq!(format!("{short:?}"), format!("{long:?}"));
+        assert_eq!((short.rate, short.calls_max), (20_000_000, Some(5)));
+    }
+
+    #[test]
+    fn values_have_units_and_ranges() {
+        for (line, ok) in [
+            ("--rate 0.5", true),
+            ("--rate 0", false),
+            ("--rate -1", false),
+            ("--rate 1.2345", false),
+            ("--rate 10000001", false),
+            ("--duration 90s", true),
+            ("--duration 5m", true),
+            ("--duration 10", false),
+            ("--duration 0s", false),
+            ("--duration 25h", false),
+            ("--t1 10ms", true),
+            ("--t1 11s", false),
+            ("--source-ports 0", false),
+            ("--threads 65", false),
+            ("--cores 0,2-3", true),
+            ("--cores 3-1", false),
+            ("--acks maybe", false),
+            ("--user a@b", false),
+            ("--expect reject", false), // of what?
+            ("--user 1 --calls f", false),
+            ("--profile failover --arrival poisson", true),
+            ("--no-such", false),
+        ] {
+            assert_eq!(parse(&format!("--target h {line}")).is_ok(), ok, "{line}");
+        }
+        assert_eq!(
+            parse("--target h --cores 0,2-3").unwrap().cores,
+            Some(Cores(vec![0, 2, 3]))
+        );
+        assert_eq!(parse("--target h --rate 0.5").unwrap().rate, 500);
+    }
+
+    #[test]
+    fn only_loopback_is_loaded_without_being_told() {
+        for (line, address) in [
+            ("127.0.0.1:5070", Ok("127.0.0.1:5070")),
+            ("127.9.9.9", Ok("127.9.9.9:5060")),
+            ("[::1]:5070", Ok("[::1]:5070")),
+            ("::1", Ok("[::1]:5060")),
+            ("[::ffff:127.0.0.1]:5060", Ok("[::ffff:127.0.0.1]:5060")),
+            ("192.0.2.1:5060", Err("--i-may-load-this-host")),
+            (
+                "192.0.2.1:5060 --i-may-load-this-host",
+                Ok("192.0.2.1:5060"),
+            ),
+            ("0.0.0.0:5060", Err("--i-may-load-this-host")),
+            ("127.0.0.1:0", Err("port")),
+            ("127.0.0.1 --source ::1", Err("IPv6")),
+        ] {
+            let found = parse(&format!("--target {line}")).unwrap().target_address();
+            match (found, address) {
+                (Ok(found), Ok(address)) => assert_eq!(found.to_string(), address, "{line}"),
+                (Err(found), Err(part)) => assert!(found.contains(part), "{line}: {found}"),
+                (found, _) => panic!("{line}: {found:?}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,636 @@
+//! One thread's open loop: sends what is due, sends again what Timer A wants, reads what came, judges it, acknowledges it.
+//!
+//! Promises: a call leaves when it is due whatever came back before; no allocation per call but for the first wrong verdicts;
+//! stamps never flatter: a call counts as sent before the system call, as late after it, and an answer as received when
+//! the kernel had it. Leaves to `run`: threads, switches, adding up.
+
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::mpsc::Sender;
+
+use crate::answer::Answer;
+use crate::clock::{BothClocks, Clock, Nanos};
+use crate::limits::{
+    BATCH, CALLS_PER_SOCKET_RUN, COPIES_PER_ROUND, LINGER_NS, OFFER_MAX_NS,
+    RECEIVE_BATCHES_PER_ROUND, ROUND_NS, SEND_TRIES_MAX, TIMER_B_T1S, WAIT_MAX_NS, WRONG_SHOWN,
+};
+use crate::message::{CSEQ, Echo, Messages};
+use crate::mix::{Call, Mix};
+use crate::net::Link;
+use crate::pace::{Offer, Pace};
+use crate::stats::{Counts, Interval, Stats, WrongCall};
+use crate::sys::{Refusal, RxBatch, TxBatch, Waiter, wait_writable};
+use crate::table::{Match, Table, Times};
+use crate::verdict::Profile;
+
+/// What all engines of a run share.
+#[derive(Debug)]
+pub struct Plan {
+    /// The calls.
+    pub mix: Mix,
+    /// How verdicts are worn.
+    pub profile: Profile,
+    /// When calls are due.
+    pub offer: Offer,
+    /// T1 in nanoseconds.
+    pub t1: Nanos,
+    /// Whether Timer A runs.
+    pub retransmit: bool,
+    /// Whether final answers are acknowledged.
+    pub acks: bool,
+    /// Whether the engine looks without ever sleeping.
+    pub spin: bool,
+    /// The 99th percentile of lateness above which the run is invalid, in nanoseconds.
+    pub lateness_max: Nanos,
+    /// Engines.
+    pub threads: u64,
+    /// When the run starts.
+    pub start: Nanos,
+}
+
+/// How a run is told to end.
+#[derive(Debug, Default)]
+pub struct Stop(AtomicU8);
+
+impl Stop {
+    /// No more calls; those that are out are waited for.
+    pub fn offering(&self) {
+        self.0.fetch_max(1, Ordering::Relaxed);
+    }
+
+    /// Now.
+    pub fn everything(&self) {
+        self.0.fetch_max(2, Ordering::Relaxed);
+    }
+
+    fn stage(&self) -> u8 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A socket with its messages.
+#[derive(Debug)]
+pub struct Port {
+    /// The socket.
+    pub link: Link,
+    /// The messages with its address.
+    pub messages: Messages,
+}
+
+/// One engine.
+#[derive(Debug)]
+pub struct Engine {
+    plan: Arc<Plan>,
+    stop: Arc<Stop>,
+    clock: Clock,
+    thread: u64,
+    ports: Vec<Port>,
+    /// Whether all sockets' answers carry the kernel's time of arrival.
+    stamped: bool,
+    /// What each socket's kernel counter of drops said last.
+    dropped: Vec<u32>,
+    /// Intended times of the first copies in the batch.
+    due: Vec<Nanos>,
+    pace: Pace,
+    table: Table,
+    rx: RxBatch,
+    tx: TxBatch,
+    stats: Stats,
+    seconds: Seconds,
+    offering: bool,
+    last_event: Nanos,
+}
+
+/// The second that is being counted.
+#[derive(Debug)]
+struct Seconds {
+    current: Interval,
+    before: Counts,
+    ends: Nanos,
+    out: Sender<Interval>,
+}
+
+const SECOND_NS: Nanos = 1_000_000_000;
+
+impl Engine {
+    /// An engine with its own sockets, of which it needs at least one.
+    #[must_use]
+    pub fn new(
+        plan: &Arc<Plan>,
+        stop: &Arc<Stop>,
+        clock: Clock,
+        thread: u64,
+        ports: Vec<Port>,
+        out: Sender<Interval>,
+    ) -> Self {
+        let per_thread = Pace::planned(&plan.offer) / plan.threads.max(1) + 1;
+        let window_ms = plan.t1.saturating_mul(TIMER_B_T1S) / 1_000_000 + 2_000;
+        let in_window = u128::from(plan.offer.rate_milli) * u128::from(window_ms)
+            / 1_000_000
+            / u128::from(plan.threads.max(1));
+        let capacity = u128::from(per_thread).min(in_window + 1);
+        Self {
+            pace: Pace::new(plan.offer, thread, plan.threads),
+            table: Table::new(
+                usize::try_from(capacity).unwrap_or(usize::MAX),
+                plan.t1,
+                plan.retransmit,
+            ),
+            stamped: ports.iter().all(|port| port.link.stamped),
+            dropped: vec![0; ports.len()],
+            due: Vec::with_capacity(BATCH),
+            rx: RxBatch::new(),
+            tx: TxBatch::new(),
+            stats: Stats::new(),
+            seconds: Seconds {
+                current: Interval::new(0),
+                before: Counts::default(),
+                ends: plan.start + SECOND_NS,
+                out,
+            },
+            offering: true,
+            last_event: plan.start,
+            plan: Arc::clone(plan),
+            stop: Arc::clone(stop),
+            clock,
+            thread,
+            ports,
+        }
+    }
+
+    /// Runs to the end: all calls sent and over, or stopped.
+    #[must_use]
+    pub fn run(mut self) -> Stats {
+        let mut waiter = Waiter::new(self.ports.iter().map(|port| port.link.socket.as_raw_fd()));
+        let mut nobody = Waiter::new([]);
+        let mut busy = false;
+        loop {
+            let now = self.clock.now();
+            let stage = self.stop.stage();
+            if stage >= 1 {
+                self.offering = false;
+            }
+            busy |= self.offer(now);
+            let until = self.wake_at(now, busy);
+            if !busy {
+                self.nap(&mut nobody, now);
+            }
+            if let Err(error) = waiter.wait(until.saturating_sub(self.clock.now())) {
+                self.stats.broken = Some(format!("ppoll: {error}"));
+                break;
+            }
+            let looked = self.clock.now();
+            let mut unread = false;
+            for port in 0..self.ports.len() {
+                unread |= waiter.is_ready(port) && !self.receive(port);
+            }
+            // An answer that waits in the kernel is an answer: no timer fires before all have been read.
+            let copies_left = !unread && self.fire_timers(looked);
+            busy = unread || copies_left;
+            self.roll(looked);
+            if stage >= 2 || self.is_over(looked) {
+                break;
+            }
+        }
+        self.finish()
+    }
+
+    /// Sends the calls that are due; true if there was no time for all of them before answers want to be read.
+    fn offer(&mut self, now: Nanos) -> bool {
+        loop {
+            let Some(port) = self.fill(now) else {
+                return false;
+            };
+            self.send_calls(port);
+            if self.clock.now().saturating_sub(now) > OFFER_MAX_NS {
+                return true;
+            }
+        }
+    }
+
+    /// Renders the next calls that are due and leave from one socket; `None` if none is due.
+    fn fill(&mut self, now: Nanos) -> Option<usize> {
+        self.due.clear();
+        let first = self.table.next_number();
+        let port = self.port_of(first);
+        while self.offering && !self.tx.is_full() {
+            let Some(due) = self.pace.next_due() else {
+                self.offering = false;
+                break;
+            };
+            let intended = self.plan.start + due;
+            if intended > now || self.port_of(first + count(self.due.len())) != port {
+                break;
+            }
+            if self.table.is_full() {
+                self.break_off("the table of open calls is full");
+                break;
+            }
+            let sequence = self.pace.sequence();
+            let call = self.plan.mix.call(sequence);
+            let messages = &self.ports.get(port)?.messages;
+            if !self.tx.push(|slot| messages.invite(&call, sequence, slot)) {
+                self.break_off("an INVITE did not fit into a datagram");
+                break;
+            }
+            self.due.push(intended);
+            self.pace.advance();
+        }
+        (!self.tx.is_empty()).then_some(port)
+    }
+
+    /// Hands a batch of first copies to the kernel and takes note of the calls.
+    fn send_calls(&mut self, port: usize) {
+        let sent = self.clock.now();
+        self.flush(port);
+        let done = self.clock.now();
+        for &intended in &self.due {
+            self.stats.lateness.record(done.saturating_sub(intended));
+            self.table.push(Times { intended, sent });
+        }
+        self.stats.counts.sent += count(self.due.len());
+        let begun = self.stats.sending.map_or(sent, |(begun, _)| begun);
+        self.stats.sending = Some((begun, done));
+        self.last_event = done;
+    }
+
+    /// Timers A and B; true if more copies are due.
+    fn fire_timers(&mut self, now: Nanos) -> bool {
+        let more = self.send_copies(now);
+        self.expire(now);
+        more
+    }
+
+    /// Sends the copies that Timer A wants: rendered again, they are the same octets. True if there may be more.
+    fn send_copies(&mut self, now: Nanos) -> bool {
+        let before = self.stats.counts.retransmitted;
+        let mut batch_port = 0;
+        let mut more = false;
+        while let Some(number) = self.table.next_copy(now) {
+            let port = self.port_of(number);
+            if port != batch_port || self.tx.is_full() {
+                self.flush(batch_port);
+                batch_port = port;
+            }
+            let sequence = self.sequence_of(number);
+            let call = self.plan.mix.call(sequence);
+            let Some(Port { messages, .. }) = self.ports.get(port) else {
+                continue;
+            };
+            if self.tx.push(|slot| messages.invite(&call, sequence, slot)) {
+                self.stats.counts.retransmitted += 1;
+            }
+            more = self.stats.counts.retransmitted - before >= COPIES_PER_ROUND;
+            if more {
+                break;
+            }
+        }
+        self.flush(batch_port);
+        more
+    }
+
+    /// Hands what is in the batch to the kernel. What it refuses is counted by name; Timer A sends it again.
+    fn flush(&mut self, port: usize) {
+        let Some(Port { link, .. }) = self.ports.get(port) else {
+            return;
+        };
+        let socket = link.socket.as_fd();
+        let counts = &mut self.stats.counts;
+        let mut from = 0;
+        let mut tries = 0;
+        while from < self.tx.len() {
+            let Err(error) = self.tx.send(socket, from).map(|sent| {
+                from += sent;
+                tries = 0;
+            }) else {
+                continue;
+            };
+            tries += 1;
+            match Refusal::of(&error) {
+                // What an earlier datagram earned: this one has not been tried.
+                Refusal::PortClosed => counts.refused += 1,
+                Refusal::NotNow => {
+                    counts.send_buffer_full += 1;
+                    wait_writable(socket, 1_000_000);
+                }
+                Refusal::Interrupted => {}
+                Refusal::Forbidden => {
+                    counts.forbidden += 1;
+                    from += 1;
+                }
+                Refusal::NoRoute => {
+                    counts.unreachable += 1;
+                    from += 1;
+                }
+                Refusal::AddressNotHere
+                | Refusal::AddressTaken
+                | Refusal::NotPrivileged
+                | Refusal::TooManyFiles
+                | Refusal::Other => {
+                    counts.send_failed += 1;
+                    from += 1;
+                }
+            }
+            if tries >= SEND_TRIES_MAX {
+                counts.send_failed += 1;
+                from += 1;
+                tries = 0;
+            }
+        }
+        self.tx.clear();
+    }
+
+    /// Reads, judges and acknowledges what a socket has, up to a bound; true if that was all.
+    fn receive(&mut self, port: usize) -> bool {
+        for _ in 0..RECEIVE_BATCHES_PER_ROUND {
+            let Some(Port { link, .. }) = self.ports.get(port) else {
+                return true;
+            };
+            let received = match self.rx.receive(link.socket.as_fd()) {
+                Ok(received) => received,
+                Err(error) => {
+                    if Refusal::of(&error) == Refusal::PortClosed {
+                        self.stats.counts.refused += 1;
+                    }
+                    return true;
+                }
+            };
+            let read = self.clock.both();
+            self.judge_batch(port, read);
+            self.flush(port); // the ACKs
+            if received < BATCH {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn judge_batch(&mut self, port: usize, read: BothClocks) {
+        let mut judge = Judge {
+            plan: &self.plan,
+            thread: self.thread,
+            ports: &self.ports,
+            port,
+            table: &mut self.table,
+            tx: &mut self.tx,
+            stats: &mut self.stats,
+            interval: &mut self.seconds.current,
+        };
+        for datagram in self.rx.iter() {
+            if let Some((dropped, known)) = datagram.dropped.zip(self.dropped.get_mut(port)) {
+                judge.stats.counts.receive_dropped += u64::from(dropped.wrapping_sub(*known));
+                *known = dropped;
+            }
+            let arrived = datagram
+                .stamp
+                .map_or(read.monotonic, |stamp| read.monotonic_of(stamp));
+            judge.datagram(datagram.octets, arrived);
+        }
+        self.last_event = read.monotonic;
+    }
+
+    /// Counts the calls whose Timer B has fired: their latency is Timer B, not nothing.
+    fn expire(&mut self, now: Nanos) {
+        while let Some((_, times)) = self.table.next_lost(now) {
+            self.stats.counts.lost += 1;
+            record_latency(&mut self.stats, &mut self.seconds.current, times, now);
+            self.last_event = now;
+        }
+        self.table.forget(now);
+    }
+
+    /// Closes the seconds that have passed.
+    fn roll(&mut self, now: Nanos) {
+        while now >= self.seconds.ends {
+            self.seconds.close(&self.stats.counts);
+        }
+    }
+
+    fn is_over(&self, now: Nanos) -> bool {
+        !self.offering
+            && self.table.outstanding() == 0
+            && now >= self.last_event.saturating_add(LINGER_NS)
+    }
+
+    /// Until when nothing is to be done unless a datagram comes.
+    fn wake_at(&mut self, now: Nanos, behind: bool) -> Nanos {
+        if behind || self.plan.spin {
+            return now;
+        }
+        let mut at = now.saturating_add(WAIT_MAX_NS).min(self.seconds.ends);
+        if self.offering {
+            if let Some(due) = self.pace.next_due() {
+                at = at.min(self.plan.start + due);
+            }
+        } else if self.table.outstanding() == 0 {
+            at = at.min(self.last_event.saturating_add(LINGER_NS));
+        }
+        self.table.next_due().map_or(at, |due| at.min(due))
+    }
+
+    /// Keeps the rounds of an engine apart, so that calls and answers come in batches: nobody is listened to meanwhile.
+    /// Answers wait in the kernel, which has stamped them. Without its stamps there is no nap.
+    fn nap(&self, nobody: &mut Waiter, round: Nanos) {
+        if self.plan.spin || !self.stamped {
+            return;
+        }
+        let rest = (round + ROUND_NS).saturating_sub(self.clock.now());
+        if rest > 0 {
+            // A nap cut short costs processor time, nothing else.
+            nobody.wait(rest).unwrap_or_default();
+        }
+    }
+
+    fn finish(mut self) -> Stats {
+        self.stats.counts.abandoned = self.table.outstanding();
+        self.seconds.end(&self.stats.counts);
+        self.stats.cpu_ns = crate::sys::thread_cpu_ns();
+        self.stats
+    }
+
+    fn break_off(&mut self, reason: &str) {
+        self.stats.broken = Some(reason.to_owned());
+        self.offering = false;
+    }
+
+    /// Which socket the engine's call of this number leaves from.
+    fn port_of(&self, number: u64) -> usize {
+        port_of(number, self.ports.len())
+    }
+
+    fn sequence_of(&self, number: u64) -> u64 {
+        number * self.plan.threads + self.thread
+    }
+}
+
+fn port_of(number: u64, ports: usize) -> usize {
+    let turn = (number / CALLS_PER_SOCKET_RUN) % count(ports).max(1);
+    usize::try_from(turn).unwrap_or(0)
+}
+
+fn count(items: usize) -> u64 {
+    u64::try_from(items).unwrap_or(u64::MAX)
+}
+
+impl Seconds {
+    /// Closes the last second, unless nothing happened in what there was of it.
+    fn end(&mut self, counts: &Counts) {
+        if *counts != self.before {
+            self.close(counts);
+        }
+    }
+
+    fn close(&mut self, counts: &Counts) {
+        let next = Interval::new(self.current.second + 1);
+        let mut done = std::mem::replace(&mut self.current, next);
+        done.counts = counts.since(&self.before);
+        self.before = *counts;
+        self.ends += SECOND_NS;
+        // Nobody listens any more when the run has been given up.
+        let _unheard = self.out.send(done);
+    }
+}
+
+fn record_latency(stats: &mut Stats, interval: &mut Interval, times: Times, end: Nanos) {
+    let from_intended = end.saturating_sub(times.intended);
+    stats.from_intended.record(from_intended);
+    stats.from_sent.record(end.saturating_sub(times.sent));
+    interval.from_intended.record(from_intended);
+}
+
+/// What is needed to judge one socket's datagrams.
+struct Judge<'a> {
+    plan: &'a Plan,
+    thread: u64,
+    ports: &'a [Port],
+    port: usize,
+    table: &'a mut Table,
+    tx: &'a mut TxBatch,
+    stats: &'a mut Stats,
+    interval: &'a mut Interval,
+}
+
+impl Judge<'_> {
+    fn datagram(&mut self, octets: &[u8], arrived: Nanos) {
+        let Some(answer) = Answer::parse(octets) else {
+            self.stats.counts.unparsable += 1;
+            return;
+        };
+        let Some(Port { messages, .. }) = self.ports.get(self.port) else {
+            return;
+        };
+        let Some(sequence) = messages.sequence_of(answer.branch) else {
+            self.stats.counts.foreign += 1;
+            return;
+        };
+        let Some(number) = self.number_of(sequence, &answer, messages) else {
+            self.stats.counts.mismatched += 1;
+            return;
+        };
+        if answer.status < 200 {
+            self.stats.counts.provisional += 1;
+            self.table.proceeding(number);
+            return;
+        }
+        let call = self.plan.mix.call(sequence);
+        match self.table.answered(number) {
+            Match::First(times) => {
+                self.stats.counts.answered += 1;
+                self.stats.statuses.record(answer.status);
+                record_latency(self.stats, self.interval, times, arrived);
+                self.verdict(&call, sequence, &answer, messages);
+                if answer.status < 300 {
+                    self.stats.counts.success += 1;
+                }
+            }
+            Match::Duplicate => self.stats.counts.duplicates += 1,
+            Match::Late => self.stats.counts.late += 1,
+            Match::Unknown => {
+                self.stats.counts.mismatched += 1;
+                return;
+            }
+        }
+        self.acknowledge(&call, sequence, &answer, messages);
+    }
+
+    /// The engine's own number of the call that an answer names; `None` if the rest of the answer speaks of another.
+    fn number_of(&self, sequence: u64, answer: &Answer<'_>, messages: &Messages) -> Option<u64> {
+        let echo = Echo {
+            branch: answer.branch,
+            from_tag: answer.from_tag,
+            call_id: answer.call_id,
+        };
+        let number = sequence / self.plan.threads;
+        let ours = sequence % self.plan.threads == self.thread
+            && port_of(number, self.ports.len()) == self.port
+            && answer.cseq == CSEQ
+            && answer.cseq_method == b"INVITE"
+            && messages.agree(&echo);
+        ours.then_some(number)
+    }
+
+    fn verdict(
+        &mut self,
+        call: &Call<'_>,
+        sequence: u64,
+        answer: &Answer<'_>,
+        messages: &Messages,
+    ) {
+        let dialled = call.user.as_bytes();
+        let reading = self
+            .plan
+            .profile
+            .read(answer.status, answer.contact_user, dialled);
+        if reading.meets(call.expected) {
+            return;
+        }
+        self.stats.counts.wrong += 1;
+        if self.stats.wrong_calls.len() >= WRONG_SHOWN {
+            return;
+        }
+        let text = |octets: &[u8]| octets.escape_ascii().to_string();
+        self.stats.wrong_calls.push(WrongCall {
+            call_id: messages.call_id(sequence),
+            dialled: text(dialled),
+            agent: text(call.agent),
+            expected: call.expected.word(),
+            status: answer.status,
+            contact_user: answer.contact_user.map(text),
+        });
+    }
+
+    /// RFC 3261 §17.1.1.3: every copy of a final answer of 300 to 699 is acknowledged. A 2xx would need an ACK of its own
+    /// to its Contact (§13.2.2.4) and then a BYE; it is a wrong verdict here and gets neither.
+    fn acknowledge(
+        &mut self,
+        call: &Call<'_>,
+        sequence: u64,
+        answer: &Answer<'_>,
+        messages: &Messages,
+    ) {
+        if !self.plan.acks || answer.status < 300 {
+            return;
+        }
+        if self
+            .tx
+            .push(|slot| messages.ack(call, sequence, answer.to, slot))
+        {
+            self.stats.counts.acks += 1;
+        } else {
+            self.stats.counts.acks_too_long += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sockets_take_turns_in_short_runs() {
+        let ports: Vec<usize> = (0..12).map(|n| port_of(n, 2)).collect();
+        assert_eq!(ports, [0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0]);
+        assert_eq!(port_of(u64::MAX, 1), 0);
+    }
+}

@@ -1,0 +1,98 @@
+//! An open-loop load generator for SIP redirect servers: what the `tollgate-loadgen` program is made of.
+//!
+//! It depends on nothing of the server, so that it can measure any: it is the independent witness. Life of a call:
+//! `pace` (when) → `mix` (what, and the verdict expected) → `message` (octets) → `engine` (sent, kept in `table`) →
+//! `answer` (read) → `verdict` (judged) → `stats` → `report`.
+
+pub mod answer;
+pub mod calls;
+pub mod check;
+pub mod cli;
+pub mod clock;
+pub mod engine;
+pub mod limits;
+pub mod message;
+pub mod mix;
+pub mod net;
+pub mod pace;
+pub mod random;
+pub mod report;
+pub mod run;
+pub mod stats;
+pub mod sys;
+pub mod table;
+pub mod text;
+pub mod verdict;
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use cli::{Cli, Command, RunArgs};
+
+/// The status of a command line that cannot be obeyed.
+pub const EXIT_USAGE: u8 = 2;
+
+/// Obeys a command line; returns the exit status.
+#[must_use]
+pub fn main_of(cli: &Cli) -> u8 {
+    let Command::Run(args) = &cli.command;
+    match run_and_report(args) {
+        Ok(exit) => exit,
+        Err(reason) => {
+            complain(&reason);
+            EXIT_USAGE
+        }
+    }
+}
+
+fn run_and_report(args: &RunArgs) -> Result<u8, String> {
+    let mut json = JsonOutput::open(args.json.as_deref())?;
+    let results = run::run(args, &mut io::stderr())?;
+    if !matches!(json, JsonOutput::Standard) {
+        print(&results.to_string());
+    }
+    json.write(&format!("{:#}\n", results.json()))?;
+    Ok(results.conclusion().exit)
+}
+
+/// Where the JSON goes. A file is opened before the run, so that its figures cannot be lost for a misspelt folder.
+enum JsonOutput {
+    None,
+    Standard,
+    File(File, PathBuf),
+}
+
+impl JsonOutput {
+    fn open(path: Option<&Path>) -> Result<Self, String> {
+        match path {
+            None => Ok(Self::None),
+            Some(path) if path == Path::new("-") => Ok(Self::Standard),
+            Some(path) => File::create(path)
+                .map(|file| Self::File(file, path.to_owned()))
+                .map_err(|error| format!("{}: {error}", path.display())),
+        }
+    }
+
+    fn write(&mut self, text: &str) -> Result<(), String> {
+        match self {
+            Self::None => Ok(()),
+            Self::Standard => {
+                print(text);
+                Ok(())
+            }
+            Self::File(file, path) => file
+                .write_all(text.as_bytes())
+                .map_err(|error| format!("{}: {error}", path.display())),
+        }
+    }
+}
+
+fn print(text: &str) {
+    // A reader that has gone away (a closed pipe) does not change how the run ended.
+    let _unread = io::stdout().write_all(text.as_bytes());
+}
+
+fn complain(reason: &str) {
+    let _unread = writeln!(io::stderr(), "tollgate-loadgen: {reason}");
+}

@@ -1,0 +1,98 @@
+//! Every bound of the generator, with the reason for its size.
+//!
+//! Promises: nothing in this crate grows past a number that does not stand here or follow from one that does.
+
+/// Datagrams handed to the kernel in one `sendmmsg` or taken in one `recvmmsg`. Larger batches measured 2 % better at most.
+pub const BATCH: usize = 32;
+
+/// Octets kept for one datagram, sent or received. An INVITE has about 950, an answer about 400; a longer answer is cut by the kernel and counted as unparsable.
+pub const DATAGRAM_BYTES_MAX: usize = 2048;
+
+/// Receive batches taken before the clock is looked at again, so that a flood of answers cannot hold up the calls that are due.
+pub const RECEIVE_BATCHES_PER_ROUND: usize = 8;
+
+/// Receive buffer asked for per socket, in octets. What was granted is reported.
+pub const RECEIVE_BUFFER_BYTES: usize = 8 * 1024 * 1024;
+
+/// Send buffer asked for per socket, in octets.
+pub const SEND_BUFFER_BYTES: usize = 4 * 1024 * 1024;
+
+/// T1 of RFC 3261 §17.1.1.2, as it is written on the command line.
+pub const T1_DEFAULT: &str = "500ms";
+
+/// Timer B in units of T1 (RFC 3261 §17.1.1.2).
+pub const TIMER_B_T1S: u64 = 64;
+
+/// Times at which Timer A sends the INVITE again, in units of T1 from the first copy: intervals of 1, 2, 4, 8, 16 and 32 (RFC 3261 §17.1.1.2; no T2 for INVITE).
+pub const TIMER_A_T1S: [u64; 6] = [1, 3, 7, 15, 31, 63];
+const _: () = assert!(
+    TIMER_A_T1S[TIMER_A_T1S.len() - 1] < TIMER_B_T1S,
+    "Timer A ends before Timer B does"
+);
+
+/// A run whose 99th percentile of lateness is above this measured the generator, not the server: it is invalid, exit 3.
+/// As it is written on the command line.
+pub const LATENESS_P99_MAX: &str = "50ms";
+
+/// Entries of the table of calls that are allocated before the start; 24 octets each, touched only as they are used.
+pub const TABLE_PREALLOCATED_MAX: usize = 8 * 1024 * 1024;
+
+/// Entries of one thread's table of calls at most (1.5 GiB). At this bound the run ends and is invalid.
+pub const TABLE_CALLS_MAX: usize = 64 * 1024 * 1024;
+
+/// Calls per second and run at most.
+pub const RATE_MAX: u64 = 10_000_000;
+
+/// Calls of one run at most: a call's number has ten hexadecimal digits in its branch.
+pub const CALLS_MAX: u64 = (1 << 40) - 1;
+
+/// Longest run in seconds (a day): every second keeps about 250 octets of results.
+pub const DURATION_SECONDS_MAX: u64 = 24 * 3600;
+
+/// Engine threads at most.
+pub const THREADS_MAX: usize = 64;
+
+/// Source ports of one run at most.
+pub const SOURCE_PORTS_MAX: usize = 16_384;
+
+/// Octets of a dialled user part at most; longer ones are refused when a file of calls is read.
+pub const USER_BYTES_MAX: usize = 64;
+
+/// Octets of an agent at most, in a file of calls.
+pub const AGENT_BYTES_MAX: usize = 256;
+
+/// Octets of a file of calls at most.
+pub const CALLS_FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Faults of a file of calls that are spelled out; after that, a count.
+pub const CALLS_FILE_FAULTS_SHOWN: usize = 20;
+
+/// Wrong verdicts that are reported with their calls.
+pub const WRONG_SHOWN: usize = 10;
+
+/// Tries to hand one datagram to the kernel when its buffer is full, each after waiting for room for at most a millisecond.
+pub const SEND_TRIES_MAX: u32 = 1_000;
+
+/// Consecutive calls that leave from one socket before the next one's turn, so that a batch of several calls stays one system call.
+pub const CALLS_PER_SOCKET_RUN: u64 = 4;
+
+/// After the last call is over, answers are still read for this long, to count duplicates of it. In nanoseconds.
+pub const LINGER_NS: u64 = 50_000_000;
+
+/// An engine looks at the stop switch at least this often, in nanoseconds.
+pub const WAIT_MAX_NS: u64 = 50_000_000;
+
+/// Copies sent by Timer A before answers are read in between, so that a storm of copies cannot fill our own receive buffer.
+pub const COPIES_PER_ROUND: u64 = 128;
+
+/// Rounds of an engine that sleeps are at least this far apart, in nanoseconds: calls leave up to this late, in batches.
+pub const ROUND_NS: u64 = 100_000;
+
+/// Calls that are due are sent for this long before answers are read in between, in nanoseconds.
+pub const OFFER_MAX_NS: u64 = 200_000;
+
+/// Largest value that the histograms tell apart, in nanoseconds (ten minutes); more counts as this.
+pub const HISTOGRAM_NS_MAX: u64 = 600_000_000_000;
+
+/// Threads prepare their sockets and tables for this long before the first call is due, in nanoseconds.
+pub const START_DELAY_NS: u64 = 20_000_000;

@@ -1,0 +1,601 @@
+//! What a run says: a verdict on itself, text for a person, JSON for a program.
+//!
+//! Promises: a run whose generator was late is invalid whatever the server did; the names of the JSON are those of
+//! `tollgate-loadgen/1`, to which may be added but nothing renamed.
+
+use std::fmt;
+use std::fs;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use crate::clock::{Nanos, wall_ns};
+use crate::engine::Plan;
+use crate::limits::TIMER_B_T1S;
+use crate::net::Link;
+use crate::stats::{Counts, Interval, Nanoseconds, Stats};
+
+/// The schema that the JSON follows.
+pub const SCHEMA: &str = "tollgate-loadgen/1";
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conclusion {
+    /// Whether the generator did what it was asked, so that the figures are the server's.
+    pub valid: bool,
+    /// Why it is invalid or missed, or that it was ended early.
+    pub reason: Option<String>,
+    /// 0 met, 1 missed or wrong, 3 invalid.
+    pub exit: u8,
+}
+
+/// Where a run took place.
+#[derive(Debug, Clone)]
+pub struct Environment {
+    /// The server.
+    pub target: SocketAddr,
+    /// Local addresses, the first few.
+    pub sources: Vec<SocketAddr>,
+    /// How many sockets.
+    pub source_ports: usize,
+    /// Why there are fewer than asked for.
+    pub shortage: Option<String>,
+    /// Octets of receive buffer granted per socket, the smallest.
+    pub receive_buffer: usize,
+    /// Whether answers carry the kernel's time of arrival.
+    pub stamped: bool,
+    /// What tells this run's branches from others'.
+    pub run_id: u32,
+    /// Kernel release.
+    pub kernel: String,
+    /// Processor model.
+    pub processor: String,
+    /// Processors that may be used.
+    pub processors: usize,
+    /// Wall clock at the start, seconds since 1970.
+    pub started_at: u64,
+    /// Command line.
+    pub command: String,
+}
+
+/// Source addresses that are listed; the rest is a number.
+const SOURCES_LISTED: usize = 8;
+
+impl Environment {
+    /// Looks around.
+    #[must_use]
+    pub fn gather(
+        target: SocketAddr,
+        links: &[Link],
+        shortage: Option<String>,
+        run_id: u32,
+    ) -> Self {
+        let words: Vec<String> = std::env::args_os()
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect();
+        Self {
+            target,
+            sources: links
+                .iter()
+                .map(|link| link.local)
+                .take(SOURCES_LISTED)
+                .collect(),
+            source_ports: links.len(),
+            shortage,
+            receive_buffer: links
+                .iter()
+                .map(|link| link.receive_buffer)
+                .min()
+                .unwrap_or(0),
+            stamped: links.iter().all(|link| link.stamped),
+            run_id,
+            kernel: first_line("/proc/sys/kernel/osrelease"),
+            processor: processor(),
+            processors: std::thread::available_parallelism().map_or(1, usize::from),
+            started_at: wall_ns() / 1_000_000_000,
+            command: words.join(" "),
+        }
+    }
+}
+
+fn first_line(path: &str) -> String {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    text.lines().next().unwrap_or("unknown").to_owned()
+}
+
+fn processor() -> String {
+    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = text
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"));
+    model
+        .and_then(|rest| rest.split_once(':'))
+        .map_or("unknown", |(_, model)| model.trim())
+        .to_owned()
+}
+
+/// One second of the run.
+#[derive(Debug, Clone, Copy)]
+pub struct IntervalLine {
+    /// Seconds since the start at which it begins.
+    pub second: u64,
+    /// What was counted in it.
+    pub counts: Counts,
+    /// Median from intended sending, in nanoseconds.
+    pub p50: Nanos,
+    /// 99th percentile from intended sending, in nanoseconds.
+    pub p99: Nanos,
+    /// Maximum from intended sending, in nanoseconds.
+    pub max: Nanos,
+}
+
+impl IntervalLine {
+    /// The line of an interval.
+    #[must_use]
+    pub fn of(interval: &Interval) -> Self {
+        Self {
+            second: interval.second,
+            counts: interval.counts,
+            p50: interval.from_intended.quantile(0.5),
+            p99: interval.from_intended.quantile(0.99),
+            max: interval.from_intended.max(),
+        }
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "second": self.second,
+            "sent": self.counts.sent,
+            "answered": self.counts.answered,
+            "lost": self.counts.lost,
+            "wrong": self.counts.wrong,
+            "unexpected": self.counts.unexpected(),
+            "duplicates": self.counts.duplicates,
+            "retransmitted": self.counts.retransmitted,
+            "latency_us": {"p50": micros(self.p50), "p99": micros(self.p99), "max": micros(self.max)},
+        })
+    }
+}
+
+impl fmt::Display for IntervalLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = &self.counts;
+        write!(
+            f,
+            "{:>5} s  sent {:>7}  answered {:>7}  lost {:>5}  wrong {:>4}  again {:>5}  p50 {:>8.1} us  p99 {:>9.1} us",
+            self.second,
+            counts.sent,
+            counts.answered,
+            counts.lost,
+            counts.wrong,
+            counts.retransmitted,
+            micros(self.p50),
+            micros(self.p99),
+        )
+    }
+}
+
+/// What a run gave.
+#[derive(Debug)]
+pub struct Results {
+    /// Where it took place.
+    pub environment: Environment,
+    /// What the mix is called.
+    pub mix: &'static str,
+    /// What was to be done.
+    pub plan: Arc<Plan>,
+    /// What was measured.
+    pub stats: Stats,
+    /// Second by second.
+    pub intervals: Vec<IntervalLine>,
+    /// Signals that asked for an end.
+    pub signalled: usize,
+}
+
+/// A time in microseconds with three decimals.
+fn micros(nanos: Nanos) -> f64 {
+    // From_nanos keeps every digit that a float of this size can show.
+    std::time::Duration::from_nanos(nanos).as_secs_f64() * 1e6
+}
+
+fn rounded(microseconds: f64) -> f64 {
+    (microseconds * 1000.0).round() / 1000.0
+}
+
+const QUANTILES: [(&str, f64); 5] = [
+    ("p50", 0.5),
+    ("p90", 0.9),
+    ("p99", 0.99),
+    ("p999", 0.999),
+    ("p9999", 0.9999),
+];
+
+fn quantiles(histogram: &Nanoseconds) -> Value {
+    let mut all = Map::new();
+    for (name, share) in QUANTILES {
+        all.insert(
+            name.to_owned(),
+            json!(rounded(micros(histogram.quantile(share)))),
+        );
+    }
+    all.insert("max".to_owned(), json!(rounded(micros(histogram.max()))));
+    Value::Object(all)
+}
+
+/// What the figures say about a run whose 99th percentile of lateness may be `lateness_max`.
+#[must_use]
+pub fn conclude(stats: &Stats, lateness_max: Nanos, signalled: bool) -> Conclusion {
+    let counts = &stats.counts;
+    let invalid = |reason: String| Conclusion {
+        valid: false,
+        reason: Some(reason),
+        exit: 3,
+    };
+    if let Some(broken) = &stats.broken {
+        return invalid(broken.clone());
+    }
+    if counts.sent == 0 {
+        return invalid("no call was sent".to_owned());
+    }
+    let lateness = stats.lateness.quantile(0.99);
+    if lateness > lateness_max {
+        return invalid(format!(
+            "the generator was late: p99 {:.0} us, {:.0} us are allowed; this machine cannot offer that rate now",
+            micros(lateness),
+            micros(lateness_max),
+        ));
+    }
+    let mut missed = Vec::new();
+    for (count, what) in [
+        (counts.wrong, "wrong verdicts"),
+        (counts.lost, "calls without an answer at Timer B"),
+        (counts.abandoned, "calls still open when the run was ended"),
+    ] {
+        if count > 0 {
+            missed.push(format!("{count} {what}"));
+        }
+    }
+    if !missed.is_empty() {
+        return Conclusion {
+            valid: true,
+            reason: Some(missed.join(", ")),
+            exit: 1,
+        };
+    }
+    Conclusion {
+        valid: true,
+        reason: signalled.then(|| "ended early by a signal".to_owned()),
+        exit: 0,
+    }
+}
+
+impl Results {
+    /// How the run ended.
+    #[must_use]
+    pub fn conclusion(&self) -> Conclusion {
+        conclude(&self.stats, self.plan.lateness_max, self.signalled > 0)
+    }
+
+    /// The JSON of `tollgate-loadgen/1`.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let Conclusion {
+            valid,
+            reason,
+            exit,
+        } = self.conclusion();
+        let stats = &self.stats;
+        let counts = &stats.counts;
+        let statuses: Map<String, Value> = stats
+            .statuses
+            .iter()
+            .map(|(status, count)| (status.to_string(), json!(count)))
+            .collect();
+        json!({
+            "schema": SCHEMA,
+            "valid": valid,
+            "reason": reason,
+            "exit": exit,
+            "command": self.environment.command,
+            "seed": self.plan.mix.seed,
+            "mix": self.mix,
+            "environment": self.environment_json(),
+            "offered_per_s": per_second(self.plan.offer.rate_milli),
+            "sent_per_s": self.sent_per_s().map(rounded),
+            "sent": counts.sent,
+            "answered": counts.answered,
+            "lost": counts.lost,
+            "abandoned": counts.abandoned,
+            "wrong": counts.wrong,
+            "wrong_calls": stats.wrong_calls.iter().map(|call| json!({
+                "call_id": call.call_id,
+                "dialled": call.dialled,
+                "agent": call.agent,
+                "expected": call.expected,
+                "status": call.status,
+                "contact_user": call.contact_user,
+            })).collect::<Vec<_>>(),
+            "unexpected": counts.unexpected(),
+            "unexpected_kinds": {
+                "late": counts.late,
+                "provisional": counts.provisional,
+                "success": counts.success,
+                "unparsable": counts.unparsable,
+                "foreign": counts.foreign,
+                "mismatched": counts.mismatched,
+            },
+            "duplicates": counts.duplicates,
+            "retransmitted": counts.retransmitted,
+            "acks": counts.acks,
+            "statuses": statuses,
+            "latency_us": {
+                "intended": quantiles(&stats.from_intended),
+                "sent": quantiles(&stats.from_sent),
+            },
+            "lateness_us": quantiles(&stats.lateness),
+            "network": {
+                "refused": counts.refused,
+                "forbidden": counts.forbidden,
+                "unreachable": counts.unreachable,
+                "send_buffer_full": counts.send_buffer_full,
+                "send_failed": counts.send_failed,
+                "acks_too_long": counts.acks_too_long,
+                "receive_dropped": counts.receive_dropped,
+            },
+            "cpu_us_per_call": self.cpu_us_per_call().map(rounded),
+            "intervals": self.intervals.iter().map(IntervalLine::json).collect::<Vec<_>>(),
+        })
+    }
+
+    fn environment_json(&self) -> Value {
+        let environment = &self.environment;
+        let t1_ms = self.plan.t1 / 1_000_000;
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "started_at": environment.started_at,
+            "run_id": format!("{:08x}", environment.run_id),
+            "target": environment.target.to_string(),
+            "sources": environment.sources.iter().map(SocketAddr::to_string).collect::<Vec<_>>(),
+            "source_ports": environment.source_ports,
+            "shortage": environment.shortage,
+            "receive_buffer_bytes": environment.receive_buffer,
+            "received_at": if environment.stamped { "kernel" } else { "read" },
+            "threads": self.plan.threads,
+            "spin": self.plan.spin,
+            "profile": format!("{:?}", self.plan.profile),
+            "arrival": format!("{:?}", self.plan.offer.arrival),
+            "acks": self.plan.acks,
+            "retransmit": self.plan.retransmit,
+            "lateness_max_us": rounded(micros(self.plan.lateness_max)),
+            "t1_ms": t1_ms,
+            "timer_b_ms": t1_ms * TIMER_B_T1S,
+            "kernel": environment.kernel,
+            "processor": environment.processor,
+            "processors": environment.processors,
+        })
+    }
+
+    fn sent_per_s(&self) -> Option<f64> {
+        let (begun, ended) = self.stats.sending?;
+        // From the first call to the last there is one gap less than calls.
+        let gaps = self
+            .stats
+            .counts
+            .sent
+            .checked_sub(1)
+            .filter(|&gaps| gaps > 0)?;
+        let seconds = std::time::Duration::from_nanos(ended - begun).as_secs_f64();
+        (seconds > 0.0).then(|| float(gaps) / seconds)
+    }
+
+    fn cpu_us_per_call(&self) -> Option<f64> {
+        let sent = self.stats.counts.sent;
+        (sent > 0).then(|| micros(self.stats.cpu_ns) / float(sent))
+    }
+}
+
+fn float(number: u64) -> f64 {
+    std::time::Duration::from_secs(number).as_secs_f64()
+}
+
+fn per_second(milli: u64) -> f64 {
+    std::time::Duration::from_millis(milli).as_secs_f64()
+}
+
+impl fmt::Display for Results {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = &self.stats.counts;
+        let environment = &self.environment;
+        let offered = per_second(self.plan.offer.rate_milli);
+        let sent_per_s = self
+            .sent_per_s()
+            .map_or_else(String::new, |rate| format!(", {rate:.0}/s"));
+        writeln!(
+            f,
+            "target        {}, {} source ports, receive buffer {} KiB granted",
+            environment.target,
+            environment.source_ports,
+            environment.receive_buffer / 1024
+        )?;
+        if let Some(shortage) = &environment.shortage {
+            writeln!(f, "shortage      {shortage}")?;
+        }
+        writeln!(f, "mix           {}, seed {}", self.mix, self.plan.mix.seed)?;
+        writeln!(
+            f,
+            "calls         {} sent ({offered} offered/s{sent_per_s}), {} answered, {} lost at Timer B, {} wrong",
+            counts.sent, counts.answered, counts.lost, counts.wrong
+        )?;
+        writeln!(
+            f,
+            "again         {} INVITEs retransmitted, {} duplicate answers, {} ACKs",
+            counts.retransmitted, counts.duplicates, counts.acks
+        )?;
+        let statuses: Vec<String> = self
+            .stats
+            .statuses
+            .iter()
+            .map(|(status, count)| format!("{status}: {count}"))
+            .collect();
+        writeln!(f, "statuses      {}", statuses.join("  "))?;
+        for (name, histogram) in [
+            ("latency", &self.stats.from_intended),
+            ("from sending", &self.stats.from_sent),
+            ("lateness", &self.stats.lateness),
+        ] {
+            write!(f, "{name:<13}")?;
+            for (name, share) in QUANTILES {
+                write!(f, " {name} {:.1}", micros(histogram.quantile(share)))?;
+            }
+            writeln!(f, " max {:.1} us", micros(histogram.max()))?;
+        }
+        if let Some(cost) = self.cpu_us_per_call() {
+            writeln!(f, "generator     {cost:.2} us of processor time a call")?;
+        }
+        for (count, what) in [
+            (counts.abandoned, "calls still open at the end"),
+            (counts.late, "answers after Timer B"),
+            (counts.provisional, "provisional answers"),
+            (counts.success, "2xx answers"),
+            (counts.unparsable, "datagrams that are no SIP answer"),
+            (counts.foreign, "answers to branches of others"),
+            (
+                counts.mismatched,
+                "answers that do not repeat their call's Call-ID, tag, CSeq or port",
+            ),
+            (counts.refused, "times the target's port was closed (ICMP)"),
+            (
+                counts.forbidden,
+                "datagrams forbidden by this machine (EPERM)",
+            ),
+            (counts.unreachable, "datagrams without a route"),
+            (counts.send_buffer_full, "waits for a full send buffer"),
+            (counts.send_failed, "datagrams that could not be sent"),
+            (counts.acks_too_long, "ACKs too long for a datagram"),
+            (
+                counts.receive_dropped,
+                "answers dropped by the generator's own full receive buffer",
+            ),
+        ] {
+            if count > 0 {
+                writeln!(f, "note          {count} {what}")?;
+            }
+        }
+        for call in &self.stats.wrong_calls {
+            writeln!(
+                f,
+                "wrong         {} expected {}, got {}{} (agent {}, Call-ID {})",
+                call.dialled,
+                call.expected,
+                call.status,
+                call.contact_user
+                    .as_ref()
+                    .map_or_else(String::new, |user| format!(" to {user}")),
+                call.agent,
+                call.call_id
+            )?;
+        }
+        let Conclusion {
+            valid,
+            reason,
+            exit,
+        } = self.conclusion();
+        let word = match (valid, exit) {
+            (false, _) => "INVALID",
+            (true, 0) => "met",
+            (true, _) => "MISSED",
+        };
+        match reason {
+            Some(reason) => writeln!(f, "result        {word}: {reason}"),
+            None => writeln!(f, "result        {word}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOUND: Nanos = 50_000_000;
+
+    fn stats(sent: u64) -> Stats {
+        let mut stats = Stats::new();
+        stats.counts.sent = sent;
+        stats.counts.answered = sent;
+        stats
+    }
+
+    #[test]
+    fn a_run_is_met_missed_or_invalid() {
+        let conclude_with = |change: &dyn Fn(&mut Stats)| {
+            let mut stats = stats(100);
+            change(&mut stats);
+            conclude(&stats, BOUND, false)
+        };
+        for (change, valid, exit, part) in [
+            (&(|_: &mut Stats| {}) as &dyn Fn(&mut Stats), true, 0, ""),
+            (
+                &|s: &mut Stats| s.counts.wrong = 1,
+                true,
+                1,
+                "1 wrong verdicts",
+            ),
+            (
+                &|s: &mut Stats| s.counts.lost = 2,
+                true,
+                1,
+                "2 calls without an answer",
+            ),
+            (
+                &|s: &mut Stats| s.counts.abandoned = 3,
+                true,
+                1,
+                "3 calls still open",
+            ),
+            (
+                &|s: &mut Stats| s.counts.sent = 0,
+                false,
+                3,
+                "no call was sent",
+            ),
+            (
+                &|s: &mut Stats| s.broken = Some("x".to_owned()),
+                false,
+                3,
+                "x",
+            ),
+            (&|s: &mut Stats| s.lateness.record(BOUND / 2), true, 0, ""),
+            (
+                &|s: &mut Stats| s.lateness.record(BOUND * 2),
+                false,
+                3,
+                "late",
+            ),
+            (&|s: &mut Stats| s.counts.duplicates = 9, true, 0, ""),
+        ] {
+            let found = conclude_with(change);
+            assert_eq!((found.valid, found.exit), (valid, exit), "{found:?}");
+            assert!(
+                found.reason.clone().unwrap_or_default().contains(part),
+                "{found:?}"
+            );
+            assert_eq!(found.reason.is_none(), part.is_empty());
+        }
+    }
+
+    #[test]
+    fn lateness_makes_even_a_missed_run_invalid() {
+        let mut stats = stats(1);
+        stats.counts.wrong = 1;
+        stats.lateness.record(BOUND * 2);
+        assert_eq!(conclude(&stats, BOUND, false).exit, 3);
+    }
+
+    #[test]
+    fn an_early_end_is_said_but_no_miss() {
+        let found = conclude(&stats(5), BOUND, true);
+        assert_eq!(found.exit, 0);
+        assert_eq!(found.reason.as_deref(), Some("ended early by a signal"));
+    }
+}

@@ -1,0 +1,343 @@
+//! What an engine counts: fixed memory, nothing lost between engines when they are added up.
+//!
+//! Promises: every call that was sent ends as answered, lost or abandoned; every datagram that was read is an answer or has a kind
+//! of its own. Histograms keep three digits from a nanosecond to ten minutes; more counts as ten minutes.
+
+use hdrhistogram::Histogram;
+
+use crate::clock::Nanos;
+use crate::limits::{HISTOGRAM_NS_MAX, WRONG_SHOWN};
+
+/// A histogram of nanoseconds.
+#[derive(Debug, Clone)]
+pub struct Nanoseconds(Histogram<u64>);
+
+impl Nanoseconds {
+    /// An empty histogram that tells values apart by so many digits (1 to 5).
+    ///
+    /// # Panics
+    /// With other digits; they are constants here.
+    #[must_use]
+    pub fn new(digits: u8) -> Self {
+        let made = Histogram::new_with_bounds(1, HISTOGRAM_NS_MAX, digits);
+        Self(made.expect("bounds and digits are constants of this crate that the tests use"))
+    }
+
+    /// Adds a value.
+    pub fn record(&mut self, value: Nanos) {
+        self.0.saturating_record(value);
+    }
+
+    /// Adds the values of another one.
+    pub fn add(&mut self, other: &Self) {
+        // Both have the same bounds, so that there is always room.
+        self.0.add(&other.0).unwrap_or_default();
+    }
+
+    /// Values.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.0.len()
+    }
+
+    /// The value that this share (0 to 1) of all values does not exceed; 0 if there are none.
+    #[must_use]
+    pub fn quantile(&self, share: f64) -> Nanos {
+        self.0.value_at_quantile(share)
+    }
+
+    /// The largest value; 0 if there are none.
+    #[must_use]
+    pub fn max(&self) -> Nanos {
+        self.0.max()
+    }
+}
+
+/// A call whose verdict was not the expected one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrongCall {
+    /// Its Call-ID.
+    pub call_id: String,
+    /// The dialled user part.
+    pub dialled: String,
+    /// The telephone's user agent.
+    pub agent: String,
+    /// The verdict that the mix expects.
+    pub expected: &'static str,
+    /// The status of the answer.
+    pub status: u16,
+    /// The user part of its Contact.
+    pub contact_user: Option<String>,
+}
+
+macro_rules! counts {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Plain counts.
+        #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+        pub struct Counts { $($(#[$doc])* pub $name: u64,)* }
+
+        impl Counts {
+            /// Adds another engine's counts.
+            pub fn add(&mut self, other: &Self) { $(self.$name += other.$name;)* }
+
+            /// What was counted since an earlier copy.
+            #[must_use]
+            pub fn since(&self, earlier: &Self) -> Self {
+                Self { $($name: self.$name.saturating_sub(earlier.$name),)* }
+            }
+        }
+    };
+}
+
+counts! {
+    /// Calls whose first copy was handed to the kernel or refused by it.
+    sent,
+    /// Calls with a final answer before Timer B.
+    answered,
+    /// Calls without one at Timer B.
+    lost,
+    /// Calls that were open when the run was stopped.
+    abandoned,
+    /// Answered calls whose verdict was not the expected one.
+    wrong,
+    /// Copies sent by Timer A.
+    retransmitted,
+    /// ACKs sent.
+    acks,
+    /// ACKs that did not fit into a datagram.
+    acks_too_long,
+    /// Further final answers to calls that had one.
+    duplicates,
+    /// Final answers after Timer B.
+    late,
+    /// Provisional answers.
+    provisional,
+    /// 2xx answers.
+    success,
+    /// Datagrams that are no SIP response, or longer than a slot.
+    unparsable,
+    /// Answers whose branch is none of this run.
+    foreign,
+    /// Answers to a branch of this run with another Call-ID, From tag, `CSeq` or port, or to a call never made.
+    mismatched,
+    /// Times that ICMP said the port is closed.
+    refused,
+    /// Datagrams that this machine forbade (`EPERM`: a firewall).
+    forbidden,
+    /// Datagrams without a route (`ENETUNREACH`, `EHOSTUNREACH`).
+    unreachable,
+    /// Times that the kernel's send buffer was full and the engine waited.
+    send_buffer_full,
+    /// Datagrams that could not be sent for another reason, or not in time.
+    send_failed,
+    /// Datagrams that the generator's own full receive buffer cost.
+    receive_dropped,
+}
+
+impl Counts {
+    /// Datagrams that should not have come.
+    #[must_use]
+    pub fn unexpected(&self) -> u64 {
+        self.late
+            + self.provisional
+            + self.success
+            + self.unparsable
+            + self.foreign
+            + self.mismatched
+    }
+}
+
+/// Statuses from 100 to 699.
+const STATUSES: usize = 600;
+
+/// How often each status came as a call's final answer.
+#[derive(Debug, Clone)]
+pub struct Statuses(Box<[u64]>);
+
+impl Statuses {
+    /// None yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(vec![0; STATUSES].into())
+    }
+
+    /// Counts a status.
+    pub fn record(&mut self, status: u16) {
+        if let Some(count) = self.0.get_mut(usize::from(status.saturating_sub(100))) {
+            *count += 1;
+        }
+    }
+
+    /// Adds another engine's.
+    pub fn add(&mut self, other: &Self) {
+        for (count, more) in self.0.iter_mut().zip(other.0.iter()) {
+            *count += more;
+        }
+    }
+
+    /// The statuses that came, ascending, with their counts.
+    pub fn iter(&self) -> impl Iterator<Item = (u16, u64)> {
+        (100..)
+            .zip(self.0.iter().copied())
+            .filter(|&(_, count)| count > 0)
+    }
+}
+
+impl Default for Statuses {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Everything that an engine, or all of them, measured.
+#[derive(Debug, Clone)]
+pub struct Stats {
+    /// Counts.
+    pub counts: Counts,
+    /// Statuses of final answers.
+    pub statuses: Statuses,
+    /// From the intended time of sending to the answer; a lost call counts at Timer B.
+    pub from_intended: Nanoseconds,
+    /// From the actual time of sending to the answer; a lost call counts at Timer B.
+    pub from_sent: Nanoseconds,
+    /// From the intended time of sending to the return of the system call that sent it.
+    pub lateness: Nanoseconds,
+    /// The first wrong verdicts.
+    pub wrong_calls: Vec<WrongCall>,
+    /// Processor time of the engines, in nanoseconds.
+    pub cpu_ns: u64,
+    /// When the first call was due and when the last was sent.
+    pub sending: Option<(Nanos, Nanos)>,
+    /// Why the engine ended before its time, if so.
+    pub broken: Option<String>,
+}
+
+impl Stats {
+    /// Nothing measured.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            counts: Counts::default(),
+            statuses: Statuses::new(),
+            from_intended: Nanoseconds::new(3),
+            from_sent: Nanoseconds::new(3),
+            lateness: Nanoseconds::new(3),
+            wrong_calls: Vec::new(),
+            cpu_ns: 0,
+            sending: None,
+            broken: None,
+        }
+    }
+
+    /// Adds another engine's.
+    pub fn add(&mut self, other: Self) {
+        self.counts.add(&other.counts);
+        self.statuses.add(&other.statuses);
+        self.from_intended.add(&other.from_intended);
+        self.from_sent.add(&other.from_sent);
+        self.lateness.add(&other.lateness);
+        let room = WRONG_SHOWN.saturating_sub(self.wrong_calls.len());
+        self.wrong_calls
+            .extend(other.wrong_calls.into_iter().take(room));
+        self.cpu_ns += other.cpu_ns;
+        self.sending = match (self.sending, other.sending) {
+            (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
+            (one, other) => one.or(other),
+        };
+        self.broken = self.broken.take().or(other.broken);
+    }
+}
+
+impl Default for Stats {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// One second of one engine, or of all.
+#[derive(Debug, Clone)]
+pub struct Interval {
+    /// Seconds since the start at which it begins.
+    pub second: u64,
+    /// What was counted in it.
+    pub counts: Counts,
+    /// From intended sending to the answers that came (or Timer B that fired) in it. Two digits.
+    pub from_intended: Nanoseconds,
+}
+
+impl Interval {
+    /// An interval in which nothing has happened.
+    #[must_use]
+    pub fn new(second: u64) -> Self {
+        Self {
+            second,
+            counts: Counts::default(),
+            from_intended: Nanoseconds::new(2),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_those_of_the_values() {
+        let mut histogram = Nanoseconds::new(3);
+        assert_eq!((histogram.quantile(0.5), histogram.max()), (0, 0));
+        for value in 1..=1000 {
+            histogram.record(value * 1000);
+        }
+        for (share, value) in [
+            (0.5, 500_000),
+            (0.9, 900_000),
+            (0.99, 990_000),
+            (1.0, 1_000_000),
+        ] {
+            assert!(
+                histogram.quantile(share).abs_diff(value) <= value / 1000,
+                "{share}"
+            );
+        }
+        histogram.record(u64::MAX);
+        assert!(histogram.max().abs_diff(HISTOGRAM_NS_MAX) <= HISTOGRAM_NS_MAX / 500);
+        let mut sum = Nanoseconds::new(3);
+        sum.add(&histogram);
+        sum.add(&histogram);
+        assert_eq!(sum.count(), 2002);
+    }
+
+    #[test]
+    fn engines_add_up_and_seconds_are_differences() {
+        let one = Counts {
+            sent: 3,
+            late: 1,
+            ..Counts::default()
+        };
+        let mut sum = one;
+        sum.add(&Counts {
+            sent: 4,
+            foreign: 1,
+            ..Counts::default()
+        });
+        assert_eq!((sum.sent, sum.unexpected()), (7, 2));
+        assert_eq!(
+            sum.since(&one),
+            Counts {
+                sent: 4,
+                foreign: 1,
+                ..Counts::default()
+            }
+        );
+    }
+
+    #[test]
+    fn statuses_keep_their_numbers() {
+        let mut statuses = Statuses::new();
+        for status in [302, 603, 302, 100, 699] {
+            statuses.record(status);
+        }
+        let all: Vec<(u16, u64)> = statuses.iter().collect();
+        assert_eq!(all, [(100, 1), (302, 2), (603, 1), (699, 1)]);
+    }
+}

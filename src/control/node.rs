@@ -1,0 +1,585 @@
+//! The node's own configuration: `tollgate.toml`, typed.
+//!
+//! Promises: what it returns is whole and checked; a key that this version would not obey is a fault when it bears on
+//! verdicts and a warning when it does not.
+//! Leaves to `process`: opening sockets, and cores that exist but are not ours.
+
+use super::document::{Table, Text, Value, recovered_string};
+use super::fault::Findings;
+use super::source::{Source, unreadable};
+use crate::limits::SHARDS_MAX;
+use sha2::{Digest, Sha256};
+use std::fmt;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+/// Name of a node that has none.
+pub const NAME_DEFAULT: &str = "tollgate";
+
+/// Where the node keeps its state when nothing else is said, beside `tollgate.toml`.
+pub const STATE_DIR_DEFAULT: &str = "./tollgate-state";
+
+/// Where the admin port listens when nothing else is said.
+pub const ADMIN_HTTP_DEFAULT: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8060);
+
+/// Fewest octets of a key file.
+pub const KEY_FILE_BYTES_MIN: usize = 16;
+
+/// How many shards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shards {
+    /// Allowed cores − 1, at least 1.
+    Auto,
+    /// So many, 1 to `SHARDS_MAX` and at most one per core we may use.
+    Fixed(usize),
+}
+
+/// Which cores the shards are pinned to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cores {
+    /// Chosen among the allowed ones.
+    Auto,
+    /// These, the first for the first shard; no duplicates.
+    List(Vec<usize>),
+}
+
+/// The secret that nodes of a cluster share: SHA-256 of the key file. It never shows in a log.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct NodeKey([u8; 32]);
+
+impl NodeKey {
+    /// The secret's octets.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for NodeKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NodeKey(secret)")
+    }
+}
+
+/// One `[[listen]]`: a UDP socket group that screens calls, steered by the kernel's own hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listener {
+    /// Address and port; port 0 lets the kernel choose.
+    pub udp: SocketAddr,
+}
+
+/// The node's configuration, every default filled in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeConfig {
+    /// Name of the node in what it writes. Default `tollgate`.
+    pub name: String,
+    /// Shards. Default auto.
+    pub shards: Shards,
+    /// Cores. Default auto.
+    pub cores: Cores,
+    /// Where state is kept. Default `./tollgate-state` beside `tollgate.toml`.
+    pub state_dir: PathBuf,
+    /// The key file, if one is configured.
+    pub key_file: Option<PathBuf>,
+    /// The key from that file. `None`: whoever needs a key draws one and keeps it in `state_dir`.
+    pub key: Option<NodeKey>,
+    /// Listeners, at least one, no address twice.
+    pub listeners: Vec<Listener>,
+    /// Where the admin port listens. Default 127.0.0.1:8060.
+    pub admin_http: SocketAddr,
+    /// The bundle as `[bundle] path` names it.
+    pub bundle_path: String,
+}
+
+impl NodeConfig {
+    /// Puts the command line's `--shards` and `--cores` in place of the file's.
+    ///
+    /// # Errors
+    /// A sentence when the two do not go together, or not with this machine.
+    pub fn override_threads(
+        &mut self,
+        shards: Option<Shards>,
+        cores: Option<Cores>,
+    ) -> Result<(), String> {
+        if let Some(shards) = shards {
+            check_shards(shards, cores_allowed()).map_err(|fault| format!("--shards: {fault}"))?;
+            self.shards = shards;
+        }
+        if let Some(cores) = cores {
+            self.cores = cores;
+        }
+        check_together(self.shards, &self.cores)
+    }
+}
+
+/// What was read of `tollgate.toml`.
+#[derive(Debug)]
+pub(super) enum Reading {
+    /// All of it; what is wrong with its values is among the faults.
+    Whole(Box<NodeConfig>),
+    /// Nothing certain: it could not be read, or is no TOML. The bundle's path as far as it can be told, so that the
+    /// bundle's faults are shown along with it.
+    Broken { bundle_path: Option<String> },
+}
+
+impl Reading {
+    /// Where the bundle is, if that was said.
+    pub(super) fn bundle_path(&self) -> Option<&str> {
+        let path = match self {
+            Self::Whole(config) => Some(config.bundle_path.as_str()),
+            Self::Broken { bundle_path } => bundle_path.as_deref(),
+        };
+        path.filter(|path| !path.is_empty())
+    }
+}
+
+/// Reads `tollgate.toml`.
+pub(super) fn read(source: &Source, findings: &mut Findings) -> Reading {
+    let file = source.name();
+    let text = match source.text() {
+        Ok(text) => text,
+        Err(sentence) => {
+            findings.faults.whole_file(&file, sentence);
+            return Reading::Broken { bundle_path: None };
+        }
+    };
+    let mut config = None;
+    Text::new(&file, &text).parse(findings, |root, findings| {
+        config = Some(root_table(source, root, findings));
+    });
+    match config {
+        Some(config) => Reading::Whole(Box::new(config)),
+        None => Reading::Broken {
+            bundle_path: recovered_string(&text, "bundle", "path"),
+        },
+    }
+}
+
+fn root_table(source: &Source, mut root: Table<'_>, findings: &mut Findings) -> NodeConfig {
+    let mut config = NodeConfig {
+        name: NAME_DEFAULT.to_owned(),
+        shards: Shards::Auto,
+        cores: Cores::Auto,
+        state_dir: source.resolve(STATE_DIR_DEFAULT),
+        key_file: None,
+        key: None,
+        listeners: Vec::new(),
+        admin_http: ADMIN_HTTP_DEFAULT,
+        bundle_path: String::new(),
+    };
+    if let Some(value) = root.take("node")
+        && let Some(table) = value.table(findings)
+    {
+        node_table(source, table, &mut config, findings);
+    }
+    if let Some(value) = root.require("listen", findings) {
+        for table in value.tables(findings) {
+            listen_table(table, &mut config.listeners, findings);
+        }
+        if value.is_array() && value.array(findings).is_empty() {
+            value.fault(
+                findings,
+                "listen is empty; at least one [[listen]] is needed",
+            );
+        }
+    }
+    if let Some(value) = root.require("bundle", findings)
+        && let Some(mut table) = value.table(findings)
+    {
+        if let Some(path) = table.require("path", findings)
+            && let Some(text) = non_empty(&path, findings)
+        {
+            config.bundle_path = text.to_owned();
+        }
+        table.finish(findings);
+    }
+    if let Some(value) = root.take("admin")
+        && let Some(table) = value.table(findings)
+    {
+        admin_table(table, &mut config, findings);
+    }
+    root.refuse("journal", findings);
+    root.refuse("mail", findings);
+    root.finish(findings);
+    config
+}
+
+fn node_table(
+    source: &Source,
+    mut table: Table<'_>,
+    config: &mut NodeConfig,
+    findings: &mut Findings,
+) {
+    if let Some(value) = table.take("name")
+        && let Some(name) = non_empty(&value, findings)
+    {
+        if name.len() <= 64 && name.bytes().all(|octet| octet.is_ascii_graphic()) {
+            config.name = name.to_owned();
+        } else {
+            value.fault_named(findings, "1 to 64 visible ASCII characters, no spaces");
+        }
+    }
+    let mut together = None;
+    if let Some(value) = table.take("shards") {
+        if let Some(shards) = shards_value(&value, findings) {
+            config.shards = shards;
+        }
+        together = Some(value);
+    }
+    if let Some(value) = table.take("cores") {
+        if let Some(cores) = cores_value(&value, findings) {
+            config.cores = cores;
+        }
+        together = Some(value);
+    }
+    if let Some(value) = together
+        && let Err(sentence) = check_together(config.shards, &config.cores)
+    {
+        value.fault(findings, sentence);
+    }
+    if let Some(value) = table.take("state_dir")
+        && let Some(path) = non_empty(&value, findings)
+    {
+        config.state_dir = source.resolve(path);
+    }
+    if let Some(value) = table.take("key_file")
+        && let Some(path) = non_empty(&value, findings)
+    {
+        let path = source.resolve(path);
+        match read_key(&path) {
+            Ok(key) => {
+                config.key = Some(key);
+                if readable_by_others(&path) {
+                    value.warn(
+                        findings,
+                        format!(
+                            "node.key_file {} can be read by others; chmod 600",
+                            path.display()
+                        ),
+                    );
+                }
+            }
+            Err(sentence) => value.fault(
+                findings,
+                format!("node.key_file {} {sentence}", path.display()),
+            ),
+        }
+        config.key_file = Some(path);
+    }
+    for key in ["expected_calls_per_second", "counters_capacity"] {
+        table.without_effect(key, findings, |value, findings| {
+            let _checked = value.integer(1..=1_000_000_000, findings);
+        });
+    }
+    table.without_effect("drain_time", findings, duration_value);
+    table.finish(findings);
+}
+
+/// The key of a key file: a hash, so that any file of enough octets will do.
+fn read_key(path: &Path) -> Result<NodeKey, String> {
+    let secret = std::fs::read(path).map_err(|error| unreadable(&error))?;
+    if secret.len() < KEY_FILE_BYTES_MIN {
+        return Err(format!(
+            "has {} octets; at least {KEY_FILE_BYTES_MIN}",
+            secret.len()
+        ));
+    }
+    Ok(NodeKey(Sha256::digest(&secret).into()))
+}
+
+fn readable_by_others(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
+}
+
+fn listen_table(mut table: Table<'_>, listeners: &mut Vec<Listener>, findings: &mut Findings) {
+    for key in ["tcp", "tls"] {
+        table.refuse(key, findings);
+    }
+    let address = table.require("udp", findings);
+    if let Some(value) = address
+        && let Some(udp) = socket_address(&value, findings)
+    {
+        if udp.port() != 0 && listeners.iter().any(|known| known.udp == udp) {
+            value.fault(findings, format!("listen.udp {udp} stands twice"));
+        } else {
+            listeners.push(Listener { udp });
+        }
+    }
+    if let Some(value) = table.take("steering")
+        && value.word(&[("kernel", true), ("payload", false)], findings) == Some(false)
+    {
+        value.fault(
+            findings,
+            "listen.steering = \"payload\" is not in this version; \"kernel\" is",
+        );
+    }
+    if let Some(value) = table.take("role")
+        && value.word(&[("screen", true), ("honeypot", false)], findings) == Some(false)
+    {
+        value.fault(
+            findings,
+            "listen.role = \"honeypot\" is not in this version; \"screen\" is",
+        );
+    }
+    table.finish(findings);
+}
+
+fn admin_table(mut table: Table<'_>, config: &mut NodeConfig, findings: &mut Findings) {
+    let http = table.take("http");
+    if let Some(value) = &http
+        && let Some(address) = socket_address(value, findings)
+    {
+        config.admin_http = address;
+        if !address.ip().is_loopback() {
+            value.warn(
+                findings,
+                format!("admin.http {address} can be reached from other machines, and this version asks nobody for a token"),
+            );
+        }
+    }
+    table.without_effect("token_file", findings, |value, findings| {
+        let _checked = non_empty(value, findings);
+    });
+    table.finish(findings);
+}
+
+fn shards_value(value: &Value<'_>, findings: &mut Findings) -> Option<Shards> {
+    if let Some(word) = value.as_string() {
+        if word == "auto" {
+            return Some(Shards::Auto);
+        }
+        value.fault(
+            findings,
+            format!("node.shards is \"{word}\", but must be \"auto\" or a number without quotes"),
+        );
+        return None;
+    }
+    let count = value.integer(1..=SHARDS_MAX as u64, findings)?;
+    let shards = Shards::Fixed(usize::try_from(count).ok()?);
+    if let Err(sentence) = check_shards(shards, cores_allowed()) {
+        value.fault(findings, format!("node.shards = {sentence}"));
+        return None;
+    }
+    Some(shards)
+}
+
+fn cores_value(value: &Value<'_>, findings: &mut Findings) -> Option<Cores> {
+    if let Some(word) = value.as_string() {
+        return match parse_cores(word) {
+            Ok(cores) => Some(cores),
+            Err(sentence) => {
+                value.fault_named(findings, sentence);
+                None
+            }
+        };
+    }
+    let mut list = Vec::new();
+    for element in value.array(findings) {
+        let core = usize::try_from(element.integer(0..=4095, findings)?).ok()?;
+        if list.contains(&core) {
+            element.fault(findings, format!("node.cores has core {core} twice"));
+            return None;
+        }
+        list.push(core);
+    }
+    if list.is_empty() {
+        if value.is_array() {
+            value.fault(
+                findings,
+                "node.cores is empty; \"auto\" lets Tollgate choose",
+            );
+        }
+        return None;
+    }
+    Some(Cores::List(list))
+}
+
+/// Shards as `--shards` has them: `auto` or a number.
+///
+/// # Errors
+/// A sentence that says what would be right.
+pub fn parse_shards(text: &str) -> Result<Shards, String> {
+    if text == "auto" {
+        return Ok(Shards::Auto);
+    }
+    match text.parse::<usize>() {
+        Ok(count) if (1..=SHARDS_MAX).contains(&count) => Ok(Shards::Fixed(count)),
+        _ => Err(format!("\"auto\" or 1 to {SHARDS_MAX}")),
+    }
+}
+
+/// Cores as `--cores` and `node.cores` have them: `auto`, or numbers and ranges with commas, `0,2-3`.
+///
+/// # Errors
+/// A sentence that says what would be right.
+pub fn parse_cores(text: &str) -> Result<Cores, String> {
+    if text == "auto" {
+        return Ok(Cores::Auto);
+    }
+    let mut list = Vec::new();
+    for part in text.split(',') {
+        let part = part.trim();
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (Ok(first), Ok(last)) = (first.trim().parse::<usize>(), last.trim().parse::<usize>())
+        else {
+            return Err(format!(
+                "\"{part}\" is no core; \"auto\" or a list like \"0,2-3\""
+            ));
+        };
+        if first > last || last > 4095 {
+            return Err(format!("\"{part}\" is no range of cores 0 to 4095"));
+        }
+        for core in first..=last {
+            if list.contains(&core) {
+                return Err(format!("core {core} stands twice"));
+            }
+            list.push(core);
+        }
+    }
+    Ok(Cores::List(list))
+}
+
+/// Cores that the system lets this process use; 1 when it does not say.
+#[must_use]
+pub fn cores_allowed() -> usize {
+    thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+fn check_shards(shards: Shards, cores_allowed: usize) -> Result<(), String> {
+    match shards {
+        Shards::Fixed(count) if count > cores_allowed => Err(format!(
+            "{count}, but this machine lets us use {cores_allowed} cores"
+        )),
+        Shards::Fixed(_) | Shards::Auto => Ok(()),
+    }
+}
+
+fn check_together(shards: Shards, cores: &Cores) -> Result<(), String> {
+    match (shards, cores) {
+        (Shards::Fixed(count), Cores::List(list)) if count != list.len() => Err(format!(
+            "{count} shards and a list of {} cores; each shard needs one core of its own",
+            list.len()
+        )),
+        (Shards::Auto, Cores::List(list)) if list.len() > SHARDS_MAX => Err(format!(
+            "{} cores, but at most {SHARDS_MAX} shards",
+            list.len()
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn socket_address(value: &Value<'_>, findings: &mut Findings) -> Option<SocketAddr> {
+    let text = value.string(findings)?;
+    let parsed = text.parse().ok();
+    if parsed.is_none() {
+        value.fault(
+            findings,
+            format!(
+                "{} \"{text}\" is no address and port, like \"192.0.2.1:5060\" or \"[2001:db8::1]:5060\"",
+                value.name()
+            ),
+        );
+    }
+    parsed
+}
+
+fn non_empty<'d>(value: &Value<'d>, findings: &mut Findings) -> Option<&'d str> {
+    let text = value.string(findings)?;
+    if text.is_empty() {
+        value.fault(findings, format!("{} is empty", value.name()));
+        return None;
+    }
+    Some(text)
+}
+
+/// A duration like `30s`, `15m`, `1h`.
+fn duration_value(value: &Value<'_>, findings: &mut Findings) {
+    let Some(text) = value.string(findings) else {
+        return;
+    };
+    let number = text.strip_suffix(['s', 'm', 'h', 'd']).unwrap_or("");
+    if number.is_empty() || number.len() > 9 || !number.bytes().all(|octet| octet.is_ascii_digit())
+    {
+        value.fault(
+            findings,
+            format!(
+                "{} \"{text}\" is no duration, like \"30s\" or \"5m\"",
+                value.name()
+            ),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cores_are_auto_or_numbers_and_ranges() {
+        for (text, wanted) in [
+            ("auto", Ok(Cores::Auto)),
+            ("0", Ok(Cores::List(vec![0]))),
+            ("3,0-2", Ok(Cores::List(vec![3, 0, 1, 2]))),
+            (" 1 , 3 - 4 ", Ok(Cores::List(vec![1, 3, 4]))),
+            ("1,0-2", Err("core 1 stands twice")),
+            ("2-1", Err("\"2-1\" is no range of cores 0 to 4095")),
+            ("4096", Err("\"4096\" is no range of cores 0 to 4095")),
+            (
+                "",
+                Err("\"\" is no core; \"auto\" or a list like \"0,2-3\""),
+            ),
+            (
+                "all",
+                Err("\"all\" is no core; \"auto\" or a list like \"0,2-3\""),
+            ),
+        ] {
+            assert_eq!(parse_cores(text), wanted.map_err(str::to_owned), "{text}");
+        }
+    }
+
+    #[test]
+    fn shards_are_auto_or_at_most_one_a_core() {
+        for (text, wanted) in [
+            ("auto", Ok(Shards::Auto)),
+            ("1", Ok(Shards::Fixed(1))),
+            ("64", Ok(Shards::Fixed(64))),
+            ("0", Err("\"auto\" or 1 to 64")),
+            ("65", Err("\"auto\" or 1 to 64")),
+            ("-1", Err("\"auto\" or 1 to 64")),
+        ] {
+            assert_eq!(parse_shards(text), wanted.map_err(str::to_owned), "{text}");
+        }
+        assert_eq!(check_shards(Shards::Fixed(16), 16), Ok(()));
+        assert_eq!(
+            check_shards(Shards::Fixed(64), 16),
+            Err("64, but this machine lets us use 16 cores".to_owned())
+        );
+    }
+
+    #[test]
+    fn each_shard_has_one_core_of_its_own() {
+        let list = |count| Cores::List((0..count).collect());
+        for (shards, cores, right) in [
+            (Shards::Auto, Cores::Auto, true),
+            (Shards::Auto, list(3), true),
+            (Shards::Fixed(3), list(3), true),
+            (Shards::Fixed(3), Cores::Auto, true),
+            (Shards::Fixed(2), list(3), false),
+            (Shards::Auto, list(65), false),
+        ] {
+            assert_eq!(
+                check_together(shards, &cores).is_ok(),
+                right,
+                "{shards:?} {cores:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_key_shows_in_no_log() {
+        assert_eq!(format!("{:?}", NodeKey([7; 32])), "NodeKey(secret)");
+    }
+}

@@ -1,0 +1,162 @@
+//! `policies.toml`: what a policy allows, denies and does with what it cannot classify.
+
+use super::destinations::World;
+use super::document::{Table, Text, Value};
+use super::fault::{Findings, did_you_mean, one_of};
+use super::parse;
+use crate::policy::rows::{Action, DestinationTerm, PolicyRow, Risk};
+
+/// Keys of the interface that bear on verdicts and that this version does not have.
+const NOT_BUILT: [&str; 7] = [
+    "time_zone",
+    "working_hours",
+    "holidays",
+    "origin",
+    "divert",
+    "assumed_minutes",
+    "limit",
+];
+
+/// Reads the document; rows in file order.
+pub(super) fn read(
+    file: &str,
+    text: &str,
+    world: &World,
+    findings: &mut Findings,
+) -> Option<Vec<PolicyRow>> {
+    let mut rows = None;
+    Text::new(file, text).parse(findings, |mut root, findings| {
+        let mut policies = Vec::new();
+        if let Some(value) = root.require("policy", findings) {
+            for table in value.tables(findings) {
+                policy_table(table, world, &mut policies, findings);
+            }
+        }
+        root.finish(findings);
+        rows = Some(policies);
+    });
+    rows
+}
+
+fn policy_table(
+    mut table: Table<'_>,
+    world: &World,
+    policies: &mut Vec<PolicyRow>,
+    findings: &mut Findings,
+) {
+    let mut row = PolicyRow {
+        name: String::new(),
+        destination_allow: Vec::new(),
+        destination_deny: Vec::new(),
+        unknown_prefix: Action::Reject,
+        unknown_identity: Action::Report,
+    };
+    if let Some(value) = table.require("name", findings)
+        && let Some(name) = value.string(findings)
+    {
+        if let Err(sentence) = parse::name(name) {
+            value.fault_named(findings, sentence);
+        } else if policies.iter().any(|known| known.name == name) {
+            value.fault(findings, format!("policy \"{name}\" stands twice"));
+        }
+        name.clone_into(&mut row.name);
+    }
+    if let Some(value) = table.take("destination")
+        && let Some(mut destination) = value.table(findings)
+    {
+        if let Some(allow) = destination.take("allow") {
+            row.destination_allow = terms(&allow, world, findings);
+        }
+        if let Some(deny) = destination.take("deny") {
+            row.destination_deny = terms(&deny, world, findings);
+        }
+        destination.finish(findings);
+    }
+    if let Some(value) = table.take("unknown")
+        && let Some(mut unknown) = value.table(findings)
+    {
+        for (key, action) in [
+            ("prefix", &mut row.unknown_prefix),
+            ("identity", &mut row.unknown_identity),
+        ] {
+            if let Some(value) = unknown.take(key)
+                && let Some(given) = value.word(&ACTIONS, findings)
+            {
+                *action = given;
+            }
+        }
+        unknown.refuse("origin", findings);
+        unknown.refuse("counters", findings);
+        unknown.finish(findings);
+    }
+    for key in NOT_BUILT {
+        table.refuse(key, findings);
+    }
+    table.finish(findings);
+    policies.push(row);
+}
+
+/// The words for what a policy does.
+pub(super) const ACTIONS: [(&str, Action); 3] = [
+    ("approve", Action::Approve),
+    ("report", Action::Report),
+    ("reject", Action::Reject),
+];
+
+/// The words for risk classes.
+pub(super) const RISKS: [(&str, Risk); 3] = [
+    ("low", Risk::Low),
+    ("medium", Risk::Medium),
+    ("high", Risk::High),
+];
+
+fn terms(value: &Value<'_>, world: &World, findings: &mut Findings) -> Vec<DestinationTerm> {
+    let mut terms = Vec::new();
+    for (text, element) in value.strings(findings) {
+        match term(text, world) {
+            Ok(term) if terms.contains(&term) => {
+                element.fault_named(findings, format!("\"{text}\" stands twice"));
+            }
+            Ok(term) => terms.push(term),
+            Err(sentence) => element.fault_named(findings, sentence),
+        }
+    }
+    terms
+}
+
+/// One term: a country, a pseudo-country, `continent:EU`, `type:premium` or `risk:high`.
+fn term(text: &str, world: &World) -> Result<DestinationTerm, String> {
+    let Some((kind, value)) = text.split_once(':') else {
+        return world
+            .country(text)
+            .map(|country| DestinationTerm::Country(country.to_owned()));
+    };
+    match kind {
+        "continent" => {
+            if world.continents().any(|known| known == value) {
+                return Ok(DestinationTerm::Continent(value.to_owned()));
+            }
+            let known: Vec<&str> = world.continents().collect();
+            Err(format!("\"{text}\" is no continent: {}", one_of(&known)))
+        }
+        "type" => world
+            .number_type(value)
+            .map(|number_type| DestinationTerm::Type(number_type.to_owned())),
+        "risk" => RISKS
+            .iter()
+            .find(|(word, _)| *word == value)
+            .map(|&(_, risk)| DestinationTerm::Risk(risk))
+            .ok_or_else(|| {
+                format!(
+                    "\"{text}\" is no risk class: \"risk:low\", \"risk:medium\" or \"risk:high\""
+                )
+            }),
+        _ => {
+            let hint = did_you_mean(kind, ["continent", "type", "risk"])
+                .map_or_else(String::new, |meant| format!("; did you mean {meant}:?"));
+            Err(format!(
+                "\"{text}\" is no destination: a country like \"CU\", \"satellite\", \"global\", or one that begins with continent:, type: or risk:{hint}"
+            ))
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! User agents against the lists: whole agents, parts of them, regular expressions.
+//!
+//! Promises: case does not count (ASCII); time is linear in the agent's length, whatever a stranger sends; whole beats
+//! part beats expression, then the longer match, then the narrower scope, then allowed, then the earlier row. Wholes
+//! and parts allocate nothing; an expression's engine grows its cache, bounded, when a thread first meets it.
+//! Leaves to `control`: telling the operator what an expression lacks (`check_agent_expression` says it).
+
+use super::byte_map::ByteMap;
+use super::lists::Listed;
+use super::rows::{ListRow, Pattern};
+use crate::limits::SCREENING_VALUE_BYTES_MAX;
+use aho_corasick::AhoCorasick;
+use foldhash::fast::RandomState;
+use regex::bytes::{Regex, RegexBuilder};
+use std::collections::HashMap;
+
+/// Largest compiled expression, octets.
+const EXPRESSION_BYTES_MAX: usize = 1 << 20;
+
+/// Largest cache of an expression's lazy automaton per thread, octets.
+const EXPRESSION_CACHE_BYTES_MAX: usize = 1 << 18;
+
+/// All agent rows of all scopes; a scope is a number that `snapshot` gives.
+#[derive(Debug, Default)]
+pub(super) struct Agents {
+    /// Rows, the preferred first, so that the lowest index under a key is the winner.
+    rows: Vec<Listed>,
+    /// Tag: scope.
+    wholes: ByteMap,
+    parts: Option<AhoCorasick>,
+    /// (pattern in `parts`, scope) → index into `rows`.
+    part_rows: HashMap<(u32, u32), u32, RandomState>,
+    expressions: HashMap<u32, Vec<(Regex, u32)>, RandomState>,
+}
+
+/// Builds the engine of a `re:` pattern.
+fn compile(expression: &str) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(expression)
+        .case_insensitive(true)
+        .size_limit(EXPRESSION_BYTES_MAX)
+        .dfa_size_limit(EXPRESSION_CACHE_BYTES_MAX)
+        .build()
+}
+
+/// Whether a `re:` pattern can be used.
+///
+/// # Errors
+/// What is wrong with it, as a sentence for the operator.
+pub fn check_agent_expression(expression: &str) -> Result<(), String> {
+    compile(expression)
+        .map(|_| ())
+        .map_err(|error| error.to_string())
+}
+
+impl Agents {
+    /// Builds from list rows with their scope's number; rows on other things are passed over.
+    pub(super) fn new(mut rows: Vec<(u32, Listed, &ListRow)>) -> Self {
+        rows.retain(|(_, _, row)| {
+            matches!(
+                row.pattern,
+                Pattern::AgentPart(_) | Pattern::AgentWhole(_) | Pattern::AgentExpression(_)
+            )
+        });
+        rows.sort_by_key(|(_, listed, _)| std::cmp::Reverse(listed.preference()));
+        let mut agents = Self::default();
+        let mut parts: Vec<String> = Vec::new();
+        let mut part_numbers: HashMap<String, u32, RandomState> = HashMap::default();
+        for (index, &(scope, listed, row)) in (0_u32..).zip(&rows) {
+            agents.rows.push(listed);
+            match &row.pattern {
+                Pattern::AgentWhole(whole) => {
+                    agents.wholes.insert_lowest(
+                        scope,
+                        whole.to_ascii_lowercase().as_bytes(),
+                        index,
+                    );
+                }
+                // An empty part would match every agent: not what a list can mean.
+                Pattern::AgentPart(part) if part.is_empty() => {}
+                Pattern::AgentPart(part) => {
+                    let part = part.to_ascii_lowercase();
+                    let number = *part_numbers.entry(part).or_insert_with_key(|part| {
+                        parts.push(part.clone());
+                        u32::try_from(parts.len() - 1).unwrap_or(u32::MAX)
+                    });
+                    agents.part_rows.entry((number, scope)).or_insert(index);
+                }
+                Pattern::AgentExpression(expression) => {
+                    // Control refused what does not compile.
+                    if let Ok(regex) = compile(expression) {
+                        agents
+                            .expressions
+                            .entry(scope)
+                            .or_default()
+                            .push((regex, index));
+                    }
+                }
+                Pattern::Number(_)
+                | Pattern::NumberPrefix(_)
+                | Pattern::NumberRange(..)
+                | Pattern::Address(_) => {}
+            }
+        }
+        if !parts.is_empty() {
+            // It fails only from 2^31 states on; a bundle's lists are far from that.
+            agents.parts = AhoCorasick::builder()
+                .ascii_case_insensitive(true)
+                .build(&parts)
+                .ok();
+        }
+        agents
+    }
+
+    /// The row that speaks about this agent; `scopes` from the narrowest. An agent longer than
+    /// `SCREENING_VALUE_BYTES_MAX` is cut for parts and expressions, and equals no whole pattern.
+    pub(super) fn find(&self, scopes: [u32; 3], agent: &[u8]) -> Option<Listed> {
+        if self.rows.is_empty() {
+            return None;
+        }
+        let cut = agent.get(..SCREENING_VALUE_BYTES_MAX).unwrap_or(agent);
+        let row = self
+            .whole(scopes, agent)
+            .or_else(|| self.part(scopes, cut))
+            .or_else(|| self.expression(scopes, cut))?;
+        self.rows.get(row as usize).copied()
+    }
+
+    fn whole(&self, scopes: [u32; 3], agent: &[u8]) -> Option<u32> {
+        let mut lower = [0_u8; SCREENING_VALUE_BYTES_MAX];
+        let lower = lower.get_mut(..agent.len())?;
+        lower.copy_from_slice(agent);
+        lower.make_ascii_lowercase();
+        scopes
+            .into_iter()
+            .find_map(|scope| self.wholes.get(scope, lower))
+    }
+
+    fn part(&self, scopes: [u32; 3], agent: &[u8]) -> Option<u32> {
+        let mut best: Option<(usize, usize, u32)> = None;
+        for found in self.parts.as_ref()?.find_overlapping_iter(agent) {
+            let length = found.end() - found.start();
+            // The narrowest scope that has this part; then compare by length, then by scope.
+            for (breadth, &scope) in scopes.iter().enumerate() {
+                let Some(&row) = self.part_rows.get(&(found.pattern().as_u32(), scope)) else {
+                    continue;
+                };
+                if best.is_none_or(|(longest, narrowest, _)| {
+                    length > longest || (length == longest && breadth < narrowest)
+                }) {
+                    best = Some((length, breadth, row));
+                }
+                break;
+            }
+        }
+        best.map(|(_, _, row)| row)
+    }
+
+    fn expression(&self, scopes: [u32; 3], agent: &[u8]) -> Option<u32> {
+        let mut best: Option<(usize, u32)> = None;
+        for scope in scopes {
+            // Within a scope the preferred row comes first, so only a longer match replaces one.
+            for (regex, row) in self.expressions.get(&scope).map_or(&[][..], Vec::as_slice) {
+                if let Some(found) = regex.find(agent)
+                    && best.is_none_or(|(longest, _)| found.len() > longest)
+                {
+                    best = Some((found.len(), *row));
+                }
+            }
+        }
+        best.map(|(_, row)| row)
+    }
+}

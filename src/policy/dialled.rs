@@ -1,0 +1,415 @@
+//! From the user part of a Request-URI to a number: decoding, separators, tech prefix, translations.
+//!
+//! Promises: escapes are decoded once; nothing is allocated; whatever is not a number becomes an error or
+//! `Unclassified`, never a number by accident.
+//! Leaves to `snapshot`: what an unclassified number leads to.
+//!
+//! Parameters and password are cut off before decoding, as RFC 3261 §19.1.4 parses them: an escaped `;` is a character of
+//! the user and makes the number undialable (484). Otherwise we would decide about less than our Contact carries back.
+
+use super::attempt::Scheme;
+use crate::e164::E164;
+use crate::limits::DIALLED_BYTES_MAX;
+
+/// What the caller dialled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialled {
+    /// An emergency number of the domain: approved before everything.
+    Emergency,
+    /// Our own answer come back.
+    Loop,
+    /// Not a dialable number (484).
+    Undialable,
+    /// An international number.
+    Number(E164),
+    /// Dialable, but not known to be an international number.
+    Unclassified,
+}
+
+/// A short byte string on the stack.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Text {
+    bytes: [u8; DIALLED_BYTES_MAX],
+    length: usize,
+}
+
+impl Text {
+    const EMPTY: Self = Self {
+        bytes: [0; DIALLED_BYTES_MAX],
+        length: 0,
+    };
+
+    /// Adds a byte; `None` when full.
+    fn push(&mut self, byte: u8) -> Option<()> {
+        *self.bytes.get_mut(self.length)? = byte;
+        self.length += 1;
+        Some(())
+    }
+
+    fn extend(&mut self, bytes: &[u8]) -> Option<()> {
+        bytes.iter().try_for_each(|&byte| self.push(byte))
+    }
+
+    /// What it holds.
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or(&[])
+    }
+}
+
+/// One translation (`[[domain.translate]]`).
+#[derive(Debug, Clone)]
+pub(super) struct Translation {
+    pub(super) matches: Vec<u8>,
+    pub(super) strip: usize,
+    pub(super) prepend: Vec<u8>,
+    pub(super) min_digits: usize,
+    pub(super) max_digits: usize,
+}
+
+impl Translation {
+    fn fits(&self, text: &[u8]) -> bool {
+        (self.min_digits..=self.max_digits).contains(&text.len()) && text.starts_with(&self.matches)
+    }
+
+    /// The translated string; `None` when it does not fit our buffer, so is no number either.
+    fn apply(&self, text: &[u8]) -> Option<Text> {
+        let mut translated = Text::EMPTY;
+        translated.extend(&self.prepend)?;
+        translated.extend(text.get(self.strip..).unwrap_or(&[]))?;
+        Some(translated)
+    }
+}
+
+/// The part of a domain that reading a number depends on.
+#[derive(Debug, Clone, Default)]
+pub(super) struct NumberPlan {
+    pub(super) translations: Vec<Translation>,
+    pub(super) bare_e164: bool,
+    emergency: Vec<Vec<u8>>,
+    /// Bit n: some emergency number has n characters (63: that many or more). Most calls end at this one test.
+    emergency_lengths: u64,
+    pub(super) wire_codes: Vec<[u8; 3]>,
+}
+
+impl NumberPlan {
+    /// A plan with these emergency numbers and nothing else.
+    pub(super) fn new(emergency: &[Vec<u8>]) -> Self {
+        let mut plan = Self::default();
+        for number in emergency {
+            plan.emergency_lengths |= length_bit(number.len());
+            plan.emergency.push(number.clone());
+        }
+        plan
+    }
+
+    fn is_emergency(&self, text: &[u8]) -> bool {
+        self.emergency_lengths & length_bit(text.len()) != 0
+            && self.emergency.iter().any(|number| number == text)
+    }
+
+    fn is_own_answer(&self, decoded: &[u8]) -> bool {
+        let Some((code, [next, ..])) = decoded.split_first_chunk::<3>() else {
+            return false;
+        };
+        (next.is_ascii_digit() || *next == b'+') && self.wire_codes.contains(code)
+    }
+
+    /// What was dialled. `decoded` is the decoded user part; `tech_prefix` the subscriber's.
+    pub(super) fn read(
+        &self,
+        decoded: &[u8],
+        scheme: Scheme,
+        tech_prefix: Option<&[u8]>,
+    ) -> Dialled {
+        // SEMANTICS: emergency numbers are compared whole, raw or translated, before everything.
+        let raw = clean(decoded);
+        if self.is_emergency(decoded) || self.is_emergency(raw.as_bytes()) {
+            return Dialled::Emergency;
+        }
+        let shortened = tech_prefix
+            .and_then(|prefix| decoded.strip_prefix(prefix))
+            .map(clean);
+        let text = shortened.as_ref().unwrap_or(&raw).as_bytes();
+        let translation = self
+            .translations
+            .iter()
+            .find(|translation| translation.fits(text));
+        let translated = translation.map(|translation| translation.apply(text));
+        let in_full = match &translated {
+            Some(translated) => translated.as_ref().map_or(&[][..], Text::as_bytes),
+            None => text,
+        };
+        if self.is_emergency(in_full) {
+            return Dialled::Emergency;
+        }
+        if self.is_own_answer(decoded) {
+            return Dialled::Loop;
+        }
+        let dialable =
+            |text: &[u8]| !text.is_empty() && text.iter().all(|byte| is_number_character(*byte));
+        if !dialable(raw.as_bytes()) || !dialable(text) {
+            return Dialled::Undialable;
+        }
+        let digits = in_full.strip_prefix(b"+");
+        let number = if translated.is_some() {
+            E164::from_digits(digits.unwrap_or(in_full))
+        } else if let Some(digits) = digits {
+            E164::from_digits(digits)
+        } else if self.bare_e164 && scheme != Scheme::Tel && (8..=15).contains(&text.len()) {
+            // RFC 3966 §5.1.5: a tel: number without `+` is local, so it is not E.164 for being long.
+            E164::from_digits(text)
+        } else {
+            None
+        };
+        number.map_or(Dialled::Unclassified, Dialled::Number)
+    }
+}
+
+fn length_bit(length: usize) -> u64 {
+    1 << length.min(63)
+}
+
+/// The user part up to its first `;` or `:`: without parameters and password. This is what a Contact carries back.
+pub(super) fn bare_user(user_part: &[u8]) -> &[u8] {
+    let end = user_part
+        .iter()
+        .position(|byte| matches!(byte, b';' | b':'))
+        .unwrap_or(user_part.len());
+    user_part.get(..end).unwrap_or(user_part)
+}
+
+/// Decodes `%HH` once; `None` when longer than `DIALLED_BYTES_MAX`. A `%` that begins no escape stays.
+pub(super) fn decode(user: &[u8]) -> Option<Text> {
+    let mut text = Text::EMPTY;
+    let mut rest = user;
+    while let [first, after @ ..] = rest {
+        if let (b'%', [high, low, beyond @ ..]) = (*first, after)
+            && let (Some(high), Some(low)) = (hex(*high), hex(*low))
+        {
+            text.push(high << 4 | low)?;
+            rest = beyond;
+            continue;
+        }
+        text.push(*first)?;
+        rest = after;
+    }
+    Some(text)
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
+
+/// Without visual separators.
+fn clean(decoded: &[u8]) -> Text {
+    let mut text = Text::EMPTY;
+    for &byte in decoded {
+        if !matches!(byte, b'-' | b'.' | b'(' | b')' | b' ') {
+            // It is no longer than what was decoded, so there is room.
+            let _room = text.push(byte);
+        }
+    }
+    text
+}
+
+const fn is_number_character(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'*' | b'#' | b'.' | b'_' | b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan() -> NumberPlan {
+        let mut plan = NumberPlan::new(&[b"112".to_vec(), b"911".to_vec(), b"*99#".to_vec()]);
+        plan.wire_codes = vec![*b"A00", *b"R33"];
+        let translation =
+            |matches: &str, strip, prepend: &str, min_digits, max_digits| Translation {
+                matches: matches.as_bytes().to_vec(),
+                strip,
+                prepend: prepend.as_bytes().to_vec(),
+                min_digits,
+                max_digits,
+            };
+        plan.translations = vec![
+            translation("011", 3, "", 0, 99),
+            translation("00", 2, "", 6, 99),
+            translation("9", 1, "", 4, 4),
+            translation("0", 1, "39", 5, 12),
+            translation("#", 1, "+44", 2, 99),
+            translation("7*", 0, "", 0, 99),
+        ];
+        plan
+    }
+
+    fn read_as(
+        plan: &NumberPlan,
+        user_part: &str,
+        scheme: Scheme,
+        tech_prefix: Option<&[u8]>,
+    ) -> Dialled {
+        decode(bare_user(user_part.as_bytes())).map_or(Dialled::Undialable, |decoded| {
+            plan.read(decoded.as_bytes(), scheme, tech_prefix)
+        })
+    }
+
+    fn check(user_part: &str, want: Dialled) {
+        assert_eq!(
+            read_as(&plan(), user_part, Scheme::Sip, None),
+            want,
+            "{user_part}"
+        );
+    }
+
+    fn number(digits: &str) -> Dialled {
+        Dialled::Number(E164::from_digits(digits.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn called_number_is_read_from_the_user_part() {
+        check("+442071838750", number("442071838750"));
+        check("011442071838750", number("442071838750"));
+        check("00442071838750", number("442071838750"));
+        check("+39-06.987(65) 43", number("39069876543"));
+        check("011-44-2071", number("442071"));
+        check("%2B442071838750", number("442071838750")); // SIP-051: decoded once
+        check("+44%32071838750", number("442071838750"));
+        check("+442071838750;phone-context=+1", number("442071838750"));
+        check("+442071838750:secret", number("442071838750"));
+        check("+1234567890123456", Dialled::Unclassified); // 16 digits are no E.164 number
+        check("442071838750", Dialled::Unclassified);
+        check("+", Dialled::Unclassified);
+        check("alice", Dialled::Unclassified);
+        check("7*123", Dialled::Unclassified); // translated, but not to digits
+    }
+
+    #[test]
+    fn what_is_not_a_number_is_undialable() {
+        for user_part in [
+            "",
+            ";x=y",
+            ":secret",
+            "-.()",
+            "%20",
+            "%252B44",
+            "+44%",
+            "+44%3bx",
+            "+44%00",
+            "+44%0d%0a",
+            "01144&SIP",
+            "é",
+            "0114420/71",
+            "+44\u{2011}20",
+        ] {
+            check(user_part, Dialled::Undialable);
+        }
+        check(&"1".repeat(DIALLED_BYTES_MAX), Dialled::Unclassified);
+        check(&"1".repeat(DIALLED_BYTES_MAX + 1), Dialled::Undialable);
+    }
+
+    #[test]
+    fn the_first_translation_that_fits_is_used_and_counts_all_characters() {
+        check("0044", Dialled::Unclassified); // too short for 00; 0 wants 5
+        check("00441", number("390441")); // five characters: 0 fits before 00 does
+        check("004412", number("4412"));
+        check("0698765", number("39698765"));
+        check("0698765432109", Dialled::Unclassified); // 13 characters, 0 takes 12
+        check("%232071", number("442071")); // what a translation prepends may begin with +
+    }
+
+    #[test]
+    fn emergency_numbers_are_compared_whole_raw_or_translated_before_everything() {
+        for user_part in [
+            "112",
+            "1-1-2",
+            "9112",
+            "011112",
+            "*99%23",
+            "112;phone-context=+1",
+        ] {
+            check(user_part, Dialled::Emergency);
+        }
+        for user_part in ["1120", "0112", "+112"] {
+            assert_ne!(
+                read_as(&plan(), user_part, Scheme::Sip, None),
+                Dialled::Emergency,
+                "{user_part}"
+            );
+        }
+        assert_eq!(
+            read_as(&plan(), "77112", Scheme::Sip, Some(b"77")),
+            Dialled::Emergency
+        );
+    }
+
+    #[test]
+    fn our_own_answer_come_back_is_a_loop() {
+        for user_part in [
+            "A00442071838750",
+            "A00+44",
+            "R331",
+            "%4100442071838750",
+            "A001%20",
+        ] {
+            check(user_part, Dialled::Loop);
+        }
+        for user_part in ["A00", "A00x", "a00442071838750", "R03442071838750"] {
+            check(user_part, Dialled::Unclassified);
+        }
+    }
+
+    #[test]
+    fn bare_numbers_of_8_to_15_digits_are_e164_where_the_domain_says_so() {
+        let mut plan = plan();
+        plan.bare_e164 = true;
+        for (user_part, want) in [
+            ("442071838750", number("442071838750")),
+            ("12345678", number("12345678")),
+            ("1234567", Dialled::Unclassified),
+            ("123456789012345", number("123456789012345")),
+            ("1234567890123456", Dialled::Unclassified),
+            ("4420718387x0", Dialled::Unclassified),
+        ] {
+            assert_eq!(
+                read_as(&plan, user_part, Scheme::Sip, None),
+                want,
+                "{user_part}"
+            );
+        }
+        // SIP-054, RFC 3966 §5.1.5: without + a tel: number is local, whatever its length.
+        assert_eq!(
+            read_as(&plan, "442071838750;phone-context=+1", Scheme::Tel, None),
+            Dialled::Unclassified
+        );
+        assert_eq!(
+            read_as(&plan, "011442071838750", Scheme::Tel, None),
+            number("442071838750")
+        );
+        assert_eq!(
+            read_as(&plan, "+44-2071-838750", Scheme::Tel, None),
+            number("442071838750")
+        );
+    }
+
+    #[test]
+    fn the_tech_prefix_comes_off_before_translation() {
+        let plan = plan();
+        for (user_part, want) in [
+            ("77011442071838750", number("442071838750")),
+            ("77+442071838750", number("442071838750")),
+            ("77", Dialled::Undialable),
+            ("011442071838750", number("442071838750")),
+        ] {
+            assert_eq!(
+                read_as(&plan, user_part, Scheme::Sip, Some(b"77")),
+                want,
+                "{user_part}"
+            );
+        }
+    }
+}

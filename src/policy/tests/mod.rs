@@ -1,0 +1,219 @@
+//! The rules through the snapshot's own door: a bundle in, an attempt in, a decision out.
+//!
+//! Promises: each sentence of the semantics that a decision can show has a case here.
+//! Leaves to the tables' own files: that a table answers as going through its rows would.
+
+mod answers;
+mod order;
+mod who;
+
+use super::rows::{
+    Action, AddressBlock, CallingHeader, ContactHostRow, DestinationRow, DomainRow, ListRow, Mode,
+    Pattern, PolicyRow, Profile, Risk, Rows, Scope, StatusOverrides, SubscriberRow, TranslateRow,
+};
+use super::{
+    CallAttempt, Code, Decision, HeaderFamily, Peer, Scheme, Screening, Snapshot, Source, Verdict,
+};
+use crate::clock::Now;
+use crate::e164::E164;
+use std::net::IpAddr;
+
+const PEER: &str = "192.0.2.1";
+
+fn now(unix_s: u64) -> Now {
+    Now {
+        monotonic_ns: 0,
+        unix_us: unix_s * 1_000_000,
+    }
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn number(digits: &str) -> E164 {
+    E164::from_digits(digits.as_bytes()).unwrap()
+}
+
+/// `a/bits`, or one address.
+fn block(text: &str) -> AddressBlock {
+    let (address, bits) = text.split_once('/').unwrap_or((text, ""));
+    let first = ip(address);
+    match first {
+        IpAddr::V4(v4) => {
+            let bits: u8 = bits.parse().unwrap_or(32);
+            let host = u32::MAX.unbounded_shr(bits.into());
+            AddressBlock {
+                first,
+                last: IpAddr::V4((v4.to_bits() | host).into()),
+                prefix_bits: bits,
+            }
+        }
+        IpAddr::V6(v6) => {
+            let bits: u8 = bits.parse().unwrap_or(128);
+            let host = u128::MAX.unbounded_shr(bits.into());
+            AddressBlock {
+                first,
+                last: IpAddr::V6((v6.to_bits() | host).into()),
+                prefix_bits: bits,
+            }
+        }
+    }
+}
+
+fn wire_codes() -> [[u8; 3]; Code::ALL.len()] {
+    Code::ALL.map(|code| code.text().as_bytes().try_into().unwrap())
+}
+
+fn domain(name: &str) -> DomainRow {
+    DomainRow {
+        name: name.to_owned(),
+        peers: vec![block(PEER)],
+        proxies: Vec::new(),
+        names: vec![format!("pbx.{name}.example")],
+        mode: Mode::Prevention,
+        trust_headers: true,
+        default_policy: 0,
+        default_subscriber: "unknown".to_owned(),
+        profile: Profile::Redirect,
+        calling_from: vec![CallingHeader::From],
+        bare_e164: true,
+        emergency: vec![b"112".to_vec(), b"911".to_vec()],
+        contact_host: ContactHostRow::From,
+        force_rport: false,
+        wire_codes: wire_codes(),
+        statuses: StatusOverrides::default(),
+        translations: vec![TranslateRow {
+            matches: b"011".to_vec(),
+            strip: 3,
+            prepend: Vec::new(),
+            min_digits: 0,
+            max_digits: usize::MAX,
+        }],
+    }
+}
+
+fn policy(name: &str) -> PolicyRow {
+    PolicyRow {
+        name: name.to_owned(),
+        destination_allow: Vec::new(),
+        destination_deny: Vec::new(),
+        unknown_prefix: Action::Reject,
+        unknown_identity: Action::Report,
+    }
+}
+
+fn subscriber(domain: usize, name: &str) -> SubscriberRow {
+    SubscriberRow {
+        domain,
+        name: name.to_owned(),
+        policy: None,
+        users: Vec::new(),
+        user_ranges: Vec::new(),
+        peers: Vec::new(),
+        tech_prefix: None,
+    }
+}
+
+fn listed(scope: Scope, pattern: Pattern, deny: Option<Code>) -> ListRow {
+    ListRow {
+        scope,
+        pattern,
+        deny,
+        expires_unix_s: None,
+        file: 0,
+        line: 1,
+    }
+}
+
+fn destination(
+    prefix: &str,
+    country: &str,
+    number_type: &str,
+    risk: Risk,
+    continent: &str,
+) -> DestinationRow {
+    DestinationRow {
+        prefix: number(prefix),
+        country: country.to_owned(),
+        number_type: number_type.to_owned(),
+        risk,
+        continent: continent.to_owned(),
+    }
+}
+
+/// One domain, one policy, a few destinations.
+fn rows() -> Rows {
+    Rows {
+        generation: "test".to_owned(),
+        domains: vec![domain("acme")],
+        policies: vec![policy("std")],
+        subscribers: Vec::new(),
+        lists: Vec::new(),
+        list_files: vec!["lists/test.csv".to_owned()],
+        destinations: vec![
+            destination("44", "GB", "fixed", Risk::Low, "EU"),
+            destination("4470", "GB", "personal", Risk::High, "EU"),
+            destination("53", "CU", "fixed", Risk::High, "NA"),
+            destination("1", "US", "fixed-or-mobile", Risk::Low, "NA"),
+            destination("881", "satellite", "mobile", Risk::High, ""),
+        ],
+    }
+}
+
+fn build(rows: &Rows) -> Snapshot {
+    Snapshot::build(rows, now(1_000))
+}
+
+/// A plain INVITE from the peer to this user part.
+fn attempt<'a>(snapshot: &Snapshot, user_part: &'a str) -> CallAttempt<'a> {
+    let peer = match snapshot.source(ip(PEER)) {
+        Source::Peer(peer) => peer,
+        other => panic!("{PEER} is {other:?}"),
+    };
+    attempt_of(peer, user_part)
+}
+
+fn attempt_of(peer: Peer, user_part: &str) -> CallAttempt<'_> {
+    CallAttempt {
+        peer,
+        peer_address: ip(PEER),
+        proxy_address: None,
+        scheme: Scheme::Sip,
+        user_part: user_part.as_bytes(),
+        from_user: b"1001",
+        from_host: b"192.0.2.1",
+        asserted_identity_user: None,
+        preferred_identity_user: None,
+        remote_party_user: None,
+        user_agent: Some(b"Asterisk PBX"),
+        screening: Screening::NONE,
+        diverted: false,
+    }
+}
+
+fn screening<'a>() -> Screening<'a> {
+    Screening {
+        family: HeaderFamily::PTfps,
+        ..Screening::NONE
+    }
+}
+
+fn decide(snapshot: &Snapshot, attempt: &CallAttempt<'_>) -> Decision {
+    snapshot.foresee(attempt);
+    let prepared = snapshot.prepare(attempt);
+    snapshot.touch(&prepared);
+    snapshot.decide(attempt, &prepared)
+}
+
+/// What a call to `user_part` comes to: its code, or the error.
+fn outcome(snapshot: &Snapshot, user_part: &str) -> String {
+    words(&decide(snapshot, &attempt(snapshot, user_part)))
+}
+
+fn words(decision: &Decision) -> String {
+    match decision.verdict {
+        Verdict::Error(error) => format!("{error:?}"),
+        Verdict::Approve | Verdict::Reject => decision.code.text().to_owned(),
+    }
+}

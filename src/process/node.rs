@@ -1,0 +1,240 @@
+//! A running node: its sockets, its shards, its control threads.
+//!
+//! Promises: sockets are opened before any thread starts, so that a node runs whole or not at all; `stop` joins every
+//! thread and returns the sums.
+
+use super::accounting::Accounting;
+use super::renewal::Renewal;
+use crate::admin::{Admin, ShardSource, View};
+use crate::clock::Clock;
+use crate::event::EventSender;
+use crate::limits::RECEIVE_BUFFER_BYTES;
+use crate::metrics::{Counter, ShardMetrics};
+use crate::net::{Poller, Socket, bind_group};
+use crate::policy::rows::Rows;
+use crate::policy::{PolicyCell, Snapshot};
+use crate::shard::{self, Shard, Stages, Switches};
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+/// How long the stop waits for a policy that is being built.
+const RENEWAL_STOP_TIMEOUT: Duration = Duration::from_millis(300);
+
+/// What a node is made of.
+#[derive(Debug)]
+pub struct NodeSetup {
+    /// UDP addresses; port 0 lets the kernel choose.
+    pub listeners: Vec<SocketAddr>,
+    /// Where the admin port listens.
+    pub admin: SocketAddr,
+    /// One entry per shard: its core, or `None` to leave it unpinned.
+    pub cores: Vec<Option<usize>>,
+    /// The bundle.
+    pub rows: Rows,
+    /// Where events go, one sender per shard; empty: nobody wants them.
+    pub events: Vec<EventSender>,
+}
+
+/// Something that a node needs is not to be had; its text is a sentence for the operator.
+#[derive(Debug)]
+pub struct Unavailable(String);
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Unavailable {}
+
+/// A running node.
+#[derive(Debug)]
+pub struct Node {
+    listeners: Vec<SocketAddr>,
+    view: Arc<View>,
+    switches: Arc<Switches>,
+    shards: Vec<JoinHandle<io::Result<()>>>,
+    admin: Admin,
+    renewal: JoinHandle<()>,
+    stop_renewal: Sender<()>,
+    renewal_ended: Receiver<()>,
+}
+
+impl Node {
+    /// Opens everything, then starts everything.
+    ///
+    /// # Errors
+    /// A port is in use, or the machine has no room for a socket or a thread.
+    pub fn start<S>(setup: NodeSetup, stages: &S) -> Result<Self, Unavailable>
+    where
+        S: Stages + Clone + Send + 'static,
+    {
+        let count = setup.cores.len();
+        let (listeners, sockets) = open_sockets(&setup.listeners, count)?;
+        let admin_listener =
+            TcpListener::bind(setup.admin).map_err(|error| admin_fault(setup.admin, &error))?;
+        let pollers: Vec<Poller> = (0..count)
+            .map(|_shard| Poller::new(listeners.len()))
+            .collect::<io::Result<_>>()
+            .map_err(|error| Unavailable(format!("no descriptor for a shard: {error}")))?;
+        let switches = Arc::new(Switches::new(pollers.iter().map(Poller::waker).collect()));
+
+        let clock = Clock::start();
+        let now = clock.now();
+        let first = Snapshot::build(&setup.rows, now);
+        let next_expiry_unix_s = first.next_expiry_unix_s();
+        let (policy, publisher) = PolicyCell::new(first);
+        let published_ns = Arc::new(Counter::new());
+        published_ns.set(now.monotonic_ns);
+        let view = Arc::new(View {
+            shards: sockets
+                .into_iter()
+                .map(|sockets| ShardSource {
+                    metrics: Arc::new(ShardMetrics::new()),
+                    sockets,
+                })
+                .collect(),
+            policy,
+            clock,
+            published_ns: Arc::clone(&published_ns),
+        });
+
+        let mut shards = Vec::with_capacity(count);
+        let mut events = setup.events.into_iter();
+        let parts = view.shards.iter().zip(pollers).zip(setup.cores);
+        for (number, ((source, poller), core)) in (0..).zip(parts) {
+            // Its sockets take datagrams already; the shard itself withdraws this when it ends.
+            source.metrics.running.set(1);
+            let shard = Shard {
+                number,
+                core,
+                sockets: source.sockets.clone(),
+                poller,
+                policy: view.policy.reader(),
+                clock,
+                metrics: Arc::clone(&source.metrics),
+                switches: Arc::clone(&switches),
+                events: events.next(),
+                stages: stages.clone(),
+            };
+            shards.push(spawn(format!("shard-{number}"), move || shard::run(shard))?);
+        }
+        let renewal = Renewal {
+            rows: setup.rows,
+            next_expiry_unix_s,
+            publisher,
+            switches: Arc::clone(&switches),
+            published_ns,
+        };
+        let (stop_renewal, stopped) = mpsc::channel();
+        let (ended, renewal_ended) = mpsc::channel();
+        let renewal = spawn("renewal".to_owned(), move || {
+            renewal.run(clock, &stopped);
+            drop(ended);
+        })?;
+        let admin = Admin::start(admin_listener, Arc::clone(&view))
+            .map_err(|error| Unavailable(format!("the admin port cannot be served: {error}")))?;
+        Ok(Self {
+            listeners,
+            view,
+            switches,
+            shards,
+            admin,
+            renewal,
+            stop_renewal,
+            renewal_ended,
+        })
+    }
+
+    /// The UDP addresses, with the ports that the kernel chose.
+    #[must_use]
+    pub fn listeners(&self) -> &[SocketAddr] {
+        &self.listeners
+    }
+
+    /// Where the admin port listens.
+    #[must_use]
+    pub fn admin(&self) -> SocketAddr {
+        self.admin.address()
+    }
+
+    /// The smallest receive buffer of any socket, octets as the kernel charges them.
+    #[must_use]
+    pub fn receive_buffer_bytes(&self) -> u64 {
+        let smallest = self
+            .view
+            .shards
+            .iter()
+            .map(ShardSource::receive_buffer_bytes);
+        smallest.min().unwrap_or(0)
+    }
+
+    /// The sums so far.
+    #[must_use]
+    pub fn accounting(&self) -> Accounting {
+        Accounting::of(&self.view.shards)
+    }
+
+    /// Lets the shards serve what their sockets hold, then ends every thread; the sums. Takes at most a second.
+    #[must_use]
+    pub fn stop(self) -> Accounting {
+        // A bell that does not ring: that shard ends at its next datagram, and joining it waits for that.
+        let _rang = self.switches.stop();
+        for shard in self.shards {
+            // A shard that could not go on has said so by `/readyz`; its counts stand.
+            let _ended = shard.join();
+        }
+        drop(self.stop_renewal);
+        // A large bundle may just be building; nobody needs that one any more, and it ends with the process.
+        let ended = self.renewal_ended.recv_timeout(RENEWAL_STOP_TIMEOUT);
+        if ended == Err(RecvTimeoutError::Disconnected) {
+            let _ended = self.renewal.join();
+        }
+        self.admin.stop();
+        Accounting::of(&self.view.shards)
+    }
+}
+
+type SocketsByShard = Vec<Vec<Arc<Socket>>>;
+
+/// Opens all sockets; their addresses, and for every shard its own of each listener.
+fn open_sockets(
+    addresses: &[SocketAddr],
+    shards: usize,
+) -> Result<(Vec<SocketAddr>, SocketsByShard), Unavailable> {
+    let mut bound = Vec::with_capacity(addresses.len());
+    let mut by_shard: SocketsByShard = (0..shards).map(|_shard| Vec::new()).collect();
+    for address in addresses {
+        let group = bind_group(*address, shards, RECEIVE_BUFFER_BYTES)
+            .map_err(|error| Unavailable(error.to_string()))?;
+        bound.extend(group.first().map(Socket::address));
+        for (sockets, socket) in by_shard.iter_mut().zip(group) {
+            sockets.push(Arc::new(socket));
+        }
+    }
+    Ok((bound, by_shard))
+}
+
+fn admin_fault(address: SocketAddr, error: &io::Error) -> Unavailable {
+    Unavailable(match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("admin http {address} is in use by another process; stop it or set admin.http")
+        }
+        _ => format!("admin http {address} cannot be opened: {error}"),
+    })
+}
+
+fn spawn<T: Send + 'static>(
+    name: String,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, Unavailable> {
+    thread::Builder::new()
+        .name(name)
+        .spawn(body)
+        .map_err(|error| Unavailable(format!("no thread to be had: {error}")))
+}

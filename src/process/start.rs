@@ -1,0 +1,155 @@
+//! `tollgate serve`: opens what the configuration names, says what runs, waits for the signal, says what was done.
+
+use super::cores;
+use super::key::{self, KEY_BYTES, Origin};
+use super::node::{Node, NodeSetup};
+use crate::cli::{self, Exit, ServeOverrides};
+use crate::control::{Loaded, NodeConfig, Source};
+use crate::limits::RECEIVE_BUFFER_BYTES;
+use crate::shard::allowed_cores;
+use crate::uas::Uas;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// Serves until SIGINT or SIGTERM. Lines that programs may read stand alone on standard error: `listening udp
+/// ADDR:PORT` for each listener, `admin http://ADDR:PORT`, and `ready` last; at the end, one line of JSON on standard
+/// output.
+#[must_use]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "whoever starts a server is done with its arguments"
+)]
+pub fn serve(loaded: Loaded, overrides: ServeOverrides) -> ExitCode {
+    // Caught from here on, so that a signal during the start is not lost.
+    let mut signals = match Signals::new([SIGINT, SIGTERM]) {
+        Ok(signals) => signals,
+        Err(error) => return refuse(&format!("signals cannot be caught: {error}")),
+    };
+    let cores = match cores::plan(loaded.node.shards, &loaded.node.cores, &allowed_cores()) {
+        Ok(cores) => cores,
+        Err(sentence) => return refuse(&sentence),
+    };
+    let (key, key_text) = match node_key(&loaded.node) {
+        Ok(found) => found,
+        Err(sentence) => return refuse(&sentence),
+    };
+    let head = head(&loaded, &overrides, &cores);
+    let setup = NodeSetup {
+        listeners: loaded
+            .node
+            .listeners
+            .iter()
+            .map(|listener| listener.udp)
+            .collect(),
+        admin: loaded.node.admin_http,
+        cores,
+        rows: loaded.rows,
+        events: Vec::new(),
+    };
+    let node = match Node::start(setup, &Uas::new(key)) {
+        Ok(node) => node,
+        Err(fault) => return refuse(&fault.to_string()),
+    };
+    say(&(head + &key_text + &body(&node)));
+    // The first of the two is enough; a second one while stopping changes nothing.
+    let _signal = signals.forever().next();
+    let sums = node.stop().json();
+    match writeln!(io::stdout(), "{sums}") {
+        Ok(()) => Exit::Ok.into(),
+        Err(_gone) => Exit::Unavailable.into(),
+    }
+}
+
+/// The key of To tags, and a line that says where it came from.
+fn node_key(config: &NodeConfig) -> Result<([u8; KEY_BYTES], String), String> {
+    if let Some(secret) = &config.key {
+        // The configured key is a hash of the key file; any half of it is as good.
+        let half = secret.bytes().first_chunk().copied().unwrap_or_default();
+        return Ok((half, "key from key_file\n".to_owned()));
+    }
+    let (key, origin) = key::of_state_dir(&config.state_dir)?;
+    let shown = config.state_dir.display();
+    Ok((
+        key,
+        match origin {
+            Origin::Kept => format!("state in {shown}, with the key of an earlier start\n"),
+            Origin::Drawn => format!("state in {shown}, with a new key\n"),
+        },
+    ))
+}
+
+fn head(loaded: &Loaded, overrides: &ServeOverrides, cores: &[Option<usize>]) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    let count = cores.len();
+    let noun = if count == 1 { "shard" } else { "shards" };
+    let pinned: Vec<usize> = cores.iter().copied().flatten().collect();
+    let place = if pinned.is_empty() {
+        "on no core of their own (more shards than cores)".to_owned()
+    } else {
+        format!("on core {}", cores::text(&pinned))
+    };
+    let by = if *overrides == ServeOverrides::default() {
+        ""
+    } else {
+        " (by the command line)"
+    };
+    let mut text = cli::warnings(loaded);
+    let source = match &loaded.source {
+        Source::Sample => "inside the program (the sample; --config FILE takes another)".to_owned(),
+        Source::File(path) => path.display().to_string(),
+    };
+    let rows = &loaded.rows;
+    // Writing to a String does not fail.
+    let _always_ok = writeln!(text, "tollgate {version}: {count} {noun} {place}{by}");
+    let _always_ok = writeln!(
+        text,
+        "configuration {source}: {} domains, {} list rows, {} destinations, generation {}",
+        rows.domains.len(),
+        rows.lists.len(),
+        rows.destinations.len(),
+        rows.generation
+    );
+    text
+}
+
+fn body(node: &Node) -> String {
+    let mut text = String::new();
+    let granted = node.receive_buffer_bytes() / 1024;
+    let wanted = 2 * RECEIVE_BUFFER_BYTES / 1024;
+    let hint = if granted < u64::try_from(wanted).unwrap_or(u64::MAX) {
+        ": bursts will be dropped; raise net.core.rmem_max"
+    } else {
+        ""
+    };
+    let _always_ok = writeln!(
+        text,
+        "receive buffer {granted} KiB a socket, {wanted} KiB wanted{hint}"
+    );
+    for address in node.listeners() {
+        let _always_ok = writeln!(text, "listening udp {address}");
+    }
+    let admin = node.admin();
+    let _always_ok = writeln!(text, "admin http://{admin}");
+    if let Some(target) = node.listeners().first() {
+        let _always_ok = writeln!(
+            text,
+            "next: cargo run --release -p tollgate-loadgen -- run --target {target} --rate 20000 --duration 10s\n      \
+             curl http://{admin}/metrics"
+        );
+    }
+    text.push_str("ready\n");
+    text
+}
+
+fn refuse(sentence: &str) -> ExitCode {
+    say(&format!("tollgate serve: {sentence}\n"));
+    Exit::Unavailable.into()
+}
+
+/// A closed standard error leaves nobody to tell; the calls are answered all the same.
+fn say(text: &str) {
+    let _written = io::stderr().write_all(text.as_bytes());
+}

@@ -1,0 +1,408 @@
+//! Writes a response into a given buffer: fixed templates, and octets of the request.
+//!
+//! Promises: nothing is written behind the buffer's end, and a response that did not fit is told as such; nothing
+//! from the request is written but whole values, the way they came.
+//! Leaves to `uas`: which fields stand in which response.
+
+use super::octet::{self, USER, is};
+use super::status::{Phrase, Status};
+use std::fmt::{self, Write as _};
+use std::net::IpAddr;
+
+/// A response being written.
+#[derive(Debug)]
+pub struct Writer<'o> {
+    out: &'o mut [u8],
+    length: usize,
+    overflown: bool,
+}
+
+/// What an answer changes in the top Via (RFC 3261 §18.2.1, RFC 3581 §4).
+#[derive(Debug, Clone, Copy)]
+pub struct ViaChanges<'a> {
+    /// The top value inside its field.
+    pub value: &'a [u8],
+    /// The `received` parameter to replace.
+    pub received_whole: Option<&'a [u8]>,
+    /// The `rport` parameter to replace.
+    pub rport_whole: Option<&'a [u8]>,
+    /// What `received` is to say; `None` leaves it away if it is not there.
+    pub received: Option<IpAddr>,
+    /// What `rport` is to say, where it stands.
+    pub rport: u16,
+}
+
+impl<'o> Writer<'o> {
+    /// At the start of a buffer.
+    #[must_use]
+    pub fn new(out: &'o mut [u8]) -> Self {
+        Self {
+            out,
+            length: 0,
+            overflown: false,
+        }
+    }
+
+    /// Octets written; `None` when the buffer was too small.
+    #[must_use]
+    pub fn finish(self) -> Option<usize> {
+        (!self.overflown).then_some(self.length)
+    }
+
+    /// Writes octets.
+    #[inline]
+    pub fn put(&mut self, octets: &[u8]) {
+        let end = self.length.saturating_add(octets.len());
+        match self.out.get_mut(self.length..end) {
+            Some(place) => {
+                place.copy_from_slice(octets);
+                self.length = end;
+            }
+            None => self.overflown = true,
+        }
+    }
+
+    /// `SIP/2.0 302 Moved Temporarily`
+    pub fn status_line(&mut self, status: Status, phrase: Phrase) {
+        self.put(b"SIP/2.0 ");
+        self.decimal(u32::from(status.0));
+        self.put(b" ");
+        self.put(phrase.text(status).as_bytes());
+        self.put(b"\r\n");
+    }
+
+    /// A field whose value is copied. `name` holds the colon and the blank.
+    #[inline]
+    pub fn field(&mut self, name: &[u8], value: &[u8], clean: bool) {
+        self.put(name);
+        self.value(value, clean);
+        self.put(b"\r\n");
+    }
+
+    /// A value as it came, folds included; of an unclean head with blanks for its CR and LF.
+    #[inline]
+    pub fn value(&mut self, value: &[u8], clean: bool) {
+        if clean {
+            self.put(value);
+            return;
+        }
+        for piece in value.split_inclusive(|octet| matches!(octet, b'\r' | b'\n')) {
+            match piece {
+                [text @ .., b'\r' | b'\n'] => {
+                    self.put(text);
+                    self.put(b" ");
+                }
+                text => self.put(text),
+            }
+        }
+    }
+
+    /// The first Via field, changed in its top value. `name` as for `field`.
+    pub fn top_via(&mut self, name: &[u8], field: &[u8], changes: &ViaChanges<'_>, clean: bool) {
+        self.put(name);
+        let mut rest = field;
+        let offset = |part: &[u8]| part.as_ptr().addr();
+        let received_first = match (changes.received_whole, changes.rport_whole) {
+            (Some(received), Some(rport)) => offset(received) < offset(rport),
+            _ => true,
+        };
+        for turn in [received_first, !received_first] {
+            let whole = if turn {
+                changes.received_whole
+            } else {
+                changes.rport_whole
+            };
+            let Some(whole) = whole else { continue };
+            let before = offset(whole).wrapping_sub(offset(rest));
+            let Some((text, after)) = rest.split_at_checked(before) else {
+                continue;
+            };
+            self.value(text, clean);
+            rest = after.get(whole.len()..).unwrap_or_default();
+            if turn {
+                self.put(b"received=");
+                self.received(changes);
+            } else {
+                self.put(b"rport=");
+                self.decimal(u32::from(changes.rport));
+            }
+        }
+        let done = field.len().saturating_sub(rest.len());
+        let (text, below) = rest
+            .split_at_checked(changes.value.len().saturating_sub(done))
+            .unwrap_or((rest, b""));
+        self.value(text, clean);
+        if changes.received_whole.is_none() && changes.received.is_some() {
+            self.put(b";received=");
+            self.received(changes);
+        }
+        self.value(below, clean);
+        self.put(b"\r\n");
+    }
+
+    fn received(&mut self, changes: &ViaChanges<'_>) {
+        if let Some(address) = changes.received {
+            self.address(address);
+        }
+    }
+
+    /// A number.
+    pub fn decimal(&mut self, number: u32) {
+        let mut digits = [b'0'; 10];
+        let mut rest = number;
+        let mut from = digits.len();
+        for (at, digit) in digits.iter_mut().enumerate().rev() {
+            from = at;
+            *digit = b'0' | u8::try_from(rest % 10).unwrap_or_default();
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.put(digits.get(from..).unwrap_or_default());
+    }
+
+    /// An address, IPv6 without brackets (SIP-021).
+    pub fn address(&mut self, address: IpAddr) {
+        match address {
+            IpAddr::V4(address) => {
+                let mut dot: &[u8] = b"";
+                for octet in address.octets() {
+                    self.put(dot);
+                    self.decimal(u32::from(octet));
+                    dot = b".";
+                }
+            }
+            // Formatting an address writes piece by piece and allocates nothing; a full buffer is told by `finish`.
+            IpAddr::V6(address) => {
+                self.overflown |= write!(self, "{address}").is_err();
+            }
+        }
+    }
+
+    /// An address where a URI wants a host: IPv6 in brackets.
+    pub fn host_address(&mut self, address: IpAddr) {
+        if address.is_ipv4() {
+            self.address(address);
+            return;
+        }
+        self.put(b"[");
+        self.address(address);
+        self.put(b"]");
+    }
+
+    /// Sixteen hexadecimal digits.
+    pub fn hexadecimal(&mut self, word: u64) {
+        let mut digits = [0_u8; 16];
+        for (digit, shift) in digits.iter_mut().zip((0..16_u32).rev()) {
+            let nibble = word.wrapping_shr(shift.wrapping_mul(4)) & 0x0f;
+            *digit = hexadecimal_digit(u8::try_from(nibble).unwrap_or_default());
+        }
+        self.put(&digits);
+    }
+
+    /// A user part: what may not stand in one is escaped, escapes stay as they are (RFC 3261 §25.1).
+    pub fn user(&mut self, user: &[u8]) {
+        if user.iter().all(|&octet| is(octet, USER)) {
+            self.put(user);
+            return;
+        }
+        let mut rest = user;
+        while let [octet, after @ ..] = rest {
+            if *octet == b'%' && is_escape(rest) {
+                self.put(rest.get(..3).unwrap_or_default());
+                rest = rest.get(3..).unwrap_or_default();
+                continue;
+            }
+            if is(*octet, USER) {
+                self.put(&[*octet]);
+            } else {
+                self.put(&[
+                    b'%',
+                    hexadecimal_digit(octet >> 4).to_ascii_uppercase(),
+                    hexadecimal_digit(octet & 0x0f).to_ascii_uppercase(),
+                ]);
+            }
+            rest = after;
+        }
+    }
+}
+
+impl fmt::Write for Writer<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.put(text.as_bytes());
+        Ok(())
+    }
+}
+
+/// Octets that `Writer::user` writes for this user part.
+#[must_use]
+pub fn user_length(user: &[u8]) -> usize {
+    let mut length = 0_usize;
+    let mut rest = user;
+    while let [octet, after @ ..] = rest {
+        let (more, next) = if *octet == b'%' && is_escape(rest) {
+            (3, rest.get(3..).unwrap_or_default())
+        } else if is(*octet, USER) {
+            (1, after)
+        } else {
+            (3, after)
+        };
+        length = length.saturating_add(more);
+        rest = next;
+    }
+    length
+}
+
+fn is_escape(text: &[u8]) -> bool {
+    matches!(text, [b'%', high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit())
+}
+
+fn hexadecimal_digit(nibble: u8) -> u8 {
+    match nibble {
+        0..=9 => b'0' | nibble,
+        _ => b'a'.saturating_add(nibble.saturating_sub(10)),
+    }
+}
+
+/// What a Contact's user is made from: the user part up to its first `;` or `:`.
+#[must_use]
+pub fn contact_user(user_part: &[u8]) -> &[u8] {
+    let user = octet::split_once(user_part, b';').map_or(user_part, |(user, _)| user);
+    octet::split_once(user, b':').map_or(user, |(user, _)| user)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::octet::split_list;
+    use crate::sip::via::Via;
+
+    fn written(write: impl FnOnce(&mut Writer<'_>)) -> String {
+        let mut out = [0_u8; 512];
+        let mut writer = Writer::new(&mut out);
+        write(&mut writer);
+        let length = writer.finish().expect("it fits");
+        String::from_utf8_lossy(&out[..length]).into_owned()
+    }
+
+    fn via(field: &str, received: Option<&str>) -> String {
+        let value = octet::trim(split_list(field.as_bytes()).0);
+        let via = Via::read(value).expect("a Via");
+        written(|writer| {
+            writer.top_via(
+                b"Via: ",
+                field.as_bytes(),
+                &ViaChanges {
+                    value,
+                    received_whole: via.received_whole,
+                    rport_whole: via.rport_whole,
+                    received: received.map(|text| text.parse().expect("an address")),
+                    rport: 4711,
+                },
+                true,
+            );
+        })
+    }
+
+    #[test]
+    fn only_the_top_via_gets_received_and_rport() {
+        let source = Some("10.0.0.1");
+        for (field, received, wanted) in [
+            ("SIP/2.0/UDP h;branch=x", None, "SIP/2.0/UDP h;branch=x"),
+            (
+                "SIP/2.0/UDP h;branch=x",
+                source,
+                "SIP/2.0/UDP h;branch=x;received=10.0.0.1",
+            ),
+            (
+                "SIP/2.0/UDP h;rport;branch=x",
+                source,
+                "SIP/2.0/UDP h;rport=4711;branch=x;received=10.0.0.1",
+            ),
+            (
+                "SIP/2.0/UDP h;received=9.9.9.9;rport=77",
+                source,
+                "SIP/2.0/UDP h;received=10.0.0.1;rport=4711",
+            ),
+            (
+                "SIP/2.0/UDP h;rport = 77;a;received=9.9.9.9;b",
+                source,
+                "SIP/2.0/UDP h;rport=4711;a;received=10.0.0.1;b",
+            ),
+            (
+                "SIP/2.0/UDP h , SIP/2.0/UDP i;rport",
+                source,
+                "SIP/2.0/UDP h;received=10.0.0.1 , SIP/2.0/UDP i;rport",
+            ),
+            (
+                "SIP/2.0/UDP h;received=1.1.1.1 , SIP/2.0/UDP i",
+                Some("::1"),
+                "SIP/2.0/UDP h;received=::1 , SIP/2.0/UDP i",
+            ),
+        ] {
+            assert_eq!(
+                via(field, received),
+                format!("Via: {wanted}\r\n"),
+                "{field}"
+            );
+        }
+    }
+
+    #[test]
+    fn user_parts_are_escaped_once() {
+        for (user, wanted) in [
+            ("+39069876543", "+39069876543"),
+            ("0114420%2371838750%20x", "0114420%2371838750%20x"),
+            ("a#b", "a%23b"),
+            ("%", "%25"),
+            ("%zz", "%25zz"),
+            ("a>b \"", "a%3Eb%20%22"),
+            ("\u{e9}\u{7}", "%C3%A9%07"),
+        ] {
+            assert_eq!(written(|writer| writer.user(user.as_bytes())), wanted);
+            assert_eq!(user_length(user.as_bytes()), wanted.len());
+        }
+    }
+
+    #[test]
+    fn numbers_are_written_in_full() {
+        for (number, wanted) in [
+            (0, "0"),
+            (7, "7"),
+            (10, "10"),
+            (65535, "65535"),
+            (u32::MAX, "4294967295"),
+        ] {
+            assert_eq!(written(|writer| writer.decimal(number)), wanted);
+        }
+        assert_eq!(
+            written(|writer| writer.hexadecimal(0x0123_4567_89ab_cdef)),
+            "0123456789abcdef"
+        );
+        assert_eq!(
+            written(|writer| writer.address([192, 0, 2, 1].into())),
+            "192.0.2.1"
+        );
+        assert_eq!(
+            written(|writer| writer.host_address("2001:db8::1".parse().unwrap())),
+            "[2001:db8::1]"
+        );
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told() {
+        let mut out = [0_u8; 4];
+        let mut writer = Writer::new(&mut out);
+        writer.put(b"12345");
+        assert_eq!(writer.finish(), None);
+    }
+
+    #[test]
+    fn line_ends_of_an_unclean_head_become_blanks() {
+        assert_eq!(
+            written(|writer| writer.value(b"a\n b\r\n c\rd", false)),
+            "a  b   c d"
+        );
+    }
+}

@@ -1,0 +1,313 @@
+//! RFC 3261 §8.2 in the RFC's order: framing, version, mandatory headers, method, scheme, Require.
+//!
+//! Promises: the first rule that is broken decides; an ACK or a response is never answered, whatever else it is.
+//! Leaves to `policy`: the verdict on an INVITE that passed; to `respond`: the bytes.
+
+use super::slot::{Admission, CallSpans, Slot, State, TagSeed, TopVia};
+use super::{Packet, screening};
+use crate::policy::{CallError, Scheme, Snapshot, Source};
+use crate::sip::octet::{LWS, is, number, trim};
+use crate::sip::{
+    Address, Fault, Header, Kind, Method, Phrase, Request, SipUri, Span, Uri, Version, Via,
+};
+
+/// RFC 3261 §8.1.1.5: a CSeq number is less than 2^31.
+const CSEQ_MAX: u32 = 0x7fff_ffff;
+
+/// Values of which a request has one.
+const SINGLE: [Header; 5] = [
+    Header::From,
+    Header::To,
+    Header::CallId,
+    Header::CSeq,
+    Header::MaxForwards,
+];
+
+/// Reads the packet into the slot and says what it is.
+pub(super) fn admit(policy: &Snapshot, packet: &Packet<'_>, draining: bool, slot: &mut Slot) {
+    let Slot { layout, state } = slot;
+    let address = packet.source.ip().to_canonical();
+    let source = policy.source(address);
+    state.reset(source, address);
+    if source == Source::Unknown {
+        return;
+    }
+    let cut = packet.full_length > packet.bytes.len();
+    state.admission = match layout.scan(packet.bytes, cut) {
+        Kind::KeepAlive => Admission::KeepAlive,
+        Kind::Response => Admission::Response,
+        Kind::Request => {
+            let request = Request::new(packet.bytes, layout);
+            admit_request(policy, packet, &request, draining, state)
+        }
+    };
+}
+
+fn admit_request(
+    policy: &Snapshot,
+    packet: &Packet<'_>,
+    request: &Request<'_>,
+    draining: bool,
+    state: &mut State,
+) -> Admission {
+    // RFC 3261 §8.2.7: a stateless UAS ignores ACK.
+    if request.method() == Method::Ack {
+        return Admission::Ack;
+    }
+    let Some(via) = read_top_via(packet.bytes, request, state) else {
+        return Admission::Unparsable;
+    };
+    if state.proxy_address.is_some() {
+        find_peer_behind(policy, request, state);
+    }
+    let parsed = match judge(packet, request, &via, state) {
+        Ok(parsed) => parsed,
+        Err(error) if request.method() == Method::Invite => return Admission::CallError(error),
+        Err(error) => return Admission::Refused(error),
+    };
+    match request.method() {
+        Method::Invite => admit_invite(policy, packet.bytes, request, &parsed, state),
+        Method::Options if parsed.uri == Uri::Other => {
+            Admission::Refused(CallError::UnsupportedScheme)
+        }
+        Method::Options if requires_extension(request) => Admission::BadExtension,
+        Method::Options => match (draining, state.proxy_address) {
+            (false, _) => Admission::Options,
+            (true, Some(_)) => Admission::OptionsDrainingProxy,
+            (true, None) => Admission::OptionsDrainingPeer,
+        },
+        Method::Ack => Admission::Ack,
+        Method::Cancel => Admission::Cancel,
+        Method::InDialog => Admission::NoTransaction,
+        Method::NotAllowed => Admission::MethodNotAllowed,
+        Method::Unknown => Admission::MethodUnknown,
+    }
+}
+
+/// The top Via as far as it is needed to answer; `None` when its sent-by cannot be read.
+fn read_top_via<'a>(bytes: &[u8], request: &Request<'a>, state: &mut State) -> Option<Via<'a>> {
+    let value = trim(request.top_via()?);
+    let via = Via::read(value)?;
+    let span = |part: Option<&[u8]>| part.map(|part| Span::of(part, bytes));
+    state.top_via = TopVia {
+        value: Span::of(value, bytes),
+        received: span(via.received_whole),
+        rport: span(via.rport_whole),
+        port: via.port,
+        from_elsewhere: via.host_address() != Some(state.peer_address),
+        well_formed: via.well_formed,
+    };
+    state.tag_seed = TagSeed {
+        branch: span(via.branch),
+        sent_by: Span::of(via.host, bytes),
+    };
+    Some(via)
+}
+
+/// Behind a listed proxy the peer is in the Via below the proxy's: its `received`, else its sent-by if that is an
+/// address. A host name without `received` is nobody.
+fn find_peer_behind(policy: &Snapshot, request: &Request<'_>, state: &mut State) {
+    let below = request
+        .second_via()
+        .and_then(|value| Via::read(trim(value)));
+    let address = below
+        .filter(|via| via.well_formed)
+        .and_then(|via| match via.received {
+            Some(_) => via.received_address(),
+            None => via.host_address(),
+        });
+    let (Some(address), Some(proxy)) = (address, state.proxy_address) else {
+        return;
+    };
+    state.peer_address = address;
+    state.peer = policy.peer_behind(proxy, address);
+    if let Some(peer) = state.peer {
+        state.source = Source::Peer(peer);
+    }
+}
+
+/// What every well-formed request has.
+struct Parsed<'a> {
+    uri: Uri<'a>,
+    from: Address<'a>,
+}
+
+/// RFC 3261 §8.1.1 and §18.3: framing, version, mandatory headers, in this order.
+fn judge<'a>(
+    packet: &Packet<'_>,
+    request: &Request<'a>,
+    via: &Via<'a>,
+    state: &mut State,
+) -> Result<Parsed<'a>, CallError> {
+    let bytes = packet.bytes;
+    // Tags are wanted for any answer, also of a request that is refused below.
+    let from = request.value(Header::From).map(Address::read);
+    let to = request.value(Header::To).map(Address::read);
+    let tag = |address: Option<Option<Address<'_>>>| {
+        let tag = address.flatten().and_then(|address| address.tag);
+        tag.map(|tag| Span::of(tag, bytes))
+    };
+    state.from_tag = tag(from);
+    state.to_tag = tag(to);
+
+    match request.fault() {
+        Some(Fault::Syntax(phrase)) => return Err(CallError::Syntax(phrase)),
+        Some(Fault::TooLarge) => return Err(CallError::TooLarge),
+        None => {}
+    }
+    check_content_length(packet, request)?;
+    if request.version() == Version::Other {
+        return Err(CallError::VersionNotSupported);
+    }
+    let syntax = |phrase| Err(CallError::Syntax(phrase));
+    if SINGLE.into_iter().any(|header| request.repeated(header)) {
+        return syntax(Phrase::RepeatedHeader);
+    }
+    if !via.well_formed {
+        return syntax(Phrase::BadVia);
+    }
+    let from = match from {
+        None => return syntax(Phrase::MissingFrom),
+        Some(None) => return syntax(Phrase::BadFrom),
+        Some(Some(from)) => from,
+    };
+    match to {
+        None => return syntax(Phrase::MissingTo),
+        Some(None) => return syntax(Phrase::BadTo),
+        Some(Some(_)) => {}
+    }
+    match request.value(Header::CallId) {
+        None => return syntax(Phrase::MissingCallId),
+        Some(call_id) if call_id.is_empty() || call_id.iter().any(|&octet| is(octet, LWS)) => {
+            return syntax(Phrase::BadCallId);
+        }
+        Some(_) => {}
+    }
+    check_cseq(request)?;
+    if let Some(hops) = request.value(Header::MaxForwards)
+        && number(hops, 255).is_none()
+    {
+        return syntax(Phrase::BadMaxForwards);
+    }
+    // RFC 3261 §19.1.1: headers have no place in a Request-URI.
+    match Uri::read(request.uri()) {
+        None
+        | Some(Uri::Sip(SipUri {
+            headers: Some(_), ..
+        })) => syntax(Phrase::BadRequestUri),
+        Some(uri) => Ok(Parsed { uri, from }),
+    }
+}
+
+/// RFC 3261 §18.3: octets behind the body are ignored, a body cut short is a fault.
+fn check_content_length(packet: &Packet<'_>, request: &Request<'_>) -> Result<(), CallError> {
+    let Some(text) = request.value(Header::ContentLength) else {
+        return Ok(());
+    };
+    let body = packet
+        .full_length
+        .saturating_sub(request.body_start().unwrap_or_default());
+    let fits = number(text, u32::MAX)
+        .and_then(|length| usize::try_from(length).ok())
+        .is_some_and(|length| length <= body);
+    if fits && !request.differing(Header::ContentLength) {
+        return Ok(());
+    }
+    Err(CallError::Syntax(Phrase::BadContentLength))
+}
+
+fn check_cseq(request: &Request<'_>) -> Result<(), CallError> {
+    let Some(cseq) = request.value(Header::CSeq) else {
+        return Err(CallError::Syntax(Phrase::MissingCSeq));
+    };
+    let (digits, method) = split_cseq(cseq);
+    if number(digits, CSEQ_MAX).is_none() || method.is_empty() {
+        return Err(CallError::Syntax(Phrase::BadCSeq));
+    }
+    // RFC 4475 §3.1.2.18: a method that is not known is worth a 501, whatever CSeq says.
+    if method != request.method_name() && request.method() != Method::Unknown {
+        return Err(CallError::Syntax(Phrase::CSeqMethodMismatch));
+    }
+    Ok(())
+}
+
+/// The number and the method of a CSeq value.
+pub(super) fn split_cseq(cseq: &[u8]) -> (&[u8], &[u8]) {
+    let digits = cseq
+        .iter()
+        .position(|&octet| is(octet, LWS))
+        .unwrap_or(cseq.len());
+    let (digits, method) = cseq.split_at_checked(digits).unwrap_or((cseq, b""));
+    (digits, trim(method))
+}
+
+/// Whether any Require field names an option tag. None is supported (RFC 3261 §8.2.2.3).
+fn requires_extension(request: &Request<'_>) -> bool {
+    if !request.has(Header::Require) {
+        return false;
+    }
+    request
+        .fields()
+        .filter(|(name, _)| Header::of(name) == Some(Header::Require))
+        .any(|(_, value)| value.iter().any(|&octet| octet != b',' && !is(octet, LWS)))
+}
+
+fn admit_invite(
+    policy: &Snapshot,
+    bytes: &[u8],
+    request: &Request<'_>,
+    parsed: &Parsed<'_>,
+    state: &mut State,
+) -> Admission {
+    if state.peer.is_none() {
+        return Admission::CallError(CallError::UnknownPeer);
+    }
+    let (scheme, user_part, uri_host) = match parsed.uri {
+        Uri::Sip(uri) if uri.secure => (Scheme::Sips, uri.user_part, uri.host),
+        Uri::Sip(uri) => (Scheme::Sip, uri.user_part, uri.host),
+        Uri::Tel(number) => (Scheme::Tel, number, &b""[..]),
+        // RFC 3261 §8.2.2.1
+        Uri::Other => return Admission::CallError(CallError::UnsupportedScheme),
+    };
+    // RFC 3261 §12.2.2: a To tag names a dialog, and there is none.
+    if state.to_tag.is_some() {
+        return Admission::CallError(CallError::NoSuchDialog);
+    }
+    // RFC 3261 §8.3: a redirect server does not look at Require.
+    let span = |part: &[u8]| Span::of(part, bytes);
+    let (from_user, from_host) = match parsed.from.uri {
+        Uri::Sip(uri) => (span(uri.user()), span(uri.host)),
+        Uri::Tel(number) => (span(number), Span::NOWHERE),
+        Uri::Other => (Span::NOWHERE, Span::NOWHERE),
+    };
+    let identity = |header: Header| match Address::first_uri(request.value(header)?)? {
+        Uri::Sip(uri) => Some(span(uri.user())),
+        Uri::Tel(number) => Some(span(number)),
+        Uri::Other => None,
+    };
+    let screening = screening::read(request);
+    state.call = CallSpans {
+        scheme,
+        user_part: span(user_part),
+        uri_host: span(uri_host),
+        from_user,
+        from_host,
+        asserted_identity_user: identity(Header::AssertedIdentity),
+        preferred_identity_user: identity(Header::PreferredIdentity),
+        remote_party_user: identity(Header::RemotePartyId),
+        user_agent: request.value(Header::UserAgent).map(span),
+        diverted: request.has(Header::Diversion) || request.has(Header::HistoryInfo),
+        family: screening.family,
+        user: screening.user.map(span),
+        domain: screening.domain.map(span),
+        address: screening.address,
+        agent: screening.agent.map(span),
+        reported_calls: screening.reported_calls,
+        suspect: screening.suspect,
+    };
+    state.admission = Admission::Call;
+    if let Some(attempt) = state.attempt(bytes) {
+        state.prepared = Some(policy.prepare(&attempt));
+    }
+    Admission::Call
+}

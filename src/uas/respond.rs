@@ -1,0 +1,308 @@
+//! From an admission to the octets of its answer (RFC 3261 §8.2.6).
+//!
+//! Promises: one answer or none; every Via, From, To, Call-ID and CSeq as they came, `received` and `rport` in the top
+//! Via and a To tag added; never more octets than `answer_bytes_max` allows; one Contact at most, in `<>`.
+//! Leaves to `policy`: which status; to `net`: sending.
+
+use super::slot::{Admission, Slot};
+use super::{Packet, Reply, Uas, tag};
+use crate::limits::{CONTACT_USER_BYTES_MAX, RESPONSE_ADDED_BYTES_MAX};
+use crate::policy::{AnswerPlan, CallError, ContactHost, ContactPlan, Snapshot};
+use crate::sip::write::{contact_user, user_length};
+use crate::sip::{Header, Phrase, Request, Status, ViaChanges, Writer};
+use std::net::SocketAddr;
+
+/// Requests of this length and more get answers of at most one and a half times their length (P4): no amplifier.
+const AMPLIFICATION_BOUND_FROM: usize = 300;
+
+/// The default port (RFC 3261 §18.2.2).
+const SIP_PORT: u16 = 5060;
+
+/// Fields that only some answers carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extra {
+    None,
+    Allow,
+    Capabilities,
+    Unsupported,
+}
+
+/// How one answer looks.
+struct Form<'p> {
+    plan: &'p AnswerPlan,
+    extra: Extra,
+    names: &'static Names,
+}
+
+/// Header names as an answer spells them, with their colons.
+struct Names {
+    via: &'static [u8],
+    from: &'static [u8],
+    to: &'static [u8],
+    call_id: &'static [u8],
+    contact: &'static [u8],
+    content_length: &'static [u8],
+}
+
+const FULL: Names = Names {
+    via: b"Via: ",
+    from: b"From: ",
+    to: b"To: ",
+    call_id: b"Call-ID: ",
+    contact: b"Contact: ",
+    content_length: b"Content-Length: ",
+};
+
+/// RFC 3261 §7.3.3: for an answer that would be too long. A hundred compact Vias would grow by 300 octets otherwise.
+const COMPACT: Names = Names {
+    via: b"v:",
+    from: b"f:",
+    to: b"t:",
+    call_id: b"i:",
+    contact: b"m:",
+    content_length: b"l:",
+};
+
+/// Most octets of an answer to a request of this length.
+fn answer_bytes_max(request_length: usize) -> usize {
+    let added = request_length.saturating_add(RESPONSE_ADDED_BYTES_MAX);
+    if request_length < AMPLIFICATION_BOUND_FROM {
+        return added;
+    }
+    added.min(request_length.saturating_add(request_length / 2))
+}
+
+/// The plan of an answer that needs no policy.
+const fn plain(status: u16) -> AnswerPlan {
+    AnswerPlan {
+        status: Status(status),
+        phrase: Phrase::Standard,
+        contact: ContactPlan::None,
+        reason: false,
+        force_rport: false,
+    }
+}
+
+/// Whether the Contact of this user part keeps within what Asterisk dials.
+pub(super) fn contact_fits(user_part: &[u8], prefix: &[u8; 3]) -> bool {
+    let length = user_length(contact_user(user_part)).saturating_add(prefix.len());
+    length <= CONTACT_USER_BYTES_MAX
+}
+
+impl Uas {
+    /// Writes the answer, if there is one.
+    pub(super) fn write_answer(
+        &self,
+        policy: &Snapshot,
+        packet: &Packet<'_>,
+        slot: &Slot,
+        out: &mut [u8],
+    ) -> Option<Reply> {
+        let state = &slot.state;
+        let error_plan = |error| policy.error_plan(state.source, state.proxy_address, error);
+        let (plan, extra) = match state.admission {
+            Admission::UnknownSource
+            | Admission::KeepAlive
+            | Admission::Response
+            | Admission::Ack
+            | Admission::Unparsable
+            | Admission::OptionsDrainingPeer => return None,
+            Admission::Options => (plain(200), Extra::Capabilities),
+            Admission::OptionsDrainingProxy => (plain(503), Extra::None),
+            Admission::BadExtension => (plain(420), Extra::Unsupported),
+            Admission::Cancel => (plain(200), Extra::None),
+            Admission::NoTransaction => (plain(481), Extra::None),
+            Admission::MethodNotAllowed => (plain(405), Extra::Allow),
+            Admission::MethodUnknown => (plain(501), Extra::None),
+            Admission::Refused(error) => {
+                let (status, phrase) = error.status();
+                let plan = AnswerPlan {
+                    status,
+                    phrase,
+                    ..plain(status.0)
+                };
+                (plan, Extra::None)
+            }
+            Admission::CallError(error) => (error_plan(error), Extra::None),
+            Admission::Call => (state.decision?.plan, Extra::None),
+        };
+        let shorter = AnswerPlan {
+            reason: false,
+            ..plan
+        };
+        // An answer that would be too long is none. An INVITE still hears that it is refused, so that it looks like no
+        // approval.
+        let refusal = || match state.admission {
+            Admission::Call | Admission::CallError(_) => AnswerPlan {
+                force_rport: plan.force_rport,
+                ..error_plan(CallError::TooLarge)
+            },
+            Admission::UnknownSource
+            | Admission::KeepAlive
+            | Admission::Response
+            | Admission::Ack
+            | Admission::Unparsable
+            | Admission::Options
+            | Admission::OptionsDrainingProxy
+            | Admission::OptionsDrainingPeer
+            | Admission::BadExtension
+            | Admission::Cancel
+            | Admission::NoTransaction
+            | Admission::MethodNotAllowed
+            | Admission::MethodUnknown
+            | Admission::Refused(_) => plain(513),
+        };
+        let mut write = |plan: &AnswerPlan, extra, names| {
+            let form = Form { plan, extra, names };
+            self.write_form(policy, packet, slot, &form, out)
+        };
+        write(&plan, extra, &FULL)
+            .or_else(|| write(&shorter, extra, &COMPACT))
+            .or_else(|| write(&refusal(), Extra::None, &COMPACT))
+    }
+
+    /// `None` when the answer does not fit the buffer or would be too long for its request.
+    fn write_form(
+        &self,
+        policy: &Snapshot,
+        packet: &Packet<'_>,
+        slot: &Slot,
+        form: &Form<'_>,
+        out: &mut [u8],
+    ) -> Option<Reply> {
+        let Form { plan, extra, names } = *form;
+        let request = slot.request(packet.bytes);
+        let clean = request.clean();
+        let mut writer = Writer::new(out);
+        writer.status_line(plan.status, plan.phrase);
+        write_vias(&mut writer, packet, slot, &request, names.via);
+        if let Some(from) = request.value(Header::From) {
+            writer.field(names.from, from, clean);
+        }
+        if let Some(to) = request.value(Header::To) {
+            writer.put(names.to);
+            writer.value(to, clean);
+            if slot.state.to_tag.is_none() {
+                writer.put(b";tag=");
+                writer.hexadecimal(tag::of(&self.key, packet.bytes, &request, &slot.state));
+            }
+            writer.put(b"\r\n");
+        }
+        if let Some(call_id) = request.value(Header::CallId) {
+            writer.field(names.call_id, call_id, clean);
+        }
+        if let Some(cseq) = request.value(Header::CSeq) {
+            writer.field(b"CSeq: ", cseq, clean);
+        }
+        if let ContactPlan::Redirect { prefix, host } = plan.contact {
+            writer.put(names.contact);
+            write_contact(&mut writer, policy, packet, slot, prefix, host);
+        }
+        if plan.reason {
+            // RFC 3326, Q.850 cause 21: call rejected.
+            writer.put(b"Reason: Q.850;cause=21\r\n");
+        }
+        match extra {
+            Extra::None => {}
+            Extra::Allow => writer.put(b"Allow: INVITE, ACK, CANCEL, OPTIONS\r\n"),
+            // RFC 3261 §11.2: what an INVITE may carry, though no body is ever read; and no extension.
+            Extra::Capabilities => writer.put(
+                b"Allow: INVITE, ACK, CANCEL, OPTIONS\r\nAccept: application/sdp\r\nSupported:\r\n",
+            ),
+            Extra::Unsupported => {
+                let required = request
+                    .fields()
+                    .filter(|(name, _)| Header::of(name) == Some(Header::Require));
+                for (_, tags) in required {
+                    writer.field(b"Unsupported: ", tags, clean);
+                }
+            }
+        }
+        writer.put(names.content_length);
+        writer.put(b"0\r\n\r\n");
+        let length = writer.finish()?;
+        (length <= answer_bytes_max(packet.full_length)).then(|| Reply {
+            length,
+            destination: destination(packet, slot, plan.force_rport),
+            status: plan.status,
+        })
+    }
+}
+
+fn write_vias(
+    writer: &mut Writer<'_>,
+    packet: &Packet<'_>,
+    slot: &Slot,
+    request: &Request<'_>,
+    name: &[u8],
+) {
+    let clean = request.clean();
+    let top = &slot.state.top_via;
+    let within = |span: Option<crate::sip::Span>| span.map(|span| span.within(packet.bytes));
+    // RFC 3581 §4: with rport, received is written even if the sent-by says the same.
+    let say_received = top.from_elsewhere || top.received.is_some() || top.rport.is_some();
+    let changes = ViaChanges {
+        value: top.value.within(packet.bytes),
+        received_whole: within(top.received),
+        rport_whole: within(top.rport),
+        // Of a Via that cannot be read nothing is known to be missing: it goes back as it came.
+        received: (top.well_formed && say_received).then(|| packet.source.ip().to_canonical()),
+        rport: packet.source.port(),
+    };
+    let mut below_top = false;
+    let mut write = |via: &[u8]| {
+        if below_top {
+            writer.field(name, via, clean);
+        } else {
+            writer.top_via(name, via, &changes, clean);
+            below_top = true;
+        }
+    };
+    if request.lost_vias() {
+        request
+            .fields()
+            .filter(|(name, _)| Header::of(name) == Some(Header::Via))
+            .for_each(|(_, via)| write(via));
+        return;
+    }
+    request.via_fields().for_each(write);
+}
+
+/// `<sip:` code, user, `@`, host `>`: without display name and parameters, which not all PBXs bear.
+fn write_contact(
+    writer: &mut Writer<'_>,
+    policy: &Snapshot,
+    packet: &Packet<'_>,
+    slot: &Slot,
+    prefix: [u8; 3],
+    host: ContactHost,
+) {
+    let state = &slot.state;
+    let bytes = packet.bytes;
+    writer.put(b"<sip:");
+    writer.user(&prefix);
+    writer.user(contact_user(state.call.user_part.within(bytes)));
+    writer.put(b"@");
+    let text = match host {
+        ContactHost::From => state.call.from_host.within(bytes),
+        ContactHost::RequestUri => state.call.uri_host.within(bytes),
+        ContactHost::Source => b"",
+        ContactHost::Fixed { domain } => policy.contact_host(domain),
+    };
+    // A tel: URI has no host; the PBX itself is who shall dial again.
+    if text.is_empty() {
+        writer.host_address(state.peer_address);
+    } else {
+        writer.put(text);
+    }
+    writer.put(b">\r\n");
+}
+
+/// RFC 3261 §18.2.2 and RFC 3581 §4. The address is always the packet's source: maddr and sent-by lead nowhere else.
+fn destination(packet: &Packet<'_>, slot: &Slot, force_rport: bool) -> SocketAddr {
+    let mut destination = packet.source;
+    if !force_rport && slot.state.top_via.rport.is_none() {
+        destination.set_port(slot.state.top_via.port.unwrap_or(SIP_PORT));
+    }
+    destination
+}

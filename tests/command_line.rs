@@ -1,0 +1,144 @@
+//! `check`, `config` and the command line itself, through the program.
+
+#[cfg(test)]
+mod command_line {
+    use std::fs;
+    use std::path::Path;
+    use std::process::{Command, Output};
+    use tollgate::control::{EMERGENCY_DEFAULT, SAMPLE_BUNDLE, SAMPLE_CONFIG};
+
+    const EXIT_OK: i32 = 0;
+    const EXIT_USAGE: i32 = 64;
+
+    fn tollgate(arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_tollgate"))
+            .args(arguments)
+            .output()
+            .unwrap()
+    }
+
+    /// Standard output of a command that must go well and say nothing on standard error.
+    fn said(arguments: &[&str]) -> String {
+        let output = tollgate(arguments);
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+        assert_eq!(output.status.code(), Some(EXIT_OK));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[test]
+    fn the_sample_has_no_fault_and_no_warning() {
+        let line = said(&["check"]);
+        let (counts, generation) = line.trim_end().split_once("; generation ").unwrap();
+        assert!(
+            counts.starts_with("ok: 1 domain, 1 policy, 1 subscriber, 15 list rows, "),
+            "{line}"
+        );
+        assert!(counts.ends_with(" destinations"), "{line}");
+        assert_eq!(generation.len(), 64);
+        assert!(generation.bytes().all(|octet| octet.is_ascii_hexdigit()));
+    }
+
+    #[test]
+    fn the_sample_written_to_disk_is_the_same_bundle() {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
+            .join(format!("sample-on-disk-{}", std::process::id()));
+        let config = folder.join("tollgate.toml");
+        fs::create_dir_all(folder.join("bundle/lists")).unwrap();
+        fs::write(&config, SAMPLE_CONFIG).unwrap();
+        for (name, text) in SAMPLE_BUNDLE {
+            fs::write(folder.join("bundle").join(name), text).unwrap();
+        }
+        let path = config.to_str().unwrap();
+        let embedded = said(&["check"]);
+        assert_eq!(said(&["check", "--config", path]), embedded);
+
+        let list = folder.join("bundle/lists/numbers.csv");
+        let longer = fs::read_to_string(&list).unwrap() + "system,number,+447700900998,deny,,,,\n";
+        fs::write(&list, longer).unwrap();
+        let changed = said(&["check", "--config", path]);
+        let generation = |line: &str| line.rsplit(' ').next().unwrap().to_owned();
+        assert_ne!(generation(&changed), generation(&embedded));
+        assert!(changed.contains("16 list rows"), "{changed}");
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn config_prints_what_is_in_force_as_toml_with_every_default() {
+        let text = said(&["config"]);
+        let document: toml::Table = text.parse().unwrap();
+        let string = |value: &toml::Value| value.as_str().unwrap().to_owned();
+        assert_eq!(string(&document["listen"][0]["udp"]), "127.0.0.1:5060");
+        assert_eq!(string(&document["admin"]["http"]), "127.0.0.1:8060");
+        assert_eq!(string(&document["node"]["shards"]), "auto");
+        assert_eq!(string(&document["node"]["state_dir"]), "./tollgate-state");
+        let domain = &document["domain"][0];
+        let emergency: Vec<String> = domain["emergency"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(string)
+            .collect();
+        assert_eq!(emergency, EMERGENCY_DEFAULT);
+        assert_eq!(domain["statuses"]["approve"].as_integer(), Some(302));
+        assert_eq!(domain["statuses"]["reject"].as_integer(), Some(603));
+        assert!(text.contains("} # errors have RFC 3261's own status\n"));
+        assert_eq!(string(&domain["codes"]["R03"]), "R03");
+        assert_eq!(string(&domain["translate"][0]["match"]), "011");
+        let policy = &document["policy"][0];
+        assert_eq!(string(&policy["unknown"]["prefix"]), "reject");
+        assert_eq!(
+            policy["destination"]["deny"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(string)
+                .collect::<Vec<_>>(),
+            ["type:premium", "satellite"]
+        );
+    }
+
+    /// What `config` prints of a bundle is a bundle: written to files, it is accepted and prints the same.
+    #[test]
+    fn what_config_prints_can_be_put_in_force() {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
+            .join(format!("config-again-{}", std::process::id()));
+        fs::create_dir_all(folder.join("bundle")).unwrap();
+        let text = said(&["config"]);
+        let (node, rest) = text.split_once("# ---- domains.toml\n").unwrap();
+        let (domains, policies) = rest.split_once("# ---- policies.toml\n").unwrap();
+        fs::write(folder.join("tollgate.toml"), node).unwrap();
+        fs::write(folder.join("bundle/domains.toml"), domains).unwrap();
+        fs::write(folder.join("bundle/policies.toml"), policies).unwrap();
+        let path = folder.join("tollgate.toml");
+        let again = said(&["config", "--config", path.to_str().unwrap()]);
+        let (_, rest) = again.split_once("# ---- domains.toml\n").unwrap();
+        let (domains_again, policies_again) = rest.split_once("# ---- policies.toml\n").unwrap();
+        assert_eq!(domains_again, domains);
+        let tables = |text: &str| text.split_once("# ----").unwrap().0.to_owned();
+        assert_eq!(tables(policies_again), tables(policies));
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_wrong_command_line_exits_64_and_help_exits_0() {
+        for (arguments, code) in [
+            (&["--help"][..], EXIT_OK),
+            (&["--version"], EXIT_OK),
+            (&["serve", "--help"], EXIT_OK),
+            (&[], EXIT_USAGE),
+            (&["sevre"], EXIT_USAGE),
+            (&["serve", "--config"], EXIT_USAGE),
+            (&["serve", "--shards", "0"], EXIT_USAGE),
+            (&["serve", "--shards", "65"], EXIT_USAGE),
+            (&["serve", "--cores", "one"], EXIT_USAGE),
+            (&["serve", "--shards", "1", "--cores", "0,1"], EXIT_USAGE),
+            (&["check", "--shards", "1"], EXIT_USAGE),
+        ] {
+            assert_eq!(
+                tollgate(arguments).status.code(),
+                Some(code),
+                "{arguments:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! From scan to respond nothing is allocated, whatever the datagram is.
+
+#![expect(unsafe_code, reason = "a counting allocator is an allocator")]
+
+#[cfg(test)]
+#[path = "common/counting_allocator.rs"]
+mod counting_allocator;
+#[cfg(test)]
+#[path = "common/rows.rs"]
+mod rows;
+
+#[cfg(test)]
+mod no_allocation {
+    use super::counting_allocator::{Counting, allocations};
+    use super::rows;
+    use std::fs;
+    use std::hint::black_box;
+    use std::path::Path;
+    use tollgate::limits::RESPONSE_BYTES_MAX;
+    use tollgate::uas::{Packet, Slot, Uas};
+
+    #[global_allocator]
+    static ALLOCATOR: Counting = Counting;
+
+    #[test]
+    fn the_counter_counts() {
+        let before = allocations();
+        black_box(Vec::<u8>::with_capacity(black_box(10)));
+        assert!(allocations() > before);
+    }
+
+    #[test]
+    fn no_message_makes_us_allocate() {
+        let mut rows = rows::approving();
+        rows.domains[0].proxies = vec![rows::single("127.0.0.20")];
+        let policy = rows::snapshot(&rows);
+        let uas = Uas::new([7; 16]);
+        let mut slot = Slot::new();
+        let mut out = [0_u8; RESPONSE_BYTES_MAX];
+        let mut answered = 0;
+        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+        for folder in ["captures", "rfc4475", "rfc5118"] {
+            for entry in fs::read_dir(data.join(folder)).expect("a folder") {
+                let path = entry.expect("an entry").path();
+                let Ok(bytes) = fs::read(&path) else { continue };
+                for source in [
+                    "127.0.0.1:40000",
+                    "127.0.0.20:5060",
+                    "[::1]:5060",
+                    "10.0.0.1:5060",
+                ] {
+                    let packet = Packet {
+                        bytes: &bytes,
+                        full_length: bytes.len(),
+                        source: source.parse().expect("an address"),
+                    };
+                    let before = allocations();
+                    uas.scan(&policy, &packet, &mut slot);
+                    uas.touch(&policy, &slot);
+                    uas.decide(&policy, &packet, &mut slot);
+                    let reply = uas.respond(&policy, &packet, &slot, &mut out);
+                    let attempt = slot.attempt(&bytes);
+                    assert_eq!(allocations(), before, "{}", path.display());
+                    answered += usize::from(black_box(reply).is_some());
+                    black_box(attempt);
+                }
+            }
+        }
+        assert!(answered > 200, "{answered}");
+    }
+}

@@ -1,0 +1,22 @@
+//! The checklist of a stateless redirect server, rule by rule, through `Uas::answer`: no sockets, no configuration.
+//!
+//! Promises: every message of RFC 4475 and RFC 5118 gets what `EXPECTED.tsv` accepts; every answer to anything keeps
+//! P2–P8 (one datagram or none, to where the request came from, bounded, its Vias, From, To, Call-ID and CSeq those of
+//! the request, the same again for the same octets). Leaves to the wire tests: sockets, PBXs and configuration.
+
+#[cfg(test)]
+#[path = "common/rows.rs"]
+mod rows;
+
+#[cfg(test)]
+#[path = "uas/corpora.rs"]
+mod corpora;
+#[cfg(test)]
+#[path = "uas/harness.rs"]
+mod harness;
+#[cfg(test)]
+#[path = "uas/hostile.rs"]
+mod hostile;
+#[cfg(test)]
+#[path = "uas/rules.rs"]
+mod rules;

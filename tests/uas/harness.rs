@@ -1,0 +1,247 @@
+//! One request in, one answer out, and what is true of every answer.
+
+use crate::rows;
+use std::net::SocketAddr;
+use tollgate::limits::RESPONSE_BYTES_MAX;
+use tollgate::policy::Snapshot;
+use tollgate::policy::rows::Rows;
+use tollgate::uas::{Admission, Packet, Reply, Slot, Uas};
+
+/// Where requests come from unless a test says otherwise.
+pub(crate) const SOURCE: &str = "127.0.0.1:40000";
+
+/// A server, its policy and its slot.
+pub(crate) struct Bench {
+    pub(crate) uas: Uas,
+    pub(crate) policy: Snapshot,
+    slot: Slot,
+}
+
+/// What one packet got.
+pub(crate) struct Outcome {
+    pub(crate) admission: Admission,
+    pub(crate) reply: Option<Reply>,
+    pub(crate) text: Vec<u8>,
+}
+
+impl Bench {
+    /// Everything from loopback is approved.
+    pub(crate) fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// The same, changed.
+    pub(crate) fn with(change: impl FnOnce(&mut Rows)) -> Self {
+        let mut rows = rows::approving();
+        change(&mut rows);
+        Self {
+            uas: Uas::new([7; 16]),
+            policy: rows::snapshot(&rows),
+            slot: Slot::new(),
+        }
+    }
+
+    /// Sends octets from `SOURCE`.
+    pub(crate) fn send(&mut self, bytes: &[u8]) -> Outcome {
+        self.send_from(SOURCE, bytes)
+    }
+
+    /// Sends octets from an address.
+    pub(crate) fn send_from(&mut self, source: &str, bytes: &[u8]) -> Outcome {
+        self.send_cut(source, bytes, bytes.len())
+    }
+
+    /// Sends octets that were more on the wire; what comes back has been held against P2–P8.
+    pub(crate) fn send_cut(&mut self, source: &str, bytes: &[u8], full_length: usize) -> Outcome {
+        let source: SocketAddr = source.parse().expect("an address and a port");
+        let packet = Packet {
+            bytes,
+            full_length,
+            source,
+        };
+        let answer = |slot: &mut Slot| {
+            let mut out = [0xAA_u8; RESPONSE_BYTES_MAX];
+            let reply = self.uas.answer(&self.policy, &packet, slot, &mut out);
+            (reply, out[..reply.map_or(0, |reply| reply.length)].to_vec())
+        };
+        let (reply, text) = answer(&mut self.slot);
+        let shown = String::from_utf8_lossy(bytes).into_owned();
+        // P8: the same octets again give the same answer, from a slot that was used and from a fresh one.
+        assert_eq!(answer(&mut Slot::new()), (reply, text.clone()), "{shown}");
+        if let Some(reply) = reply {
+            // P3: to the source address, nowhere else.
+            assert_eq!(reply.destination.ip(), source.ip(), "{shown}");
+            // P4
+            assert!(text.len() <= full_length + 250, "{shown}");
+            assert!(
+                full_length < 300 || text.len() * 2 <= full_length * 3,
+                "{shown}"
+            );
+            // P5
+            assert!(!bytes.trim_ascii_start().starts_with(b"ACK "), "{shown}");
+            assert!(!bytes.trim_ascii_start().starts_with(b"SIP/2.0"), "{shown}");
+            let text = String::from_utf8_lossy(&text);
+            assert!(text.starts_with("SIP/2.0 "), "{shown}");
+            let full = text.ends_with("\r\nContent-Length: 0\r\n\r\n");
+            assert!(full || text.ends_with("\r\nl:0\r\n\r\n"), "{text}");
+            assert_eq!(text.matches("\r\n\r\n").count(), 1, "{text}");
+            assert_eq!(status(text.as_bytes()), Some(reply.status.0), "{text}");
+            check_lines(bytes, text.as_bytes());
+            // RFC 3261 §8.2.7: never a 1xx; never a 2xx to an INVITE.
+            assert!(reply.status.0 >= 200, "{text}");
+            let invite = bytes.trim_ascii_start().starts_with(b"INVITE ");
+            assert!(!invite || reply.status.0 >= 300, "{text}");
+        }
+        Outcome {
+            admission: self.slot.admission(),
+            reply,
+            text,
+        }
+    }
+}
+
+impl Outcome {
+    /// The status; `None` is silence.
+    pub(crate) fn status(&self) -> Option<u16> {
+        self.reply.map(|reply| reply.status.0)
+    }
+
+    /// The answer as text.
+    pub(crate) fn shown(&self) -> String {
+        String::from_utf8_lossy(&self.text).into_owned()
+    }
+
+    /// The values of a header, in order, white space around them taken off.
+    pub(crate) fn all(&self, name: &str) -> Vec<String> {
+        fields(&self.text, name)
+    }
+
+    /// The value of a header that stands once.
+    pub(crate) fn one(&self, name: &str) -> String {
+        match &self.all(name)[..] {
+            [value] => value.clone(),
+            values => panic!("{name}: {values:?} in {}", self.shown()),
+        }
+    }
+
+    /// The To tag that was added.
+    pub(crate) fn to_tag(&self) -> String {
+        let to = self.one("To");
+        let (_, tag) = to.rsplit_once(";tag=").expect("a To tag");
+        tag.to_owned()
+    }
+
+    /// The reason phrase.
+    pub(crate) fn phrase(&self) -> String {
+        let text = self.shown();
+        text[12..text.find("\r\n").expect("a line")].to_owned()
+    }
+}
+
+/// Names that an answer may carry, full and compact.
+const NAMES: [&str; 17] = [
+    "Via",
+    "From",
+    "To",
+    "Call-ID",
+    "CSeq",
+    "Contact",
+    "Reason",
+    "Allow",
+    "Accept",
+    "Supported",
+    "Unsupported",
+    "Content-Length",
+    "v",
+    "f",
+    "t",
+    "i",
+    "l",
+];
+
+/// P6: CRLF only, no control octet that the request did not have, and no header that we do not write.
+fn check_lines(request: &[u8], answer: &[u8]) {
+    let shown = String::from_utf8_lossy(answer);
+    let control = |octet: &u8| *octet < 0x20 && !matches!(octet, b'\r' | b'\n' | b'\t');
+    assert!(
+        !answer.iter().any(control) || request.iter().any(control),
+        "{shown:?}"
+    );
+    let mut lines = shown.split("\r\n");
+    let first = lines.next().unwrap_or_default();
+    assert!(!first.contains(['\r', '\n']), "{shown:?}");
+    for line in lines.by_ref().take_while(|line| !line.is_empty()) {
+        assert!(!line.contains(['\r', '\n']), "{shown:?}");
+        let name = line.split(':').next().unwrap_or_default();
+        let folded = line.starts_with([' ', '\t']);
+        assert!(folded || NAMES.contains(&name) || name == "m", "{shown:?}");
+    }
+}
+
+fn status(text: &[u8]) -> Option<u16> {
+    std::str::from_utf8(text.get(8..11)?).ok()?.parse().ok()
+}
+
+/// The values of a header in a message with CRLF line ends, folds and compact forms borne: a reading of its own.
+pub(crate) fn fields(message: &[u8], name: &str) -> Vec<String> {
+    let compact = match name {
+        "Via" => "v",
+        "From" => "f",
+        "To" => "t",
+        "Call-ID" => "i",
+        "Contact" => "m",
+        _ => name,
+    };
+    let text: String = message.iter().map(|&octet| char::from(octet)).collect();
+    let head = text.trim_start().split("\r\n\r\n").next().expect("a head");
+    let mut values: Vec<String> = Vec::new();
+    let mut open = false;
+    for line in head.split("\r\n").skip(1) {
+        if line.starts_with([' ', '\t']) {
+            if open && let Some(last) = values.last_mut() {
+                last.push_str("\r\n");
+                last.push_str(line);
+            }
+            continue;
+        }
+        let (found, value) = line.split_once(':').unwrap_or(("", ""));
+        let found = found.trim_end();
+        open = found.eq_ignore_ascii_case(name) || found.eq_ignore_ascii_case(compact);
+        if open {
+            values.push(value.to_owned());
+        }
+    }
+    let edge = [' ', '\t', '\r', '\n'];
+    values
+        .iter()
+        .map(|value| value.trim_matches(edge).to_owned())
+        .collect()
+}
+
+/// A good INVITE of about 400 octets, whose lines a test replaces.
+pub(crate) const INVITE: &str = "INVITE sip:011442071838750@127.0.0.1:5060 SIP/2.0\r\n\
+    Via: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bK48de1b64\r\n\
+    Max-Forwards: 70\r\n\
+    From: \"Bob\" <sip:1003@pbx.example.com:5070>;tag=as74dd9bd9\r\n\
+    To: <sip:011442071838750@127.0.0.1:5060>\r\n\
+    Contact: <sip:1003@127.0.0.1:5070>\r\n\
+    Call-ID: 2250b2316e4f174039004d052b2aef3d@127.0.0.1:5070\r\n\
+    CSeq: 102 INVITE\r\n\
+    User-Agent: Asterisk PBX 16.28.0\r\n\
+    Content-Type: application/sdp\r\n\
+    Content-Length: 5\r\n\
+    \r\n\
+    v=0\r\n";
+
+/// `INVITE` with a piece of it replaced, which must be there.
+pub(crate) fn invite_with(from: &str, to: &str) -> Vec<u8> {
+    assert!(INVITE.contains(from), "{from}");
+    INVITE.replacen(from, to, 1).into_bytes()
+}
+
+/// `INVITE` as a request of another method.
+pub(crate) fn request(method: &str) -> String {
+    INVITE
+        .replace("INVITE sip", &format!("{method} sip"))
+        .replace("102 INVITE", &format!("102 {method}"))
+}
