@@ -16,3 +16,4 @@ pub mod reflect;
 pub mod runner;
 pub mod serve;
 pub mod variant;
+pub mod work;

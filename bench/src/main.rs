@@ -13,6 +13,7 @@ use tollgate_bench::reflect::{self, Kind};
 use tollgate_bench::runner::{Load, RunPlan, run};
 use tollgate_bench::serve::{self, CannedStages, ShardPlan};
 use tollgate_bench::variant::{Answers, Variant};
+use tollgate_bench::work;
 
 /// Yardsticks for Tollgate: the same packets on the same core, with and without it.
 #[derive(Debug, Parser)]
@@ -63,7 +64,7 @@ enum Commands {
 #[derive(Debug, Args)]
 struct Common {
     /// Variants, in the order of their turns.
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Name::Mio, Name::Batched, Name::Gso, Name::Loop])]
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Name::Mio, Name::Batched, Name::Gso, Name::Loop, Name::Tollgate])]
     variants: Vec<Name>,
     /// How the peer reads.
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Peer::Plain, Peer::Gro])]
@@ -86,6 +87,9 @@ struct Common {
     /// Core of the source.
     #[arg(long, default_value_t = 0)]
     source_core: usize,
+    /// Numbers on Tollgate's lists beside those that are called.
+    #[arg(long, default_value_t = 0)]
+    listed: u64,
     /// Receive buffer to ask for, octets.
     #[arg(long, default_value_t = 64 << 20)]
     receive_buffer: usize,
@@ -119,6 +123,8 @@ enum Name {
     Loop,
     /// The same, with nobody to tell of events.
     LoopSilent,
+    /// Tollgate: the shard's loop with the sample's policy and the list of numbers, everything on.
+    Tollgate,
     /// Kamailio with bench/kamailio/redirect.cfg.
     Kamailio,
 }
@@ -237,6 +243,17 @@ fn variant(name: Name, common: &Common) -> io::Result<Box<dyn Variant>> {
             },
             CannedStages::new(),
             serve::empty_policy(),
+        )?),
+        Name::Tollgate => Box::new(serve::start(
+            ShardPlan {
+                name: "tollgate",
+                answers: Answers::Decided,
+                core,
+                receive_buffer_bytes: buffer,
+                events: true,
+            },
+            work::uas(),
+            work::policy(common.listed)?,
         )?),
         Name::Kamailio => {
             let folder = format!("tollgate-bench-kamailio-{}", std::process::id());
