@@ -355,7 +355,7 @@ prepend = "0O"
     );
         case.refused(&[
         "bundle/domains.toml:8:11: profile failover behind a proxy needs proxy_passes_503 = true: a proxy that turns 503 into 500, as Kamailio does, breaks it",
-        "bundle/domains.toml:10:24: domain.statuses.approve = 404: only 503, 513 and 580 send both chan_sip and PJSIP to the next route in `failover`",
+        "bundle/domains.toml:10:24: domain.statuses.approve = 404: no switch takes it for `try the next route`; 503 is what all of them do",
         "bundle/domains.toml:10:38: domain.statuses.reject = 503: `failover` never sends 401, 407, 410, 422, 423, 482 or 5xx but to approve",
         "bundle/domains.toml:10:62: domain.statuses.R03 = 401: `failover` never sends 401, 407, 410, 422, 423, 482 or 5xx but to approve",
     ]);

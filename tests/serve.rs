@@ -362,7 +362,7 @@ mod serve {
             )),
             "{text}"
         );
-        assert!(text.contains("tollgate.toml: 1 domain"), "{text}");
+        assert!(text.contains("tollgate.toml: domains 1, "), "{text}");
         assert!(text.contains("receive buffer "), "{text}");
         assert!(text.contains("\nlistening udp 127.0.0.3:"), "{text}");
         assert!(

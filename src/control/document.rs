@@ -65,8 +65,14 @@ impl<'t> Text<'t> {
             read(table, findings);
             return;
         }
+        let mut seen = Vec::new();
         for error in errors {
             let offset = error.span().map_or(0, |span| span.start);
+            // The parser may meet one fault twice while it recovers.
+            if seen.contains(&offset) {
+                continue;
+            }
+            seen.push(offset);
             findings.faults.at(
                 self.file,
                 self.place(offset),

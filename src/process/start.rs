@@ -106,7 +106,7 @@ fn head(loaded: &Loaded, overrides: &ServeOverrides, cores: &[Option<usize>]) ->
     let _always_ok = writeln!(text, "tollgate {version}: {count} {noun} {place}{by}");
     let _always_ok = writeln!(
         text,
-        "configuration {source}: {} domains, {} list rows, {} destinations, generation {}",
+        "configuration {source}: domains {}, list rows {}, destinations {}, generation {}",
         rows.domains.len(),
         rows.lists.len(),
         rows.destinations.len(),
