@@ -9,6 +9,7 @@
 
 pub mod gate;
 pub mod kamailio;
+pub mod own;
 pub mod packet;
 pub mod peer;
 pub mod record;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use tollgate::clock::Clock;
 use tollgate_bench::kamailio::Kamailio;
+use tollgate_bench::own;
 use tollgate_bench::peer::PeerKind;
 use tollgate_bench::record::{Environment, figures, json, markdown};
 use tollgate_bench::reflect::{self, Kind};
@@ -125,6 +126,8 @@ enum Name {
     LoopSilent,
     /// Tollgate: the shard's loop with the sample's policy and the list of numbers, everything on.
     Tollgate,
+    /// What Tollgate spends in its own code of that: the stages, metrics and events, without the system calls.
+    TollgateOwn,
     /// Kamailio with bench/kamailio/redirect.cfg.
     Kamailio,
 }
@@ -252,6 +255,13 @@ fn variant(name: Name, common: &Common) -> io::Result<Box<dyn Variant>> {
                 receive_buffer_bytes: buffer,
                 events: true,
             },
+            work::uas(),
+            work::policy(common.listed)?,
+        )?),
+        Name::TollgateOwn => Box::new(own::start(
+            "tollgate, own code",
+            core,
+            buffer,
             work::uas(),
             work::policy(common.listed)?,
         )?),

@@ -26,7 +26,7 @@ pub use receive::ReceiveBatch;
 pub use schedule::{idle_class, nice};
 pub use segment::{join_datagrams, receive_joined, send_segments};
 pub use send::SendBatch;
-pub use usage::{ThreadUsage, thread_usage};
+pub use usage::{ThreadUsage, thread_time_ns, thread_usage};
 
 /// Errors of the kernel that `net` must tell apart, by their number.
 pub mod errno {

@@ -38,6 +38,25 @@ pub fn thread_usage() -> io::Result<ThreadUsage> {
     })
 }
 
+/// Processor time of the calling thread so far, nanoseconds (`CLOCK_THREAD_CPUTIME_ID`): exact, at about 200 ns a call.
+///
+/// # Errors
+/// None that the manual page knows for this clock.
+pub fn thread_time_ns() -> io::Result<u64> {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: clock_gettime(2) writes one timespec at the pointer, which is live and exclusively borrowed.
+    let answer = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    if answer != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    let nanoseconds = u64::try_from(time.tv_nsec).unwrap_or(0);
+    Ok(seconds * 1_000_000_000 + nanoseconds)
+}
+
 fn microseconds(time: libc::timeval) -> u64 {
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     seconds * 1_000_000 + u64::try_from(time.tv_usec).unwrap_or(0)
@@ -61,6 +80,9 @@ mod tests {
         });
         assert!(elsewhere.join().unwrap() >= 20_000);
         let here = spent(thread_usage().unwrap()) - before;
+        let exact_us = thread_time_ns().unwrap() / 1000;
+        assert!(exact_us < spent(thread_usage().unwrap()) + 20_000);
+        assert!(exact_us > 0);
         assert!(here < 20_000, "{here} us for waiting");
     }
 }
