@@ -114,37 +114,49 @@ impl CannedStages {
 }
 
 impl Stages for CannedStages {
-    type Slot = ();
+    /// Whether it is an ACK, which nobody answers.
+    type Slot = bool;
 
-    fn slot(&self) {}
+    fn slot(&self) -> bool {
+        false
+    }
 
-    fn scan(&self, _policy: &Snapshot, _datagram: &Datagram<'_>, _slot: &mut ()) {}
+    fn scan(&self, _policy: &Snapshot, datagram: &Datagram<'_>, is_ack: &mut bool) {
+        *is_ack = datagram.bytes.first() == Some(&b'A');
+    }
 
-    fn touch(&self, _policy: &Snapshot, _slot: &()) {}
+    fn touch(&self, _policy: &Snapshot, _is_ack: &bool) {}
 
-    fn decide(&self, _policy: &Snapshot, _datagram: &Datagram<'_>, _slot: &mut ()) {}
+    fn decide(&self, _policy: &Snapshot, _datagram: &Datagram<'_>, _is_ack: &mut bool) {}
 
     fn respond(
         &self,
         _policy: &Snapshot,
         datagram: &Datagram<'_>,
-        _slot: &mut (),
+        is_ack: &mut bool,
         out: &mut [u8],
     ) -> Option<(usize, SocketAddr)> {
+        if *is_ack {
+            return None;
+        }
         let place = out.get_mut(..ANSWER_OCTETS)?;
         place.copy_from_slice(&self.answer);
         Some((ANSWER_OCTETS, datagram.source))
     }
 
-    fn outcome(&self, _slot: &()) -> Outcome {
-        Outcome::Approved
+    fn outcome(&self, is_ack: &bool) -> Outcome {
+        if *is_ack {
+            Outcome::Ack
+        } else {
+            Outcome::Approved
+        }
     }
 
-    fn decision<'slot>(&self, _slot: &'slot ()) -> Option<&'slot Decision> {
+    fn decision<'slot>(&self, _is_ack: &'slot bool) -> Option<&'slot Decision> {
         None
     }
 
-    fn describe(&self, _datagram: &Datagram<'_>, _slot: &(), _event: &mut Event) {}
+    fn describe(&self, _datagram: &Datagram<'_>, _is_ack: &bool, _event: &mut Event) {}
 }
 
 /// A policy without any rule, for stages that ask none.

@@ -6,6 +6,7 @@
 use crate::packet::{PacketPlan, PacketSet, is_rejected, rejected_numbers};
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use tollgate::clock::Clock;
 use tollgate::control::{self, Source};
 use tollgate::e164::E164;
@@ -65,7 +66,7 @@ pub fn uas() -> Uas {
 /// Batches in memory.
 pub struct Work<S: Stages> {
     stages: S,
-    policy: Snapshot,
+    policy: Arc<Snapshot>,
     packets: PacketSet,
     next: u64,
     source: SocketAddr,
@@ -85,8 +86,8 @@ impl Work<Uas> {
     /// Work for the product's stages on INVITEs of so many octets.
     ///
     /// # Errors
-    /// The sample is at fault, or the length is impossible.
-    pub fn new(octets: usize, more: u64) -> io::Result<Self> {
+    /// The length is impossible.
+    pub fn new(octets: usize, policy: Arc<Snapshot>) -> io::Result<Self> {
         let source = SocketAddr::from(([127, 0, 0, 1], 40_000));
         let plan = PacketPlan {
             seed: 1,
@@ -98,7 +99,7 @@ impl Work<Uas> {
         let stages = uas();
         let slots = (0..BATCH_DATAGRAMS).map(|_| stages.slot());
         Ok(Self {
-            policy: policy(more)?,
+            policy,
             packets: PacketSet::new(&plan).map_err(io::Error::other)?,
             next: 0,
             source,
@@ -231,8 +232,9 @@ mod tests {
 
     #[test]
     fn every_packet_is_decided_and_answered_by_its_number() {
+        let policy = Arc::new(policy(1000).unwrap());
         for octets in [600, 966, 1400] {
-            let mut work = Work::new(octets, 1000).unwrap();
+            let mut work = Work::new(octets, Arc::clone(&policy)).unwrap();
             let mut rejected = 0;
             for _ in 0..100 {
                 work.receive();

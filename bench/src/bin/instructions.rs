@@ -4,8 +4,9 @@
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
+use std::sync::Arc;
 use tollgate::uas::Uas;
-use tollgate_bench::work::Work;
+use tollgate_bench::work::{Work, policy};
 
 /// Batches that are counted.
 const BATCHES: u32 = 250;
@@ -16,7 +17,8 @@ fn instructions_measured(work: &mut Work<Uas>) {
 }
 
 fn count() -> Result<u32, String> {
-    let mut work = Work::new(966, 0).map_err(|error| error.to_string())?;
+    let policy = policy(0).map_err(|error| error.to_string())?;
+    let mut work = Work::new(966, Arc::new(policy)).map_err(|error| error.to_string())?;
     for _ in 0..BATCHES {
         work.receive();
         instructions_measured(&mut work);
