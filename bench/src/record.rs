@@ -192,7 +192,10 @@ pub fn markdown(
                 show(figures.answers_per_s, 0),
                 show(figures.times_baseline_rate, 2),
                 show(figures.ns_per_answer, 0),
-                100.0 * ratio(sum.cost.total_ns(), sum.window_ns),
+                // What it cost after the window, for what was still queued, does not count.
+                100.0
+                    * ratio(sum.cost.total_ns(), sum.tally.answers())
+                    * ratio(sum.in_window, sum.window_ns),
                 sum.dropped,
             )
         } else {
