@@ -555,6 +555,20 @@ system,number,+3906,deny
     }
 
     #[test]
+    fn a_document_that_is_not_utf8_says_where() {
+        let case = Case::new("latin1");
+        case.write_octets("tollgate.toml", b"[bundle]\npath = \"caf\xe9\"\n");
+        case.refused(&["tollgate.toml:2:12: is not UTF-8"]);
+        let case = Case::new("latin1-bundle");
+        case.write_octets("bundle/policies.toml", b"[[policy]]\nname = \"\xc3\xa9\xff");
+        case.write_octets("bundle/domains.toml", b"\xff");
+        case.refused(&[
+            "bundle/policies.toml:2:10: is not UTF-8",
+            "bundle/domains.toml:1:1: is not UTF-8",
+        ]);
+    }
+
+    #[test]
     fn past_a_thousand_faults_in_a_file_the_rest_is_counted() {
         let case = Case::new("thousand");
         let mut list = LIST_HEADER.to_owned();

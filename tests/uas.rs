@@ -12,6 +12,9 @@ mod rows;
 #[path = "uas/corpora.rs"]
 mod corpora;
 #[cfg(test)]
+#[path = "uas/decided.rs"]
+mod decided;
+#[cfg(test)]
 #[path = "uas/harness.rs"]
 mod harness;
 #[cfg(test)]

@@ -141,8 +141,8 @@ pub(super) fn read(source: &Source, findings: &mut Findings) -> Reading {
     let file = source.name();
     let text = match source.text() {
         Ok(text) => text,
-        Err(sentence) => {
-            findings.faults.whole_file(&file, sentence);
+        Err(unread) => {
+            unread.report(&file, &mut findings.faults);
             return Reading::Broken { bundle_path: None };
         }
     };

@@ -3,6 +3,7 @@
 //! Promises: both are read through one door, so the sample goes through every check that a file does; with a file
 //! given, nothing of the sample is used.
 
+use super::fault::{Faults, Place};
 use crate::limits::DOCUMENT_BYTES_MAX;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -49,11 +50,11 @@ impl Source {
     }
 
     /// The text of `tollgate.toml`.
-    pub(super) fn text(&self) -> Result<String, String> {
+    pub(super) fn text(&self) -> Result<String, Unread> {
         match self {
             Self::Sample => Ok(SAMPLE_CONFIG.to_owned()),
             Self::File(path) => {
-                let file = File::open(path).map_err(|error| unreadable(&error))?;
+                let file = File::open(path).map_err(|error| Unread::of(unreadable(&error)))?;
                 document(Box::new(file))
             }
         }
@@ -131,28 +132,55 @@ impl Folder {
     }
 }
 
+/// Why the text of a document is not to be had.
+#[derive(Debug)]
+pub(super) struct Unread {
+    place: Option<Place>,
+    sentence: String,
+}
+
+impl Unread {
+    fn of(sentence: String) -> Self {
+        Self {
+            place: None,
+            sentence,
+        }
+    }
+
+    /// Adds it to the faults of `file`.
+    pub(super) fn report(self, file: &str, faults: &mut Faults) {
+        match self.place {
+            Some(place) => faults.at(file, place, self.sentence),
+            None => faults.whole_file(file, self.sentence),
+        }
+    }
+}
+
 /// Reads a document whole, up to its bound.
-pub(super) fn document(reader: Box<dyn Read>) -> Result<String, String> {
+pub(super) fn document(reader: Box<dyn Read>) -> Result<String, Unread> {
     let mut bytes = Vec::new();
     reader
         .take(DOCUMENT_BYTES_MAX + 1)
         .read_to_end(&mut bytes)
-        .map_err(|error| unreadable(&error))?;
+        .map_err(|error| Unread::of(unreadable(&error)))?;
     if bytes.len() as u64 > DOCUMENT_BYTES_MAX {
-        return Err(format!(
+        return Err(Unread::of(format!(
             "is longer than {} MiB; what grows belongs into the CSV files",
             DOCUMENT_BYTES_MAX >> 20
-        ));
+        )));
     }
     String::from_utf8(bytes).map_err(|error| {
-        let line = error
-            .as_bytes()
-            .iter()
-            .take(error.utf8_error().valid_up_to())
-            .filter(|&&octet| octet == b'\n')
-            .count()
-            + 1;
-        format!("line {line} is not UTF-8")
+        let good = error.utf8_error().valid_up_to();
+        let before = String::from_utf8_lossy(error.as_bytes().get(..good).unwrap_or_default());
+        let line = before.matches('\n').count() as u64 + 1;
+        let in_line = before.rsplit('\n').next().unwrap_or_default();
+        Unread {
+            place: Some(Place {
+                line,
+                column: in_line.chars().count() as u64 + 1,
+            }),
+            sentence: "is not UTF-8".to_owned(),
+        }
     })
 }
 

@@ -12,7 +12,9 @@ use super::destinations::{DestinationClass, Destinations, Permitted};
 use super::dialled::{Dialled, NumberPlan, Translation, bare_user, decode};
 use super::lists::{self, Listed, ScopeLists, ScopeRows};
 use super::profile::{AnswerSettings, Answers, error_plan};
-use super::rows::{Action, ContactHostRow, DomainRow, ListRow, Mode, Profile, Rows, Scope};
+use super::rows::{
+    Action, CallingHeader, ContactHostRow, DomainRow, ListRow, Mode, Profile, Rows, Scope,
+};
 use super::who::{Peers, Subscribers};
 use crate::clock::Now;
 use crate::e164::E164;
@@ -89,7 +91,7 @@ pub struct Prepared {
     /// The caller's own address, from headers that the domain trusts.
     address: Option<IpAddr>,
     /// Whether the domain trusts the screening headers and there are some.
-    trusted: bool,
+    pub trusted: bool,
 }
 
 /// The policy in force.
@@ -120,6 +122,7 @@ struct Domain {
     mode: Mode,
     trust_headers: bool,
     default_policy: u32,
+    calling_from: Vec<CallingHeader>,
     numbers: NumberPlan,
     answers: Answers,
     contact_host: Vec<u8>,
@@ -315,6 +318,37 @@ impl Snapshot {
             return error_plan(status, phrase, force_rport);
         }
         first.answers.error(error)
+    }
+
+    /// The answer to an INVITE that was decided but cannot be answered so: its own domain's, since that is known.
+    #[must_use]
+    pub fn decided_error_plan(&self, decision: &Decision, error: CallError) -> AnswerPlan {
+        match decision
+            .domain
+            .and_then(|number| self.domain(number.into()))
+        {
+            Some(domain) => domain.answers.error(error),
+            None => self.error_plan(Source::Unknown, None, error),
+        }
+    }
+
+    /// The calling number as received: the user of the first of the domain's `calling_from` headers that names one;
+    /// empty when none does.
+    #[must_use]
+    pub fn calling_number<'a>(&self, domain: u16, attempt: &CallAttempt<'a>) -> &'a [u8] {
+        let headers = self
+            .domain(domain.into())
+            .map_or(&[][..], |domain| &domain.calling_from);
+        headers
+            .iter()
+            .filter_map(|header| match header {
+                CallingHeader::From => Some(attempt.from_user),
+                CallingHeader::AssertedIdentity => attempt.asserted_identity_user,
+                CallingHeader::PreferredIdentity => attempt.preferred_identity_user,
+                CallingHeader::RemotePartyId => attempt.remote_party_user,
+            })
+            .find(|user| !user.is_empty())
+            .unwrap_or_default()
     }
 
     /// Stage nought, which changes nothing but speed: asks for what `prepare` will read of the subscriber. Best called
@@ -672,6 +706,7 @@ impl Domain {
             mode: row.mode,
             trust_headers: row.trust_headers,
             default_policy: count(row.default_policy),
+            calling_from: row.calling_from.clone(),
             numbers,
             answers: Answers::new(AnswerSettings {
                 profile: row.profile,

@@ -2,7 +2,7 @@
 
 use crate::event::{Event, Outcome};
 use crate::net::Datagram;
-use crate::policy::{Decision, Snapshot};
+use crate::policy::{CallError, Decision, Snapshot};
 use crate::sip::Header;
 use crate::uas::{Packet, Slot, Uas};
 use std::net::SocketAddr;
@@ -78,6 +78,12 @@ impl Stages for Uas {
         out: &mut [u8],
     ) -> Option<(usize, SocketAddr)> {
         let reply = Self::respond(self, policy, &packet(datagram), &slot.slot, out)?;
+        // A redirection that would be an amplifier is sent as an error: nobody may count it for an approval.
+        if let Some(decision) = slot.slot.decision()
+            && decision.plan.status != reply.status
+        {
+            slot.slot.refuse(CallError::TooLarge, reply.status);
+        }
         slot.status = Some(reply.status.0);
         Some((reply.length, reply.destination))
     }
@@ -103,7 +109,10 @@ impl Stages for Uas {
         let Some(attempt) = slot.slot.attempt(bytes) else {
             return;
         };
-        event.set_attempt(&attempt);
+        event.set_attempt(&attempt, slot.slot.screening_trusted());
+        event
+            .calling_number
+            .set(slot.slot.calling_number(bytes).unwrap_or_default());
         let request = slot.slot.request(bytes);
         event
             .call_id

@@ -16,7 +16,7 @@ mod tag;
 pub use slot::{Admission, Slot};
 
 use crate::policy::{AnswerPlan, CallError, ContactPlan, Decision, Snapshot, Verdict};
-use crate::sip::Status;
+use crate::sip::{Span, Status};
 use std::fmt;
 use std::net::SocketAddr;
 
@@ -93,6 +93,9 @@ impl Uas {
             return;
         };
         let decision = policy.decide(&attempt, &prepared);
+        state.calling_number = decision
+            .domain
+            .map(|domain| Span::of(policy.calling_number(domain, &attempt), packet.bytes));
         let ContactPlan::Redirect { prefix, .. } = decision.plan.contact else {
             state.decision = Some(decision);
             return;
@@ -107,7 +110,7 @@ impl Uas {
             verdict: Verdict::Error(error),
             plan: AnswerPlan {
                 force_rport: decision.plan.force_rport,
-                ..policy.error_plan(state.source, state.proxy_address, error)
+                ..policy.decided_error_plan(&decision, error)
             },
             ..decision
         });

@@ -133,7 +133,11 @@ impl Uas {
         // An answer that would be too long is none. An INVITE still hears that it is refused, so that it looks like no
         // approval.
         let refusal = || match state.admission {
-            Admission::Call | Admission::CallError(_) => AnswerPlan {
+            Admission::Call => state.decision.as_ref().map_or_else(
+                || error_plan(CallError::TooLarge),
+                |decision| policy.decided_error_plan(decision, CallError::TooLarge),
+            ),
+            Admission::CallError(_) => AnswerPlan {
                 force_rport: plan.force_rport,
                 ..error_plan(CallError::TooLarge)
             },
