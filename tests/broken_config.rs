@@ -162,7 +162,6 @@ token_file = "token"
         case.write("bundle/destinations.csv", "prefix,risk\n+3906,high\n");
         case.write("bundle/README", "");
         case.accepted(&[
-        "warning: tollgate.toml:2:29: node.expected_calls_per_second has no effect in this version",
         "warning: tollgate.toml:3:21: node.counters_capacity has no effect in this version",
         "warning: tollgate.toml:4:14: node.drain_time has no effect in this version",
         "warning: tollgate.toml:12:8: admin.http 0.0.0.0:0 can be reached from other machines, and this version asks nobody for a token",

@@ -724,7 +724,7 @@ mod captures {
             };
             let mut slot = Slot::new();
             uas.scan(&policy, &packet, &mut slot);
-            uas.decide(&policy, &packet, &mut slot);
+            uas.decide(&policy, &packet, rows::at_ms(0), &mut slot);
             let attempt = slot
                 .attempt(bytes)
                 .unwrap_or_else(|| panic!("{name}: {:?}", slot.admission()));

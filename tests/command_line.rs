@@ -78,6 +78,11 @@ mod command_line {
         assert_eq!(string(&document["admin"]["http"]), "127.0.0.1:8060");
         assert_eq!(string(&document["node"]["shards"]), "auto");
         assert_eq!(string(&document["node"]["state_dir"]), "./tollgate-state");
+        assert_eq!(
+            document["node"]["expected_calls_per_second"].as_integer(),
+            Some(8192)
+        );
+        assert!(text.contains("# transaction memory of 1048576 entries, 8 octets each\n"));
         let domain = &document["domain"][0];
         let emergency: Vec<String> = domain["emergency"]
             .as_array()

@@ -21,5 +21,8 @@ mod harness;
 #[path = "uas/hostile.rs"]
 mod hostile;
 #[cfg(test)]
+#[path = "uas/memory.rs"]
+mod memory;
+#[cfg(test)]
 #[path = "uas/rules.rs"]
 mod rules;

@@ -40,7 +40,7 @@ pub enum Source {
 }
 
 /// What a call gets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verdict {
     /// Approved.
     Approve,
@@ -73,6 +73,36 @@ pub struct Decision {
     pub list_row: Option<u32>,
     /// How the answer is worn.
     pub plan: AnswerPlan,
+}
+
+/// The part of a decision that the caller hears and the sums show: what can be remembered across snapshots, as far as it
+/// names no row of one. (A fixed Contact host does: whoever remembers keeps its text.)
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Told {
+    /// As in the decision; so are the others.
+    pub verdict: Verdict,
+    /// The code in force.
+    pub code: Code,
+    /// The code of prevention, in detection mode.
+    pub would: Option<Code>,
+    /// Codes of rules whose action is `report`.
+    pub reports: CodeSet,
+    /// How the answer is worn.
+    pub plan: AnswerPlan,
+}
+
+impl Decision {
+    /// What of it is told.
+    #[must_use]
+    pub fn told(&self) -> Told {
+        Told {
+            verdict: self.verdict,
+            code: self.code,
+            would: self.would,
+            reports: self.reports,
+            plan: self.plan,
+        }
+    }
 }
 
 /// What is known of an attempt before its tables are looked up: made for all of a batch first, so that the cache misses
@@ -500,6 +530,24 @@ impl Snapshot {
             return error(decision, CallError::AddressIncomplete);
         }
         decision
+    }
+
+    /// In place of `decide`, for a request that was decided before: the same is told. Which rows decided then is not known
+    /// any more.
+    #[must_use]
+    pub fn repeat(&self, prepared: &Prepared, told: &Told) -> Decision {
+        Decision {
+            verdict: told.verdict,
+            code: told.code,
+            would: told.would,
+            reports: told.reports,
+            domain: prepared.domain,
+            subscriber: prepared.subscriber,
+            number: prepared.number,
+            destination: None,
+            list_row: None,
+            plan: told.plan,
+        }
     }
 
     /// SEMANTICS, Order: number allowed? → R14 → R01 agent → R02/R12 address → R03 number → R06/R07 destination → A00.

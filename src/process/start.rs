@@ -7,12 +7,13 @@ use crate::cli::{self, Exit, ServeOverrides};
 use crate::control::{Loaded, NodeConfig, Source};
 use crate::limits::RECEIVE_BUFFER_BYTES;
 use crate::shard::allowed_cores;
-use crate::uas::Uas;
+use crate::uas::{self, TransactionMemory, Uas};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Serves until SIGINT or SIGTERM. Lines that programs may read stand alone on standard error: `listening udp
 /// ADDR:PORT` for each listener, `admin http://ADDR:PORT`, and `ready` last; at the end, one line of JSON on standard
@@ -36,6 +37,14 @@ pub fn serve(loaded: Loaded, overrides: ServeOverrides) -> ExitCode {
         Ok(found) => found,
         Err(sentence) => return refuse(&sentence),
     };
+    let mut seed = [0; 16];
+    if let Err(error) = getrandom::fill(&mut seed) {
+        return refuse(&format!(
+            "no random octets for the transaction memory: {error}"
+        ));
+    }
+    let entries = uas::entries_for(loaded.node.expected_calls_per_second);
+    let memory = Arc::new(TransactionMemory::new(entries, seed));
     let head = head(&loaded, &overrides, &cores);
     let setup = NodeSetup {
         listeners: loaded
@@ -47,9 +56,10 @@ pub fn serve(loaded: Loaded, overrides: ServeOverrides) -> ExitCode {
         admin: loaded.node.admin_http,
         cores,
         rows: loaded.rows,
+        memory: Some(Arc::clone(&memory)),
         events: Vec::new(),
     };
-    let node = match Node::start(setup, &Uas::new(key)) {
+    let node = match Node::start(setup, &Uas::new(key).with_memory(memory)) {
         Ok(node) => node,
         Err(fault) => return refuse(&fault.to_string()),
     };

@@ -1,10 +1,11 @@
 //! What a shard asks of whoever answers, stage by stage. `uas::Uas` does; tests put others in its place.
 
+use crate::clock::Now;
 use crate::event::{Event, Outcome};
 use crate::net::Datagram;
 use crate::policy::{CallError, Decision, Snapshot};
 use crate::sip::Header;
-use crate::uas::{Packet, Slot, Uas};
+use crate::uas::{Packet, Recall, Slot, Uas};
 use std::net::SocketAddr;
 
 /// The stages of a batch. Every datagram of a batch goes through one before the first goes through the next.
@@ -22,7 +23,7 @@ pub trait Stages {
     fn touch(&self, policy: &Snapshot, slot: &Self::Slot);
 
     /// Attempt → verdict and plan.
-    fn decide(&self, policy: &Snapshot, datagram: &Datagram<'_>, slot: &mut Self::Slot);
+    fn decide(&self, policy: &Snapshot, datagram: &Datagram<'_>, now: Now, slot: &mut Self::Slot);
 
     /// Plan → bytes in `out`; their number and where they go. `None`: silence.
     fn respond(
@@ -38,6 +39,9 @@ pub trait Stages {
 
     /// What was decided, of an INVITE that reached the policy.
     fn decision<'slot>(&self, slot: &'slot Self::Slot) -> Option<&'slot Decision>;
+
+    /// What the transaction memory knew of it; asked after `decide`.
+    fn recall(&self, slot: &Self::Slot) -> Recall;
 
     /// Writes into `event` what is known beyond time, shard, source and outcome.
     fn describe(&self, datagram: &Datagram<'_>, slot: &Self::Slot, event: &mut Event);
@@ -66,8 +70,8 @@ impl Stages for Uas {
         Self::touch(self, policy, &slot.slot);
     }
 
-    fn decide(&self, policy: &Snapshot, datagram: &Datagram<'_>, slot: &mut UasSlot) {
-        Self::decide(self, policy, &packet(datagram), &mut slot.slot);
+    fn decide(&self, policy: &Snapshot, datagram: &Datagram<'_>, now: Now, slot: &mut UasSlot) {
+        Self::decide(self, policy, &packet(datagram), now, &mut slot.slot);
     }
 
     fn respond(
@@ -92,12 +96,17 @@ impl Stages for Uas {
         Outcome::of(
             slot.slot.admission(),
             slot.slot.decision(),
+            slot.slot.recall(),
             slot.status.is_some(),
         )
     }
 
     fn decision<'slot>(&self, slot: &'slot UasSlot) -> Option<&'slot Decision> {
         slot.slot.decision()
+    }
+
+    fn recall(&self, slot: &UasSlot) -> Recall {
+        slot.slot.recall()
     }
 
     fn describe(&self, datagram: &Datagram<'_>, slot: &UasSlot, event: &mut Event) {

@@ -3,6 +3,7 @@
 //! Promises: fixed size, no borrow, no heap; filled anew by every scan.
 //! Leaves to `uas`: what stands in it; to `event`: the record made of it.
 
+use super::memory::{Key, Recall};
 use crate::policy::{
     AnswerPlan, CallAttempt, CallError, Code, ContactPlan, Decision, HeaderFamily, Peer, Prepared,
     Scheme, Screening, Source, Verdict,
@@ -70,6 +71,11 @@ pub(super) struct State {
     pub(super) prepared: Option<Prepared>,
     pub(super) decision: Option<Decision>,
     pub(super) calling_number: Option<Span>,
+    /// What the memory knows an INVITE by; of use when `prepared` is there.
+    pub(super) key: Key,
+    pub(super) recall: Recall,
+    /// The number of the remembered answer that a copy gets.
+    pub(super) answer: Option<u16>,
 }
 
 /// What the answer needs of the top Via.
@@ -162,6 +168,12 @@ impl Slot {
         self.state.decision.as_ref()
     }
 
+    /// What the transaction memory knew of it, when the batch has come past `decide`.
+    #[must_use]
+    pub fn recall(&self) -> Recall {
+        self.state.recall
+    }
+
     /// The peer's address: the packet's source, or who stands behind a listed proxy, as far as that was known.
     #[must_use]
     pub fn peer_address(&self) -> IpAddr {
@@ -246,6 +258,9 @@ impl State {
             prepared: None,
             decision: None,
             calling_number: None,
+            key: Key::NONE,
+            recall: Recall::Unasked,
+            answer: None,
         }
     }
 
@@ -297,5 +312,7 @@ impl State {
         self.prepared = None;
         self.decision = None;
         self.calling_number = None;
+        self.recall = Recall::Unasked;
+        self.answer = None;
     }
 }
