@@ -150,7 +150,7 @@ impl<S: Stages> Thread<S> {
             stages.touch(policy, slot);
         }
         for (datagram, slot) in rx.iter().zip(slots.iter_mut()) {
-            stages.decide(policy, &datagram, slot);
+            stages.decide(policy, &datagram, now, slot);
         }
         for (datagram, slot) in rx.iter().zip(slots.iter_mut()) {
             let Some(out) = tx.next_slot() else { continue };

@@ -9,7 +9,7 @@ use crate::variant::{Answers, ThreadParts, ThreadVariant, Variant};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tollgate::clock::Clock;
+use tollgate::clock::{Clock, Now};
 use tollgate::event::{Event, EventReceiver, Outcome, event_queue};
 use tollgate::metrics::ShardMetrics;
 use tollgate::net::{Datagram, Poller, bind_group};
@@ -17,6 +17,7 @@ use tollgate::policy::cell::PolicyCell;
 use tollgate::policy::rows::Rows;
 use tollgate::policy::{Decision, Snapshot};
 use tollgate::shard::{Shard, Stages, Switches, run};
+use tollgate::uas::Recall;
 
 /// Blocks of events between the shard and its reader: 64 events each.
 const EVENT_BLOCKS: usize = 512;
@@ -56,9 +57,9 @@ impl<S: Stages> Stages for Gated<S> {
         }
     }
 
-    fn decide(&self, policy: &Snapshot, datagram: &Datagram<'_>, slot: &mut Self::Slot) {
+    fn decide(&self, policy: &Snapshot, datagram: &Datagram<'_>, now: Now, slot: &mut Self::Slot) {
         if !slot.is_mark {
-            self.inner.decide(policy, datagram, &mut slot.inner);
+            self.inner.decide(policy, datagram, now, &mut slot.inner);
         }
     }
 
@@ -87,6 +88,13 @@ impl<S: Stages> Stages for Gated<S> {
             return None;
         }
         self.inner.decision(&slot.inner)
+    }
+
+    fn recall(&self, slot: &Self::Slot) -> Recall {
+        if slot.is_mark {
+            return Recall::default();
+        }
+        self.inner.recall(&slot.inner)
     }
 
     fn describe(&self, datagram: &Datagram<'_>, slot: &Self::Slot, event: &mut Event) {
@@ -127,7 +135,7 @@ impl Stages for CannedStages {
 
     fn touch(&self, _policy: &Snapshot, _is_ack: &bool) {}
 
-    fn decide(&self, _policy: &Snapshot, _datagram: &Datagram<'_>, _is_ack: &mut bool) {}
+    fn decide(&self, _policy: &Snapshot, _datagram: &Datagram<'_>, _now: Now, _is_ack: &mut bool) {}
 
     fn respond(
         &self,
@@ -154,6 +162,10 @@ impl Stages for CannedStages {
 
     fn decision<'slot>(&self, _is_ack: &'slot bool) -> Option<&'slot Decision> {
         None
+    }
+
+    fn recall(&self, _is_ack: &bool) -> Recall {
+        Recall::default()
     }
 
     fn describe(&self, _datagram: &Datagram<'_>, _is_ack: &bool, _event: &mut Event) {}

@@ -7,16 +7,16 @@ use crate::packet::{PacketPlan, PacketSet, is_rejected, rejected_numbers};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tollgate::clock::Clock;
+use tollgate::clock::{Clock, Now};
 use tollgate::control::{self, Source};
 use tollgate::e164::E164;
 use tollgate::event::Outcome;
-use tollgate::limits::{BATCH_DATAGRAMS, RESPONSE_BYTES_MAX};
+use tollgate::limits::{BATCH_DATAGRAMS, EXPECTED_CALLS_PER_SECOND_DEFAULT, RESPONSE_BYTES_MAX};
 use tollgate::net::Datagram;
 use tollgate::policy::rows::{ListRow, Pattern, Rows, Scope};
 use tollgate::policy::{Code, Snapshot};
 use tollgate::shard::Stages;
-use tollgate::uas::Uas;
+use tollgate::uas::{TransactionMemory, Uas, entries_for};
 
 /// Key of the To tags; any.
 const KEY: [u8; 16] = *b"tollgate's bench";
@@ -60,8 +60,15 @@ pub fn policy(more: u64) -> io::Result<Snapshot> {
 /// The stages of all measurements.
 #[must_use]
 pub fn uas() -> Uas {
-    Uas::new(KEY)
+    let entries = entries_for(CALLS_PER_SECOND);
+    Uas::new(KEY).with_memory(Arc::new(TransactionMemory::new(entries, KEY)))
 }
+
+/// What a node sizes its transaction memory for when nothing is configured.
+const CALLS_PER_SECOND: u64 = EXPECTED_CALLS_PER_SECOND_DEFAULT;
+
+/// Time between two batches: the packets come round after more than the 32 seconds that a transaction is remembered.
+const BATCH_NS: u64 = 10_000_000;
 
 /// Batches in memory.
 pub struct Work<S: Stages> {
@@ -69,6 +76,7 @@ pub struct Work<S: Stages> {
     policy: Arc<Snapshot>,
     packets: PacketSet,
     next: u64,
+    now: Now,
     source: SocketAddr,
     received: Vec<Vec<u8>>,
     slots: Vec<S::Slot>,
@@ -102,6 +110,7 @@ impl Work<Uas> {
             policy,
             packets: PacketSet::new(&plan).map_err(io::Error::other)?,
             next: 0,
+            now: Clock::start().now(),
             source,
             received: vec![Vec::new(); BATCH_DATAGRAMS],
             slots: slots.collect(),
@@ -113,8 +122,9 @@ impl Work<Uas> {
 }
 
 impl<S: Stages> Work<S> {
-    /// Takes the next 32 packets in, as the kernel would.
+    /// Takes the next 32 packets in, as the kernel would. Time passes so that a call that comes round again is a new one.
     pub fn receive(&mut self) {
+        self.now.monotonic_ns += BATCH_NS;
         for slot in &mut self.received {
             slot.clear();
             slot.extend_from_slice(self.packets.packet(self.next));
@@ -141,7 +151,7 @@ impl<S: Stages> Work<S> {
     pub fn decide(&mut self) {
         for (bytes, slot) in self.received.iter().zip(&mut self.slots) {
             let datagram = datagram(bytes, self.source);
-            self.stages.decide(&self.policy, &datagram, slot);
+            self.stages.decide(&self.policy, &datagram, self.now, slot);
         }
     }
 
