@@ -6,7 +6,7 @@
 use super::fault::{Faults, Place};
 use crate::limits::DOCUMENT_BYTES_MAX;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// What `--config` said.
@@ -38,6 +38,36 @@ pub const SAMPLE_BUNDLE: [(&str, &str); 5] = [
         include_str!("sample/bundle/lists/numbers.csv"),
     ),
 ];
+
+/// Writes the sample into `folder` as files to start from: `tollgate.toml`, and the bundle in `bundle/`. Makes the folder
+/// if need be. Returns what was written.
+///
+/// # Errors
+/// A sentence, when one of the files is there already (then none is written) or cannot be written.
+pub fn write_sample(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let bundle = folder.join("bundle");
+    let files: Vec<(PathBuf, &str)> =
+        std::iter::once((folder.join("tollgate.toml"), SAMPLE_CONFIG))
+            .chain(SAMPLE_BUNDLE.map(|(name, text)| (bundle.join(name), text)))
+            .collect();
+    if let Some((taken, _)) = files.iter().find(|(path, _)| path.exists()) {
+        return Err(format!(
+            "{} is there already; nothing was written",
+            taken.display()
+        ));
+    }
+    let failed = |path: &Path, error: io::Error| format!("{}: {error}", path.display());
+    for (path, text) in &files {
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(|error| failed(parent, error))?;
+        }
+        // Not `fs::write`: a file that came to be since the look above stays as it is.
+        File::create_new(path)
+            .and_then(|mut file| file.write_all(text.as_bytes()))
+            .map_err(|error| failed(path, error))?;
+    }
+    Ok(files.into_iter().map(|(path, _)| path).collect())
+}
 
 impl Source {
     /// The name of the configuration in sentences.

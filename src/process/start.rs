@@ -63,7 +63,7 @@ pub fn serve(loaded: Loaded, overrides: ServeOverrides) -> ExitCode {
         Ok(node) => node,
         Err(fault) => return refuse(&fault.to_string()),
     };
-    say(&(head + &key_text + &body(&node)));
+    say(&(head + &key_text + &body(&node, &loaded.source)));
     // The first of the two is enough; a second one while stopping changes nothing.
     let _signal = signals.forever().next();
     let sums = node.stop().json();
@@ -125,7 +125,7 @@ fn head(loaded: &Loaded, overrides: &ServeOverrides, cores: &[Option<usize>]) ->
     text
 }
 
-fn body(node: &Node) -> String {
+fn body(node: &Node, source: &Source) -> String {
     let mut text = String::new();
     let granted = node.receive_buffer_bytes() / 1024;
     let wanted = 2 * RECEIVE_BUFFER_BYTES / 1024;
@@ -143,11 +143,13 @@ fn body(node: &Node) -> String {
     }
     let admin = node.admin();
     let _always_ok = writeln!(text, "admin http://{admin}");
-    if let Some(target) = node.listeners().first() {
+    let _always_ok = writeln!(text, "next: curl http://{admin}/metrics");
+    // Only the sample gives the generator's mix the verdicts that it expects.
+    if let (Source::Sample, Some(target)) = (source, node.listeners().first()) {
         let _always_ok = writeln!(
             text,
-            "next: cargo run --release -p tollgate-loadgen -- run --target {target} --rate 20000 --duration 10s\n      \
-             curl http://{admin}/metrics"
+            "      cargo run --release -p tollgate-loadgen -- run --target {target} --rate 20000 --duration 10s\n      \
+             tollgate config --write FOLDER   (the sample as files, for a configuration of your own)"
         );
     }
     text.push_str("ready\n");
