@@ -191,7 +191,7 @@ cores = [0, 0]
 key_file = "secret"
 [[listen]]
 udp = "localhost:5060"
-steering = "payload"
+steering = "hash"
 role = "honeypot"
 [[listen]]
 tcp = "127.0.0.1:5060"
@@ -211,7 +211,7 @@ path = "journal"
         "tollgate.toml:5:13: node.cores has core 0 twice",
         "tollgate.toml:6:12: node.key_file secret has 5 octets; at least 16",
         r#"tollgate.toml:8:7: listen.udp "localhost:5060" is no address and port, like "192.0.2.1:5060" or "[2001:db8::1]:5060""#,
-        r#"tollgate.toml:9:12: listen.steering = "payload" is not in this version; "kernel" is"#,
+        r#"tollgate.toml:9:12: listen.steering is "hash", but must be "payload" or "kernel""#,
         r#"tollgate.toml:10:8: listen.role = "honeypot" is not in this version; "screen" is"#,
         "tollgate.toml:11:1: listen.udp is missing",
         "tollgate.toml:12:7: listen.tcp is not in this version; take it out",

@@ -57,11 +57,13 @@ pub enum Outcome {
     Unanswerable,
     /// Its batch was lost to a panic of the shard.
     Panicked,
+    /// Given up unread under overload: an OPTIONS, or from nobody's peer.
+    Shed,
 }
 
 impl Outcome {
     /// All outcomes, in the order of their numbers in arrays.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Approved,
         Self::Rejected,
         Self::ErrorSyntax,
@@ -87,6 +89,7 @@ impl Outcome {
         Self::Keepalive,
         Self::Unanswerable,
         Self::Panicked,
+        Self::Shed,
     ];
 
     /// What became of a datagram, by what the UAS made of it. `answered`: whether an answer was written.
@@ -165,6 +168,7 @@ impl Outcome {
             Self::Keepalive => "keepalive",
             Self::Unanswerable => "unanswerable",
             Self::Panicked => "panicked",
+            Self::Shed => "shed",
         }
     }
 
