@@ -85,7 +85,7 @@ pub struct Listener {
     pub udp: SocketAddr,
     /// How the shards share it. Default payload.
     pub steering: Steering,
-    /// Whether answers of one destination leave in runs (UDP_SEGMENT). Default true.
+    /// Whether answers of one destination leave in runs (`UDP_SEGMENT`). Default true.
     pub gso: bool,
 }
 

@@ -59,7 +59,7 @@ metrics! {
     DATAGRAMS "datagrams_total" Counter "datagrams" "Datagrams read, by shard.";
     OUTCOMES "outcomes_total" Counter "datagrams" "What became of them; every datagram read has exactly one outcome.";
     ANSWERS "answers_total" Counter "datagrams" "Answers that the kernel took.";
-    ANSWERS_IN_RUNS "answers_in_runs_total" Counter "datagrams" "Those of them that left in runs to one destination (UDP_SEGMENT), which costs a fifth.";
+    ANSWERS_IN_RUNS "answers_in_runs_total" Counter "datagrams" "Those of them that left in runs to one destination (`UDP_SEGMENT`), which costs a fifth.";
     GSO_FALLBACK "gso_fallback_total" Counter "runs" "Runs that the kernel refused, so that their answers left one by one, as all to that destination for a minute.";
     SEND_FAILED "send_failed_total" Counter "datagrams" "Answers that could not be sent, by reason.";
     RECEIVE_ERRORS "receive_errors_total" Counter "errors" "Errors that a socket reported in place of a datagram.";

@@ -443,7 +443,6 @@ fn filled(count: usize) -> impl Iterator<Item = u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::SendFailure;
     use super::super::socket::bind_group;
     use super::*;
     use std::net::UdpSocket;

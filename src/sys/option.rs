@@ -122,6 +122,9 @@ pub fn receive_queue(socket: BorrowedFd<'_>) -> io::Result<(u32, u32)> {
 }
 
 /// Sends without UDP checksums: the kernel then refuses runs, as it does on a way without checksum offload.
+///
+/// # Errors
+/// Not a socket.
 #[cfg(test)]
 pub fn send_without_checksums(socket: BorrowedFd<'_>) -> io::Result<()> {
     set(socket, libc::SO_NO_CHECK, 1)
