@@ -11,7 +11,8 @@ pub const STEERED_OCTETS_MIN: u32 = 256;
 /// and, as a rule, tag and Call-ID stand. A load past a datagram's end would put it on socket 0, hence the minimum.
 pub const STEERED_OCTETS: std::ops::Range<u32> = 64..192;
 
-const _: () = assert!(STEERED_OCTETS.end <= STEERED_OCTETS_MIN && STEERED_OCTETS.start.is_multiple_of(4));
+const _: () =
+    assert!(STEERED_OCTETS.end <= STEERED_OCTETS_MIN && STEERED_OCTETS.start.is_multiple_of(4));
 const _: () = assert!((STEERED_OCTETS.end - STEERED_OCTETS.start).is_multiple_of(4));
 
 /// An index beyond any group: the kernel falls back to its own hash.
