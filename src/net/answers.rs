@@ -257,7 +257,7 @@ impl TxBatch {
     /// tried once more; then the rest of the batch is given up, since the peers will ask again (RFC 3261 §17.1.1.2).
     /// `now_ns` is the monotonic time: a destination that refused a run gets none for a while.
     pub fn send(&mut self, socket: &Socket, now_ns: u64) -> SendReport {
-        if socket.sends_runs() && self.len() > 1 {
+        if socket.sends_runs() {
             self.plan_runs(now_ns);
         } else {
             self.plan.clear();
@@ -295,12 +295,10 @@ impl TxBatch {
         }
         let mut keys = [Key(0); BATCH_DATAGRAMS];
         for ((slot, key), way) in filled(self.len()).zip(keys.iter_mut()).zip(way_of) {
-            let size = if ways.members(way) > 1 && self.may_run(slot, now_ns) {
-                self.stretch(slot)
-            } else {
-                0
-            };
-            *key = Key::new(way, size, slot);
+            // Also those that go alone: the answer to a retransmission has the same octets, whatever it is sent with.
+            let size = self.stretch(slot);
+            let may_run = ways.members(way) > 1 && self.may_run(slot, now_ns);
+            *key = Key::new(way, if may_run { size } else { 0 }, slot);
         }
         let keys = keys.get_mut(..self.slots.filled()).unwrap_or_default();
         keys.sort_unstable();
@@ -517,7 +515,7 @@ mod tests {
     fn answers_of_one_destination_are_stretched_and_leave_in_runs() {
         const FAR: usize = 5000;
         for (answers, arrived, in_runs) in [
-            (&[(300, FAR)][..], &[300][..], 0),
+            (&[(300, FAR)][..], &[320][..], 0),
             (&[(300, FAR), (310, FAR), (320, FAR)], &[320, 320, 320], 3),
             // The first of the shorter ones ends the run of the longer ones.
             (&[(321, FAR), (300, FAR), (330, FAR)], &[320, 384, 384], 3),
@@ -529,6 +527,7 @@ mod tests {
             (&[(1390, FAR), (1390, FAR)], &[1390, 1390], 2),
             (&[(1401, FAR), (1402, FAR)], &[1401, 1402], 0),
             (&[(2000, FAR), (300, FAR), (300, FAR)], &[320, 320, 2000], 2),
+            (&[(2000, FAR), (300, FAR)], &[320, 2000], 0),
         ] {
             assert_eq!(
                 lengths(answers, true),
