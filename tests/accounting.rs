@@ -1,7 +1,7 @@
 //! Nothing gets lost uncounted: what a source sent is what became of it, above what the server can bear.
 //!
 //! Promises: a bounded burst, faster than one shard answers, into a receive buffer too small for it: the source sends in
-//! runs (UDP_SEGMENT), the server answers one by one.
+//! runs (`UDP_SEGMENT`), the server answers one by one.
 
 #[cfg(test)]
 #[expect(
