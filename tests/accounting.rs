@@ -40,6 +40,7 @@ mod accounting {
             admin: "127.0.0.1:0".parse().unwrap(),
             cores: vec![None],
             rows: rows::approving(),
+            memory: None,
             events: Vec::new(),
         };
         Node::start(setup, &Uas::new([7; 16])).unwrap()
@@ -123,6 +124,7 @@ mod accounting {
             admin: "127.0.0.1:0".parse().unwrap(),
             cores: vec![None],
             rows,
+            memory: None,
             events: Vec::new(),
         };
         let node = Node::start(setup, &Uas::new([7; 16])).unwrap();

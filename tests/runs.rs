@@ -40,6 +40,7 @@ mod runs {
             admin: "127.0.0.1:0".parse().unwrap(),
             cores: vec![None],
             rows: rows::approving(),
+            memory: None,
             events: Vec::new(),
         };
         Node::start(setup, &Uas::new([7; 16])).unwrap()
@@ -127,7 +128,7 @@ mod runs {
                     let faults = violations(bytes, from, answer);
                     assert!(faults.is_empty(), "{faults:?}");
                     assert!(answer.starts_with(b"SIP/2.0 302 "));
-                    assert!(!gso || answer.len() % 64 == 0, "{} octets", answer.len());
+                    assert!(!gso || answer.len().is_multiple_of(64), "{} octets", answer.len());
                 }
             }
             let in_runs = in_runs(node.admin());

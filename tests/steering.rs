@@ -269,6 +269,7 @@ mod steering {
             admin: loopback(),
             cores: vec![None; shards],
             rows: rows::approving(),
+            memory: None,
             events: Vec::new(),
         };
         Node::start(setup, &Uas::new([7; 16])).unwrap()

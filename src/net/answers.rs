@@ -60,6 +60,8 @@ pub struct TxBatch {
     slots: SendBatch,
     answers: [Pending; BATCH_DATAGRAMS],
     plan: Plan,
+    /// The plan is of the answers that are in the batch.
+    is_arranged: bool,
     barred: Barred,
 }
 
@@ -223,6 +225,7 @@ impl TxBatch {
             slots: SendBatch::new(BATCH_DATAGRAMS, RESPONSE_BYTES_MAX),
             answers: [NOTHING; BATCH_DATAGRAMS],
             plan: Plan::EMPTY,
+            is_arranged: false,
             barred: Barred::new(),
         }
     }
@@ -237,6 +240,7 @@ impl TxBatch {
     pub fn commit(&mut self, answer: Answer, local: Option<IpAddr>) {
         if let Some(pending) = self.answers.get_mut(self.slots.filled()) {
             *pending = Pending { answer, local };
+            self.is_arranged = false;
             self.slots.commit(answer.length, answer.destination);
         }
     }
@@ -257,26 +261,35 @@ impl TxBatch {
     /// tried once more; then the rest of the batch is given up, since the peers will ask again (RFC 3261 §17.1.1.2).
     /// `now_ns` is the monotonic time: a destination that refused a run gets none for a while.
     pub fn send(&mut self, socket: &Socket, now_ns: u64) -> SendReport {
-        if socket.sends_runs() {
-            self.plan_runs(now_ns);
-        } else {
-            self.plan.clear();
-            for slot in filled(self.len()) {
-                self.plan_alone(slot);
-            }
+        if !self.is_arranged {
+            self.arrange(socket, now_ns);
         }
         let mut refused = 0;
         let mut report = self.send_plan(socket, &mut refused);
         if refused != 0 {
             self.send_refused(socket, refused, now_ns, &mut report);
         }
-        self.slots.clear();
+        self.clear();
         report
+    }
+
+    /// Puts the answers into messages; `send` does it when nobody has.
+    pub fn arrange(&mut self, socket: &Socket, now_ns: u64) {
+        self.is_arranged = true;
+        if socket.sends_runs() {
+            self.plan_runs(now_ns);
+            return;
+        }
+        self.plan.clear();
+        for slot in filled(self.len()) {
+            self.plan_alone(slot);
+        }
     }
 
     /// Forgets what is in the batch.
     pub fn clear(&mut self) {
         self.slots.clear();
+        self.is_arranged = false;
     }
 
     fn plan_alone(&mut self, slot: u8) {

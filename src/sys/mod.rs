@@ -15,8 +15,10 @@ mod option;
 pub mod prefetch;
 mod receive;
 mod schedule;
+mod segment;
 mod send;
 mod steer;
+mod usage;
 
 #[cfg(test)]
 pub use option::send_without_checksums;
@@ -27,8 +29,10 @@ pub use option::{
 pub use prefetch::prefetch_read;
 pub use receive::ReceiveBatch;
 pub use schedule::{idle_class, nice};
+pub use segment::{join_datagrams, receive_joined, send_segments};
 pub use send::{Run, SendBatch};
 pub use steer::{STEERED_OCTETS, STEERED_OCTETS_MIN, steer_by_payload};
+pub use usage::{ThreadUsage, thread_time_ns, thread_usage};
 
 /// Errors of the kernel that `net` must tell apart, by their number.
 pub mod errno {
