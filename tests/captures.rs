@@ -423,7 +423,7 @@ mod captures {
                 };
                 let mut slot = Slot::new();
                 uas.scan(&policy, &packet, &mut slot);
-                uas.decide(&policy, &packet, &mut slot);
+                uas.decide(&policy, &packet, Clock::start().now(), &mut slot);
                 let decision = slot.decision().unwrap();
                 let verdict = match decision.verdict {
                     Verdict::Approve | Verdict::Reject => decision.code.text().to_owned(),
