@@ -213,7 +213,7 @@ path = "journal"
         "tollgate.toml:6:12: node.key_file secret has 5 octets; at least 16",
         r#"tollgate.toml:8:7: listen.udp "localhost:5060" is no address and port, like "192.0.2.1:5060" or "[2001:db8::1]:5060""#,
         r#"tollgate.toml:9:12: listen.steering is "hash", but must be "payload" or "kernel""#,
-        r#"tollgate.toml:10:7: listen.gso is a string, but must be true or false"#,
+        r#"tollgate.toml:10:7: listen.gso must be true or false, not a string"#,
         r#"tollgate.toml:11:8: listen.role = "honeypot" is not in this version; "screen" is"#,
         "tollgate.toml:12:1: listen.udp is missing",
         "tollgate.toml:13:7: listen.tcp is not in this version; take it out",

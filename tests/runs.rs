@@ -128,7 +128,11 @@ mod runs {
                     let faults = violations(bytes, from, answer);
                     assert!(faults.is_empty(), "{faults:?}");
                     assert!(answer.starts_with(b"SIP/2.0 302 "));
-                    assert!(!gso || answer.len().is_multiple_of(64), "{} octets", answer.len());
+                    assert!(
+                        !gso || answer.len().is_multiple_of(64),
+                        "{} octets",
+                        answer.len()
+                    );
                 }
             }
             let in_runs = in_runs(node.admin());

@@ -78,7 +78,7 @@ mod steering {
         }
     }
 
-    /// Hexadecimal digits that no call shares with another (SplitMix64).
+    /// Hexadecimal digits that no call shares with another (`SplitMix64`).
     fn random(number: usize) -> impl Iterator<Item = usize> {
         let mut state = u64::try_from(number).unwrap();
         std::iter::repeat_with(move || {
