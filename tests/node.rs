@@ -23,10 +23,13 @@ mod node {
     use std::thread;
     use std::time::Duration;
     use tollgate::clock::{Clock, Now};
+    use tollgate::control::Listener;
     use tollgate::e164::E164;
     use tollgate::event::{Event, EventReceiver, Outcome, event_queue};
-    use tollgate::limits::{DATAGRAM_BYTES_MAX, EVENTS_PER_BLOCK};
-    use tollgate::net::Datagram;
+    use tollgate::limits::{
+        BATCH_DATAGRAMS, DATAGRAM_BYTES_MAX, EVENTS_PER_BLOCK, RECEIVE_BUFFER_BYTES,
+    };
+    use tollgate::net::{Answer, Datagram};
     use tollgate::policy::rows::{ListRow, Pattern, Rows, Scope};
     use tollgate::policy::{Code, Decision, Snapshot};
     use tollgate::process::{Accounting, Node, NodeSetup};
@@ -65,6 +68,15 @@ mod node {
             Outcome::Unparsable
         }
 
+        /// `x`: can be spared.
+        fn is_expendable(&self, _policy: &Snapshot, datagram: &Datagram<'_>) -> bool {
+            datagram.bytes.first() == Some(&b'x')
+        }
+
+        fn is_stranger(&self, _policy: &Snapshot, _datagram: &Datagram<'_>) -> bool {
+            false
+        }
+
         fn scan(&self, _policy: &Snapshot, datagram: &Datagram<'_>, slot: &mut Outcome) {
             while !self.open.load(Ordering::Acquire) {
                 thread::yield_now();
@@ -93,13 +105,13 @@ mod node {
             datagram: &Datagram<'_>,
             slot: &mut Outcome,
             out: &mut [u8],
-        ) -> Option<(usize, SocketAddr)> {
+        ) -> Option<Answer> {
             if *slot == Outcome::Ack {
                 return None;
             }
             let text = format!("{} of {}", datagram.bytes.len(), datagram.full_length);
             out[..text.len()].copy_from_slice(text.as_bytes());
-            Some((text.len(), datagram.source))
+            Some(Answer::fixed(text.len(), datagram.source))
         }
 
         fn outcome(&self, slot: &Outcome) -> Outcome {
@@ -121,7 +133,11 @@ mod node {
 
     fn setup(listeners: &[&str], shards: usize) -> NodeSetup {
         NodeSetup {
-            listeners: listeners.iter().map(|text| text.parse().unwrap()).collect(),
+            listeners: listeners
+                .iter()
+                .map(|text| Listener::at(text.parse().unwrap()))
+                .collect(),
+            receive_buffer_bytes: RECEIVE_BUFFER_BYTES,
             admin: "127.0.0.1:0".parse().unwrap(),
             cores: vec![None; shards],
             rows: Rows::default(),
@@ -313,6 +329,119 @@ mod node {
         let sums = node.stop();
         assert!(sums.kernel_dropped > 0 && sums.datagrams > 0, "{sums:?}");
         check_sums(&sums, SENT);
+    }
+
+    /// The first batch was read before there was anything behind it; from then on what can be spared is given up.
+    #[test]
+    fn under_overload_the_expendable_go_unread_and_are_counted_as_such() {
+        for (datagrams, overload) in [(1000, true), (40, false)] {
+            let echo = Echo::new();
+            echo.open.store(false, Ordering::Release);
+            let (sender, receiver) = event_queue(100);
+            let node = Node::start(
+                NodeSetup {
+                    events: vec![sender],
+                    receive_buffer_bytes: 1 << 20,
+                    ..setup(&["127.0.0.1:0"], 1)
+                },
+                &echo,
+            )
+            .unwrap();
+            let socket = client(node.listeners()[0]);
+            for _ in 0..datagrams {
+                socket.send(&[b'x'; 600]).unwrap();
+                socket.send(&[b's'; 600]).unwrap();
+            }
+            echo.open.store(true, Ordering::Release);
+            let sums = node.stop();
+            check_sums(&sums, 2 * datagrams);
+            let shed = sums.outcome(Outcome::Shed);
+            assert_eq!(shed > 0, overload, "{sums:?}");
+            // Of what cannot be spared all that was read went through every stage.
+            let others = sums.datagrams - shed;
+            assert_eq!(
+                sums.outcome(Outcome::Ack) + sums.outcome(Outcome::Options),
+                others
+            );
+            assert!(sums.outcome(Outcome::Ack) > shed / 2, "{sums:?}");
+            let told = collect(&receiver);
+            assert_eq!(
+                u64::try_from(told.len()).unwrap(),
+                others,
+                "no event tells of the others"
+            );
+        }
+    }
+
+    #[test]
+    fn a_flooded_listener_does_not_hold_up_the_other() {
+        let echo = Echo::new();
+        echo.open.store(false, Ordering::Release);
+        let (sender, receiver) = event_queue(100);
+        let node = Node::start(
+            NodeSetup {
+                events: vec![sender],
+                ..setup(&["127.0.0.1:0", "127.0.0.1:0"], 1)
+            },
+            &echo,
+        )
+        .unwrap();
+        for flooded in [0, 1] {
+            echo.open.store(false, Ordering::Release);
+            let flood = client(node.listeners()[flooded]);
+            for _ in 0..20 * BATCH_DATAGRAMS {
+                flood.send(b"silent").unwrap();
+            }
+            let other = client(node.listeners()[1 - flooded]);
+            other.send(b"here").unwrap();
+            echo.open.store(true, Ordering::Release);
+            assert_eq!(other.recv(&mut [0; 100]).unwrap(), 6);
+            let deadline = deadline();
+            let mut events = Vec::new();
+            while events.len() < 20 * BATCH_DATAGRAMS + 1 {
+                events.extend(collect(&receiver));
+                assert!(!deadline.passed(), "{} events", events.len());
+            }
+            let place = events.iter().position(|(_, text, _)| text == b"here");
+            // One batch was under way, one more may have been due.
+            let place = place.unwrap();
+            assert!(
+                place <= 3 * BATCH_DATAGRAMS,
+                "listener {flooded}: after {place}"
+            );
+        }
+        let _sums = node.stop();
+    }
+
+    /// RFC 3581 §4: an answer leaves from the very address and port that the request came to.
+    #[test]
+    fn a_wildcard_listener_answers_from_the_address_that_was_asked() {
+        for (listener, targets) in [
+            ("0.0.0.0:0", &["127.0.0.1", "127.0.0.2", "127.0.0.3"][..]),
+            ("[::]:0", &["::1"][..]),
+            ("127.0.0.2:0", &["127.0.0.2"][..]),
+        ] {
+            let node = Node::start(setup(&[listener], 2), &Echo::new()).unwrap();
+            let port = node.listeners()[0].port();
+            let any = if listener.starts_with('[') {
+                "[::1]:0"
+            } else {
+                "127.0.0.1:0"
+            };
+            let socket = UdpSocket::bind(any).unwrap();
+            socket.set_read_timeout(Some(PATIENCE)).unwrap();
+            for target in targets {
+                let target = SocketAddr::new(target.parse().unwrap(), port);
+                for _ in 0..3 {
+                    socket.send_to(b"hello", target).unwrap();
+                }
+                for _ in 0..3 {
+                    let (_, from) = socket.recv_from(&mut [0; 100]).unwrap();
+                    assert_eq!(from, target, "{listener}");
+                }
+            }
+            check_sums(&node.stop(), 3 * u64::try_from(targets.len()).unwrap());
+        }
     }
 
     #[test]
