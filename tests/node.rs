@@ -18,7 +18,7 @@ mod node {
     use tollgate::net::Datagram;
     use tollgate::policy::rows::Rows;
     use tollgate::policy::{Decision, Snapshot};
-    use tollgate::process::{Accounting, Node, NodeSetup};
+    use tollgate::process::{Accounting, Node, NodeSetup, Operation};
     use tollgate::shard::Stages;
 
     /// How long an answer may take on a busy machine.
@@ -44,6 +44,8 @@ mod node {
 
     impl Stages for Echo {
         type Slot = Outcome;
+
+        fn set_draining(&mut self, _draining: bool) {}
 
         fn slot(&self) -> Outcome {
             assert!(
@@ -104,6 +106,7 @@ mod node {
             cores: vec![None; shards],
             rows: Rows::default(),
             events: Vec::new(),
+            operation: Operation::default(),
         }
     }
 

@@ -155,6 +155,8 @@ impl<'a, S: Stages> Loop<'a, S> {
 
     /// One batch of every socket that may hold something, so that none waits for another to be empty.
     fn round(&mut self) {
+        let draining = self.shard.switches.draining();
+        self.shard.stages.set_draining(draining);
         for number in 0..self.ready.len() {
             if self.ready.get(number) == Some(&true) {
                 self.batch(number);
@@ -288,7 +290,7 @@ fn tell<S: Stages>(
         shard.metrics.strangers.count(datagram.source.ip());
     }
     if let Some(decision) = shard.stages.decision(slot)
-        && let Some(domain) = decision.domain
+        && let Some(domain) = decision.domain_slot
     {
         match decision.verdict {
             Verdict::Approve | Verdict::Reject => {

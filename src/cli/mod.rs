@@ -1,7 +1,9 @@
-//! The command line: `serve`, `check`, `config`, and what each exits with.
+//! The command line: what each command does, and what it exits with.
 //!
 //! Promises: exit codes are those of the interface: 0, 64 usage, 65 bad data, 69 unavailable, 78 bad configuration.
 //! Leaves to `control`: every check of a configuration; to `process`: running.
+
+mod remote;
 
 use crate::clock::Clock;
 use crate::control::{self, Cores, Faults, Loaded, Shards, Source, node};
@@ -50,6 +52,12 @@ enum Command {
     Check(ConfigArgument),
     /// Print the configuration in force, defaults included.
     Config(ConfigArgument),
+    /// Tell the running node to take its bundle anew; the one in force stays when it is refused. SIGHUP does the same.
+    Reload(ConfigArgument),
+    /// Tell the running node to send balancers elsewhere, and to stop after its drain time. SIGTERM does the same.
+    Drain(ConfigArgument),
+    /// Say how the running node is; exit code 69 unless it is ready.
+    Status(ConfigArgument),
 }
 
 #[derive(Debug, Args)]
@@ -97,6 +105,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Serve(arguments) => serve(arguments),
         Command::Check(argument) => check(&argument.source()),
         Command::Config(argument) => config(&argument.source()),
+        Command::Reload(argument) => remote::ask(&argument, remote::Request::Reload),
+        Command::Drain(argument) => remote::ask(&argument, remote::Request::Drain),
+        Command::Status(argument) => remote::ask(&argument, remote::Request::Status),
     }
 }
 
@@ -110,22 +121,23 @@ fn usage(error: &clap::Error) -> ExitCode {
 }
 
 fn serve(arguments: ServeArguments) -> ExitCode {
-    let mut loaded = match control::load(&arguments.config.source()) {
-        Ok(loaded) => loaded,
+    let mut start = match control::load_or_last_good(&arguments.config.source()) {
+        Ok(start) => start,
         Err(faults) => return refuse(&faults),
     };
     let overrides = ServeOverrides {
         shards: arguments.shards,
         cores: arguments.cores,
     };
-    if let Err(sentence) = loaded
+    if let Err(sentence) = start
+        .loaded
         .node
         .override_threads(overrides.shards, overrides.cores.clone())
     {
         say(&mut io::stderr(), &format!("tollgate serve: {sentence}\n"));
         return Exit::Usage.into();
     }
-    crate::process::serve(loaded, overrides)
+    crate::process::serve(start, overrides)
 }
 
 fn check(source: &Source) -> ExitCode {
