@@ -215,7 +215,7 @@ impl Drop for Server {
 }
 
 /// A signal to one process of ours. The shell's own `kill`: std can only kill outright, and procps need not be there.
-fn signal(pid: u32, name: &str) {
+pub(crate) fn signal(pid: u32, name: &str) {
     let told = Command::new("sh")
         .arg("-c")
         .arg(format!("kill -{name} {pid}"))
