@@ -3,6 +3,7 @@
 //! Promises: exit codes are those of the interface: 0, 64 usage, 65 bad data, 69 unavailable, 78 bad configuration.
 //! Leaves to `control`: every check of a configuration; to `process`: running.
 
+mod recipe;
 mod remote;
 
 use crate::clock::Clock;
@@ -56,6 +57,8 @@ enum Command {
     Reload(ConfigArgument),
     /// Tell the running node to send balancers elsewhere, and to stop after its drain time. SIGTERM does the same.
     Drain(ConfigArgument),
+    /// Print a dialplan that asks this node, with its address in it.
+    Recipe(RecipeArguments),
     /// Say how the running node is; exit code 69 unless it is ready.
     Status(ConfigArgument),
 }
@@ -70,6 +73,18 @@ struct ServeArguments {
     /// Cores the shards are pinned to: "auto" or a list like 0,2-3, in place of node.cores.
     #[arg(long, value_name = "LIST", value_parser = node::parse_cores)]
     cores: Option<Cores>,
+}
+
+#[derive(Debug, Args)]
+struct RecipeArguments {
+    /// The switch that asks.
+    #[arg(value_name = "PROFILE")]
+    switch: recipe::Switch,
+    /// Which answer approves.
+    #[arg(long, value_enum, default_value = "redirect")]
+    method: recipe::Method,
+    #[command(flatten)]
+    config: ConfigArgument,
 }
 
 #[derive(Debug, Args)]
@@ -107,6 +122,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Config(argument) => config(&argument.source()),
         Command::Reload(argument) => remote::ask(&argument, remote::Request::Reload),
         Command::Drain(argument) => remote::ask(&argument, remote::Request::Drain),
+        Command::Recipe(arguments) => recipe(&arguments),
         Command::Status(argument) => remote::ask(&argument, remote::Request::Status),
     }
 }
@@ -158,6 +174,19 @@ fn config(source: &Source) -> ExitCode {
         Ok(loaded) => say(&mut io::stdout(), &control::show::in_force(&loaded)),
         Err(faults) => refuse(&faults),
     }
+}
+
+fn recipe(arguments: &RecipeArguments) -> ExitCode {
+    let node = match control::node_config(&arguments.config.source()) {
+        Ok(node) => node,
+        Err(faults) => return refuse(&faults),
+    };
+    // A configuration without a listener is refused above.
+    let Some(listener) = node.listeners.first() else {
+        return Exit::BadConfiguration.into();
+    };
+    let text = recipe::text(arguments.switch, arguments.method, listener.udp);
+    say(&mut io::stdout(), &text)
 }
 
 /// All faults and their number, on standard error.
