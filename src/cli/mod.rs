@@ -3,6 +3,7 @@
 //! Promises: exit codes are those of the interface: 0, 64 usage, 65 bad data, 69 unavailable, 78 bad configuration.
 //! Leaves to `control`: every check of a configuration; to `process`: running.
 
+mod doctor;
 mod recipe;
 mod remote;
 
@@ -57,6 +58,8 @@ enum Command {
     Reload(ConfigArgument),
     /// Tell the running node to send balancers elsewhere, and to stop after its drain time. SIGTERM does the same.
     Drain(ConfigArgument),
+    /// Say what of this machine a node would have otherwise, what it costs, how to change it and how to undo that.
+    Doctor(ConfigArgument),
     /// Print a dialplan that asks this node, with its address in it.
     Recipe(RecipeArguments),
     /// Say how the running node is; exit code 69 unless it is ready.
@@ -122,6 +125,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Config(argument) => config(&argument.source()),
         Command::Reload(argument) => remote::ask(&argument, remote::Request::Reload),
         Command::Drain(argument) => remote::ask(&argument, remote::Request::Drain),
+        Command::Doctor(argument) => doctor(&argument.source()),
         Command::Recipe(arguments) => recipe(&arguments),
         Command::Status(argument) => remote::ask(&argument, remote::Request::Status),
     }
@@ -174,6 +178,23 @@ fn config(source: &Source) -> ExitCode {
         Ok(loaded) => say(&mut io::stdout(), &control::show::in_force(&loaded)),
         Err(faults) => refuse(&faults),
     }
+}
+
+fn doctor(source: &Source) -> ExitCode {
+    let node = match control::node_config(source) {
+        Ok(node) => node,
+        Err(faults) => return refuse(&faults),
+    };
+    let allowed = crate::shard::allowed_cores();
+    let cores = match crate::process::plan_cores(node.shards, &node.cores, &allowed) {
+        Ok(cores) => cores,
+        Err(sentence) => {
+            let _said = say(&mut io::stderr(), &format!("tollgate doctor: {sentence}\n"));
+            return Exit::Unavailable.into();
+        }
+    };
+    let text = doctor::text(&doctor::ThisMachine, &node, &cores, &allowed);
+    say(&mut io::stdout(), &text)
 }
 
 fn recipe(arguments: &RecipeArguments) -> ExitCode {

@@ -15,6 +15,7 @@ mod renewal;
 mod start;
 
 pub use accounting::Accounting;
+pub use cores::plan as plan_cores;
 pub use node::{Node, NodeSetup, Operation, Unavailable};
 pub use renewal::ReloadOutcome;
 pub use start::{ADMIN_ADDRESS_FILE, serve};
