@@ -12,8 +12,9 @@ use crate::control::{self, Cores, Faults, Loaded, Shards, Source, node};
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// The exit codes of the interface (those of sysexits.h).
@@ -52,8 +53,8 @@ enum Command {
     Serve(ServeArguments),
     /// Say what is wrong in the configuration and its bundle, all of it, and start nothing.
     Check(ConfigArgument),
-    /// Print the configuration in force, defaults included.
-    Config(ConfigArgument),
+    /// Print the settings in force, defaults included; lists and subscribers as counts.
+    Config(ConfigArguments),
     /// Tell the running node to take its bundle anew; the one in force stays when it is refused. SIGHUP does the same.
     Reload(ConfigArgument),
     /// Tell the running node to send balancers elsewhere, and to stop after its drain time. SIGTERM does the same.
@@ -97,6 +98,15 @@ struct ConfigArgument {
     config: Option<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+struct ConfigArguments {
+    #[command(flatten)]
+    config: ConfigArgument,
+    /// Write the sample into this folder instead, as files to start from; nothing that is there is overwritten.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "config")]
+    write: Option<PathBuf>,
+}
+
 impl ConfigArgument {
     fn source(&self) -> Source {
         self.config.clone().map_or(Source::Sample, Source::File)
@@ -122,7 +132,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match command_line.command {
         Command::Serve(arguments) => serve(arguments),
         Command::Check(argument) => check(&argument.source()),
-        Command::Config(argument) => config(&argument.source()),
+        Command::Config(arguments) => match arguments.write {
+            Some(folder) => write_sample(&folder),
+            None => config(&arguments.config.source()),
+        },
         Command::Reload(argument) => remote::ask(&argument, remote::Request::Reload),
         Command::Drain(argument) => remote::ask(&argument, remote::Request::Drain),
         Command::Doctor(argument) => doctor(&argument.source()),
@@ -208,6 +221,28 @@ fn recipe(arguments: &RecipeArguments) -> ExitCode {
     };
     let text = recipe::text(arguments.switch, arguments.method, listener.udp);
     say(&mut io::stdout(), &text)
+}
+
+fn write_sample(folder: &Path) -> ExitCode {
+    match control::write_sample(folder) {
+        Ok(paths) => {
+            let mut text: String = paths
+                .iter()
+                .map(|path| format!("wrote {}\n", path.display()))
+                .collect();
+            let config = folder.join("tollgate.toml");
+            let _always_ok = writeln!(
+                text,
+                "next: edit them, then\n      tollgate check --config {0}\n      tollgate serve --config {0}",
+                config.display()
+            );
+            say(&mut io::stdout(), &text)
+        }
+        Err(sentence) => {
+            say(&mut io::stderr(), &format!("tollgate config: {sentence}\n"));
+            Exit::Unavailable.into()
+        }
+    }
 }
 
 /// All faults and their number, on standard error.

@@ -5,7 +5,8 @@ use super::{
     ANSWERS, BATCH_SERVICE, BATCH_SIZE, BUNDLE_AGE, BUNDLE_REFUSED, BUNDLE_STALE, ControlMetrics,
     Counter, DATAGRAMS, DRAINING, EVENTS_DROPPED, GENERATION, KERNEL_DROPPED, Metric, OUTCOMES,
     RECEIVE_BUFFER, RECEIVE_ERRORS, RELOAD, SEND_FAILED, SHARD_PANICS, SHARD_RUNNING, ShardMetrics,
-    UNKNOWN_SOURCES, VERDICTS, WOULD_REJECT,
+    TRANSACTIONS_DEPTH, TRANSACTIONS_EVICTED_YOUNG, TRANSACTIONS_UNREMEMBERED, UNKNOWN_SOURCES,
+    VERDICTS, WOULD_REJECT,
 };
 use crate::event::Outcome;
 use crate::net::SendFailure;
@@ -45,6 +46,7 @@ impl Scrape<'_> {
         text.metric(&UNKNOWN_SOURCES);
         text.sample(&[], self.unknown_sources());
         self.batches(&mut text);
+        self.transactions(&mut text);
         self.per_shard(&mut text, &EVENTS_DROPPED, |shard| {
             shard.metrics.events_dropped.get()
         });
@@ -84,6 +86,41 @@ impl Scrape<'_> {
         });
         text.metric(&DRAINING);
         text.sample(&[], control.draining.get());
+    }
+
+    /// The shards share one memory. The least depth is that of the shard whose entries it was too small for.
+    fn transactions(&self, text: &mut Text) {
+        let depths = self
+            .shards
+            .iter()
+            .map(|shard| shard.metrics.transactions_depth_us.get());
+        text.metric(&TRANSACTIONS_DEPTH);
+        if let Some(depth_us) = depths.min() {
+            text.sample(
+                &[],
+                Seconds {
+                    ns: depth_us.saturating_mul(1000),
+                },
+            );
+        }
+        type Read = fn(&ShardMetrics) -> &Counter;
+        let counters: [(&Metric, Read); 2] = [
+            (&TRANSACTIONS_EVICTED_YOUNG, |metrics| {
+                &metrics.transactions_evicted_young
+            }),
+            (&TRANSACTIONS_UNREMEMBERED, |metrics| {
+                &metrics.transactions_unremembered
+            }),
+        ];
+        for (metric, read) in counters {
+            text.metric(metric);
+            let sum: u64 = self
+                .shards
+                .iter()
+                .map(|shard| read(shard.metrics).get())
+                .sum();
+            text.sample(&[], sum);
+        }
     }
 
     fn unknown_sources(&self) -> u64 {
@@ -188,6 +225,7 @@ mod tests {
     use super::*;
     use crate::clock::Clock;
     use crate::policy::rows::Rows;
+    use crate::uas::Recall;
     use std::collections::{BTreeMap, BTreeSet};
 
     fn text() -> String {
@@ -196,6 +234,10 @@ mod tests {
         shards[1].count_outcome(Outcome::UnknownSource, 4);
         shards[1].count_outcome(Outcome::Approved, 5);
         shards[1].batch_size.observe(12);
+        for _ in 0..5000 {
+            shards[1].count_recall(Recall::Remembered { replaced_age_s: 8 });
+        }
+        shards[0].count_recall(Recall::Unremembered);
         let views = shards.each_ref().map(|metrics| ShardView {
             metrics,
             kernel_dropped: 2,
@@ -238,6 +280,8 @@ mod tests {
             "tollgate_reload_seconds_bucket{le=\"0.003\"} 1",
             "tollgate_reload_seconds_sum 0.002",
             "tollgate_draining 0",
+            "tollgate_transactions_evicted_young_total 5000",
+            "tollgate_transactions_unremembered_total 1",
         ] {
             assert!(
                 text.lines().any(|found| found == line),

@@ -31,4 +31,4 @@ pub use cell::PolicyCell;
 pub use code::{Code, CodeSet};
 pub use destinations::DestinationClass;
 pub use slots::DomainSlots;
-pub use snapshot::{Decision, Peer, Prepared, Snapshot, Source, Verdict};
+pub use snapshot::{Decision, Peer, Prepared, Snapshot, Source, Told, Verdict};

@@ -15,6 +15,7 @@ use crate::net::{Poller, Socket, bind_group};
 use crate::policy::rows::Rows;
 use crate::policy::{PolicyCell, Snapshot};
 use crate::shard::{self, Shard, Stages, Switches};
+use crate::uas::TransactionMemory;
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -37,6 +38,8 @@ pub struct NodeSetup {
     pub cores: Vec<Option<usize>>,
     /// The bundle.
     pub rows: Rows,
+    /// The transaction memory that the stages share, if they have one: it is kept from ageing.
+    pub memory: Option<Arc<TransactionMemory>>,
     /// Where events go, one sender per shard; empty: nobody wants them.
     pub events: Vec<EventSender>,
     /// How it is operated.
@@ -162,6 +165,7 @@ impl Node {
             metrics: control,
             bundles: operation.bundles,
             trouble,
+            memory: setup.memory,
         };
         let (work, orders) = mpsc::channel();
         let (ended, renewal_ended) = mpsc::channel();

@@ -1,5 +1,5 @@
-//! The publishing side of the policy: builds it anew for a reload and when a list row expires, keeps the last good
-//! bundle, and frees snapshots that nobody reads any more.
+//! What must be done again and again beside the calls: builds the policy anew for a reload and when a list row expires,
+//! keeps the last good bundle, frees snapshots that nobody reads any more, keeps the transaction memory from ageing.
 //!
 //! Promises: a new bundle is in force whole or not at all; an expired row stops counting within a second of its time; no
 //! shard ever builds or frees a snapshot.
@@ -14,6 +14,7 @@ use crate::policy::rows::Rows;
 use crate::policy::{PolicyCell, Snapshot};
 use crate::shard::Switches;
 use crate::sys;
+use crate::uas::{SWEEP_SECONDS, TransactionMemory};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -54,6 +55,8 @@ pub(super) struct Renewal {
     pub(super) bundles: Option<BundleSource>,
     /// Why the bundle in the folder is not in force.
     pub(super) trouble: Arc<Trouble>,
+    /// The memory to sweep.
+    pub(super) memory: Option<Arc<TransactionMemory>>,
 }
 
 impl Renewal {
@@ -64,8 +67,17 @@ impl Renewal {
         if self.metrics.bundle_stale.get() == 0 {
             self.keep();
         }
+        let mut swept_ns = 0;
         loop {
-            let wait = self.step(clock.now());
+            let now = clock.now();
+            let mut wait = self.step(now);
+            if let Some(memory) = &self.memory {
+                if now.monotonic_ns.saturating_sub(swept_ns) >= SWEEP_SECONDS * 1_000_000_000 {
+                    memory.sweep(now);
+                    swept_ns = now.monotonic_ns;
+                }
+                wait = wait.min(Duration::from_secs(SWEEP_SECONDS));
+            }
             match work.recv_timeout(wait) {
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(Work::Reload(done)) => done(self.reload(clock)),
@@ -205,6 +217,7 @@ mod tests {
             metrics: Arc::new(ControlMetrics::new()),
             bundles: None,
             trouble: Arc::new(Trouble::default()),
+            memory: None,
         }
     }
 

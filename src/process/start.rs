@@ -9,16 +9,18 @@ use crate::cli::{self, Exit, ServeOverrides};
 use crate::control::{Faults, Loaded, NodeConfig, Source, Start};
 use crate::limits::RECEIVE_BUFFER_BYTES;
 use crate::shard::allowed_cores;
-use crate::uas::Uas;
+use crate::uas::{self, TransactionMemory, Uas};
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// The file in the state folder that says where the admin port listens: for `tollgate status` when the port is 0.
 pub const ADMIN_ADDRESS_FILE: &str = "admin-address";
 
-/// Serves until SIGINT, or until a drain that SIGTERM or the admin port began has come to its end. Lines that programs may read stand alone on standard error: `listening udp
+/// Serves until SIGINT, or until a drain that SIGTERM or the admin port began has come to its end. Lines that programs
+/// may read stand alone on standard error: `listening udp
 /// ADDR:PORT` for each listener, `admin http://ADDR:PORT`, and `ready` last; at the end, one line of JSON on standard
 /// output.
 #[must_use]
@@ -40,6 +42,14 @@ pub fn serve(start: Start, overrides: ServeOverrides) -> ExitCode {
         Ok(found) => found,
         Err(sentence) => return refuse(&sentence),
     };
+    let mut seed = [0; 16];
+    if let Err(error) = getrandom::fill(&mut seed) {
+        return refuse(&format!(
+            "no random octets for the transaction memory: {error}"
+        ));
+    }
+    let entries = uas::entries_for(loaded.node.expected_calls_per_second);
+    let memory = Arc::new(TransactionMemory::new(entries, seed));
     let head = head(&loaded, &overrides, &cores);
     let warning = refused.as_ref().map(|faults| stale(&loaded, faults));
     let bundles = loaded.bundles();
@@ -60,6 +70,7 @@ pub fn serve(start: Start, overrides: ServeOverrides) -> ExitCode {
         admin: loaded.node.admin_http,
         cores,
         rows: loaded.rows,
+        memory: Some(Arc::clone(&memory)),
         events: Vec::new(),
         operation: Operation {
             name,
@@ -69,7 +80,7 @@ pub fn serve(start: Start, overrides: ServeOverrides) -> ExitCode {
             orders: Some(desk.orders()),
         },
     };
-    let node = match Node::start(setup, &Uas::new(key)) {
+    let node = match Node::start(setup, &Uas::new(key).with_memory(memory)) {
         Ok(node) => node,
         Err(fault) => return refuse(&fault.to_string()),
     };
@@ -81,7 +92,7 @@ pub fn serve(start: Start, overrides: ServeOverrides) -> ExitCode {
         format!("warning: {shown}/{ADMIN_ADDRESS_FILE} cannot be written: {error}\n")
     });
     let warnings = warning.unwrap_or_default() + &unnoted.unwrap_or_default();
-    say(&(warnings + &head + &key_text + &body(&node)));
+    say(&(warnings + &head + &key_text + &body(&node, &loaded.source)));
     desk.operate(&node, drain_time);
     let sums = node.stop().json();
     match writeln!(io::stdout(), "{sums}") {
@@ -152,7 +163,7 @@ fn stale(loaded: &Loaded, faults: &Faults) -> String {
     )
 }
 
-fn body(node: &Node) -> String {
+fn body(node: &Node, source: &Source) -> String {
     let mut text = String::new();
     let granted = node.receive_buffer_bytes() / 1024;
     let wanted = 2 * RECEIVE_BUFFER_BYTES / 1024;
@@ -170,11 +181,13 @@ fn body(node: &Node) -> String {
     }
     let admin = node.admin();
     let _always_ok = writeln!(text, "admin http://{admin}");
-    if let Some(target) = node.listeners().first() {
+    let _always_ok = writeln!(text, "next: curl http://{admin}/metrics");
+    // Only the sample gives the generator's mix the verdicts that it expects.
+    if let (Source::Sample, Some(target)) = (source, node.listeners().first()) {
         let _always_ok = writeln!(
             text,
-            "next: cargo run --release -p tollgate-loadgen -- run --target {target} --rate 20000 --duration 10s\n      \
-             curl http://{admin}/metrics"
+            "      cargo run --release -p tollgate-loadgen -- run --target {target} --rate 20000 --duration 10s\n      \
+             tollgate config --write FOLDER   (the sample as files, for a configuration of your own)"
         );
     }
     text.push_str("ready\n");

@@ -12,6 +12,7 @@ use crate::metrics::ShardMetrics;
 use crate::net::{Datagram, Poller, Readiness, Received, RxBatch, Socket, TxBatch};
 use crate::policy::Verdict;
 use crate::policy::cell::PolicyReader;
+use crate::uas::Recall;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -188,7 +189,7 @@ impl<'a, S: Stages> Loop<'a, S> {
             stages.touch(policy, slot);
         }
         for (datagram, slot) in rx.iter().zip(slots.iter_mut()) {
-            stages.decide(policy, &datagram, slot);
+            stages.decide(policy, &datagram, now, slot);
         }
         for (datagram, slot) in rx.iter().zip(slots.iter_mut()) {
             // There are as many places for answers as for datagrams.
@@ -289,7 +290,11 @@ fn tell<S: Stages>(
     if outcome == Outcome::UnknownSource {
         shard.metrics.strangers.count(datagram.source.ip());
     }
-    if let Some(decision) = shard.stages.decision(slot)
+    let recall = shard.stages.recall(slot);
+    shard.metrics.count_recall(recall);
+    // A copy of a call is no call of its own.
+    if recall != Recall::Repeated
+        && let Some(decision) = shard.stages.decision(slot)
         && let Some(domain) = decision.domain_slot
     {
         match decision.verdict {

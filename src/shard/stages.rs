@@ -1,10 +1,11 @@
 //! What a shard asks of whoever answers, stage by stage. `uas::Uas` does; tests put others in its place.
 
+use crate::clock::Now;
 use crate::event::{Event, Outcome};
 use crate::net::Datagram;
-use crate::policy::{Decision, Snapshot};
+use crate::policy::{CallError, Decision, Snapshot};
 use crate::sip::Header;
-use crate::uas::{Packet, Slot, Uas};
+use crate::uas::{Packet, Recall, Slot, Uas};
 use std::net::SocketAddr;
 
 /// The stages of a batch. Every datagram of a batch goes through one before the first goes through the next.
@@ -25,7 +26,7 @@ pub trait Stages {
     fn touch(&self, policy: &Snapshot, slot: &Self::Slot);
 
     /// Attempt → verdict and plan.
-    fn decide(&self, policy: &Snapshot, datagram: &Datagram<'_>, slot: &mut Self::Slot);
+    fn decide(&self, policy: &Snapshot, datagram: &Datagram<'_>, now: Now, slot: &mut Self::Slot);
 
     /// Plan → bytes in `out`; their number and where they go. `None`: silence.
     fn respond(
@@ -41,6 +42,9 @@ pub trait Stages {
 
     /// What was decided, of an INVITE that reached the policy.
     fn decision<'slot>(&self, slot: &'slot Self::Slot) -> Option<&'slot Decision>;
+
+    /// What the transaction memory knew of it; asked after `decide`.
+    fn recall(&self, slot: &Self::Slot) -> Recall;
 
     /// Writes into `event` what is known beyond time, shard, source and outcome.
     fn describe(&self, datagram: &Datagram<'_>, slot: &Self::Slot, event: &mut Event);
@@ -73,8 +77,8 @@ impl Stages for Uas {
         Self::touch(self, policy, &slot.slot);
     }
 
-    fn decide(&self, policy: &Snapshot, datagram: &Datagram<'_>, slot: &mut UasSlot) {
-        Self::decide(self, policy, &packet(datagram), &mut slot.slot);
+    fn decide(&self, policy: &Snapshot, datagram: &Datagram<'_>, now: Now, slot: &mut UasSlot) {
+        Self::decide(self, policy, &packet(datagram), now, &mut slot.slot);
     }
 
     fn respond(
@@ -85,6 +89,12 @@ impl Stages for Uas {
         out: &mut [u8],
     ) -> Option<(usize, SocketAddr)> {
         let reply = Self::respond(self, policy, &packet(datagram), &slot.slot, out)?;
+        // A redirection that would be an amplifier is sent as an error: nobody may count it for an approval.
+        if let Some(decision) = slot.slot.decision()
+            && decision.plan.status != reply.status
+        {
+            slot.slot.refuse(CallError::TooLarge, reply.status);
+        }
         slot.status = Some(reply.status.0);
         Some((reply.length, reply.destination))
     }
@@ -93,12 +103,17 @@ impl Stages for Uas {
         Outcome::of(
             slot.slot.admission(),
             slot.slot.decision(),
+            slot.slot.recall(),
             slot.status.is_some(),
         )
     }
 
     fn decision<'slot>(&self, slot: &'slot UasSlot) -> Option<&'slot Decision> {
         slot.slot.decision()
+    }
+
+    fn recall(&self, slot: &UasSlot) -> Recall {
+        slot.slot.recall()
     }
 
     fn describe(&self, datagram: &Datagram<'_>, slot: &UasSlot, event: &mut Event) {
@@ -110,7 +125,10 @@ impl Stages for Uas {
         let Some(attempt) = slot.slot.attempt(bytes) else {
             return;
         };
-        event.set_attempt(&attempt);
+        event.set_attempt(&attempt, slot.slot.screening_trusted());
+        event
+            .calling_number
+            .set(slot.slot.calling_number(bytes).unwrap_or_default());
         let request = slot.slot.request(bytes);
         event
             .call_id
