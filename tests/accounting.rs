@@ -19,7 +19,7 @@ mod accounting {
     use std::os::fd::AsFd;
     use tollgate::control::Listener;
     use tollgate::event::Outcome;
-    use tollgate::process::{Accounting, Node, NodeSetup};
+    use tollgate::process::{Accounting, Node, NodeSetup, Operation};
     use tollgate::sys::{Run, SendBatch};
     use tollgate::uas::{Packet, Uas};
 
@@ -42,6 +42,7 @@ mod accounting {
             rows: rows::approving(),
             memory: None,
             events: Vec::new(),
+            operation: Operation::default(),
         };
         Node::start(setup, &Uas::new([7; 16])).unwrap()
     }
@@ -126,6 +127,7 @@ mod accounting {
             rows,
             memory: None,
             events: Vec::new(),
+            operation: Operation::default(),
         };
         let node = Node::start(setup, &Uas::new([7; 16])).unwrap();
         let port = node.listeners()[0].port();

@@ -32,7 +32,7 @@ mod node {
     use tollgate::net::{Answer, Datagram};
     use tollgate::policy::rows::{ListRow, Pattern, Rows, Scope};
     use tollgate::policy::{Code, Decision, Snapshot};
-    use tollgate::process::{Accounting, Node, NodeSetup};
+    use tollgate::process::{Accounting, Node, NodeSetup, Operation};
     use tollgate::shard::Stages;
     use tollgate::uas::{Recall, TransactionMemory, Uas};
 
@@ -59,6 +59,8 @@ mod node {
 
     impl Stages for Echo {
         type Slot = Outcome;
+
+        fn set_draining(&mut self, _draining: bool) {}
 
         fn slot(&self) -> Outcome {
             assert!(
@@ -143,6 +145,7 @@ mod node {
             rows: Rows::default(),
             memory: None,
             events: Vec::new(),
+            operation: Operation::default(),
         }
     }
 

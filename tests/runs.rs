@@ -22,7 +22,7 @@ mod runs {
     use tollgate::control::Listener;
     use tollgate::event::Outcome;
     use tollgate::limits::RECEIVE_BUFFER_BYTES;
-    use tollgate::process::{Node, NodeSetup};
+    use tollgate::process::{Node, NodeSetup, Operation};
     use tollgate::sys::SendBatch;
     use tollgate::uas::Uas;
 
@@ -42,6 +42,7 @@ mod runs {
             rows: rows::approving(),
             memory: None,
             events: Vec::new(),
+            operation: Operation::default(),
         };
         Node::start(setup, &Uas::new([7; 16])).unwrap()
     }

@@ -26,7 +26,7 @@ mod steering {
     use tollgate::event::Outcome;
     use tollgate::limits::RECEIVE_BUFFER_BYTES;
     use tollgate::net::{Received, RxBatch, Socket, bind_group, steer};
-    use tollgate::process::{Node, NodeSetup};
+    use tollgate::process::{Node, NodeSetup, Operation};
     use tollgate::uas::Uas;
 
     const CALLS: usize = 20_000;
@@ -271,6 +271,7 @@ mod steering {
             rows: rows::approving(),
             memory: None,
             events: Vec::new(),
+            operation: Operation::default(),
         };
         Node::start(setup, &Uas::new([7; 16])).unwrap()
     }

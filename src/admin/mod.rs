@@ -1,19 +1,25 @@
 //! The admin port: whether the node lives and is ready, and its figures, over HTTP.
 //!
 //! Promises: runs on one thread of its own that gives way to the shards; a scrape takes nothing from them but cache
-//! lines. Errors are `application/problem+json` (RFC 9457).
-//! Leaves to `metrics`: the text; to whoever exposes the port: who may reach it (the default is loopback).
+//! lines. `/healthz`, `/readyz` and `/metrics` are for everybody; `/v1` needs the token of `admin.token_file` as
+//! `Authorization: Bearer` (RFC 6750), and without a token configured it shows itself to this machine only and changes
+//! nothing. Errors are `application/problem+json` (RFC 9457).
+//! Leaves to `metrics`: the text; to `process`: carrying orders out.
 
+mod orders;
 mod view;
 
+pub use orders::{Order, Orders, Reloaded, Reply, Trouble};
 pub use view::{ShardSource, View};
 
 use crate::sys;
 use axum::Router;
-use axum::extract::State;
-use axum::http::{StatusCode, Uri, header};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
+use serde_json::Value;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -85,7 +91,8 @@ async fn serve(
 ) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let (last_call, closing) = oneshot::channel::<()>();
-    let served = axum::serve(listener, router(view)).with_graceful_shutdown(async {
+    let service = router(view).into_make_service_with_connect_info::<SocketAddr>();
+    let served = axum::serve(listener, service).with_graceful_shutdown(async {
         // A sender that is gone means stop, too.
         let _told = stopped.await;
         drop(last_call);
@@ -100,21 +107,124 @@ async fn serve(
 }
 
 fn router(view: Arc<View>) -> Router {
+    let guard = middleware::from_fn_with_state(Arc::clone(&view), admit);
+    let guarded = Router::new()
+        .route("/v1/status", get(status))
+        .route("/v1/unknown-sources", get(unknown_sources))
+        .route("/v1/reload", post(reload))
+        .route("/v1/drain", post(drain))
+        .route_layer(guard);
     Router::new()
         .route("/healthz", get(async || "alive\n"))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
-        .route("/v1/unknown-sources", get(unknown_sources))
+        .merge(guarded)
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(view)
 }
 
-async fn ready(State(view): State<Arc<View>>) -> Response {
-    match view.not_ready() {
-        None => "ready\n".into_response(),
-        Some(why) => (StatusCode::SERVICE_UNAVAILABLE, why + "\n").into_response(),
+/// Who may use `/v1`.
+async fn admit(
+    State(view): State<Arc<View>>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let Some(token) = &view.token else {
+        if request.method() != Method::GET {
+            return problem(
+                StatusCode::FORBIDDEN,
+                "nothing can be changed here: no admin.token_file is configured",
+            );
+        }
+        if !from.ip().to_canonical().is_loopback() {
+            return problem(
+                StatusCode::FORBIDDEN,
+                "this is shown to this machine only: no admin.token_file is configured",
+            );
+        }
+        return next.run(request).await;
+    };
+    if bearer(request.headers()).is_some_and(|offered| token.admits(offered)) {
+        return next.run(request).await;
     }
+    let mut refusal = problem(
+        StatusCode::UNAUTHORIZED,
+        "the token of admin.token_file is wanted, as Authorization: Bearer TOKEN",
+    );
+    // RFC 6750 §3.
+    let challenge = header::HeaderValue::from_static("Bearer");
+    refusal
+        .headers_mut()
+        .insert(header::WWW_AUTHENTICATE, challenge);
+    refusal
+}
+
+/// The token that is offered (RFC 6750 §2.1); the scheme's name has no case (RFC 9110 §11.1).
+fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+    let value = headers.get(header::AUTHORIZATION)?.as_bytes();
+    let (scheme, token) = value.split_at_checked(7)?;
+    scheme
+        .eq_ignore_ascii_case(b"bearer ")
+        .then(|| token.trim_ascii())
+}
+
+async fn ready(State(view): State<Arc<View>>) -> Response {
+    if let Some(why) = view.not_ready() {
+        return (StatusCode::SERVICE_UNAVAILABLE, why + "\n").into_response();
+    }
+    // A refused bundle does not unready a node: it answers by the one that was good.
+    let trouble = view.trouble.get().map_or_else(String::new, |faults| {
+        let generation = view.policy.current().generation().to_owned();
+        format!(
+            "the bundle in the folder was refused; in force is generation {generation}\n{faults}\n"
+        )
+    });
+    format!("ready\n{trouble}").into_response()
+}
+
+async fn status(State(view): State<Arc<View>>) -> Response {
+    json(&view.status())
+}
+
+async fn reload(State(view): State<Arc<View>>) -> Response {
+    let Some(orders) = &view.orders else {
+        return no_orders();
+    };
+    let (reply, outcome) = Reply::new();
+    orders.give(Order::Reload(reply));
+    match outcome.await {
+        Ok(Ok(Reloaded {
+            generation,
+            changed,
+        })) => json(&serde_json::json!({ "generation": generation, "changed": changed })),
+        Ok(Err(faults)) => {
+            let faults: Vec<&str> = faults.lines().collect();
+            let generation = view.policy.current().generation().to_owned();
+            let detail =
+                format!("the bundle was refused; the one in force stays: generation {generation}");
+            problem_with(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                &detail,
+                &[("faults", faults.into())],
+            )
+        }
+        Err(_gone) => problem(StatusCode::SERVICE_UNAVAILABLE, "the node is stopping"),
+    }
+}
+
+async fn drain(State(view): State<Arc<View>>) -> Response {
+    let Some(orders) = &view.orders else {
+        return no_orders();
+    };
+    orders.give(Order::Drain);
+    let body = serde_json::json!({ "draining": true });
+    (StatusCode::ACCEPTED, json(&body)).into_response()
+}
+
+fn no_orders() -> Response {
+    problem(StatusCode::SERVICE_UNAVAILABLE, "this node takes no orders")
 }
 
 async fn metrics(State(view): State<Arc<View>>) -> Response {
@@ -122,15 +232,18 @@ async fn metrics(State(view): State<Arc<View>>) -> Response {
 }
 
 async fn unknown_sources(State(view): State<Arc<View>>) -> Response {
-    let sources: Vec<serde_json::Value> = view
+    let sources: Vec<Value> = view
         .strangers()
         .into_iter()
         .map(|(address, datagrams)| {
             serde_json::json!({ "address": address.to_string(), "datagrams": datagrams })
         })
         .collect();
+    json(&serde_json::json!({ "sources": sources }))
+}
+
+fn json(body: &Value) -> Response {
     let kind = [(header::CONTENT_TYPE, "application/json")];
-    let body = serde_json::json!({ "sources": sources });
     (kind, body.to_string()).into_response()
 }
 
@@ -144,18 +257,27 @@ async fn not_found(uri: Uri) -> Response {
 async fn method_not_allowed(uri: Uri) -> Response {
     problem(
         StatusCode::METHOD_NOT_ALLOWED,
-        &format!("{} is only read, with GET", uri.path()),
+        &format!("{} is not served with this method", uri.path()),
     )
 }
 
-/// RFC 9457 §3.
 fn problem(status: StatusCode, detail: &str) -> Response {
-    let body = serde_json::json!({
+    problem_with(status, detail, &[])
+}
+
+/// RFC 9457 §3, with members of our own (§3.2).
+fn problem_with(status: StatusCode, detail: &str, members: &[(&str, Value)]) -> Response {
+    let mut body = serde_json::json!({
         "type": "about:blank",
         "title": status.canonical_reason().unwrap_or_default(),
         "status": status.as_u16(),
         "detail": detail,
     });
+    if let Some(body) = body.as_object_mut() {
+        for (name, value) in members {
+            body.insert((*name).to_owned(), value.clone());
+        }
+    }
     let kind = [(header::CONTENT_TYPE, "application/problem+json")];
     (status, kind, body.to_string()).into_response()
 }

@@ -1,9 +1,12 @@
 //! What the admin port may see of the node.
 
+use super::orders::{Orders, Trouble};
 use crate::clock::Clock;
-use crate::metrics::{Counter, Scrape, ShardMetrics, ShardView};
+use crate::control::AdminToken;
+use crate::metrics::{ControlMetrics, Scrape, ShardMetrics, ShardView};
 use crate::net::Socket;
 use crate::policy::PolicyCell;
+use serde_json::{Value, json};
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -11,6 +14,8 @@ use std::sync::Arc;
 
 /// Unknown sources that are shown.
 const STRANGERS_SHOWN: usize = 20;
+
+const NS_PER_S: u64 = 1_000_000_000;
 
 /// One shard as the control plane knows it.
 #[derive(Debug)]
@@ -28,10 +33,18 @@ pub struct View {
     pub shards: Vec<ShardSource>,
     /// The policy.
     pub policy: PolicyCell,
-    /// The clock by which the snapshot was published.
+    /// The node's name.
+    pub name: String,
+    /// The clock by which the snapshot was published, which began with the node.
     pub clock: Clock,
-    /// When the snapshot in force was published, `Now::monotonic_ns`.
-    pub published_ns: Arc<Counter>,
+    /// What the control plane counts.
+    pub control: Arc<ControlMetrics>,
+    /// Why the bundle in the folder is not in force.
+    pub trouble: Arc<Trouble>,
+    /// What whoever wants to see more or change something must know; `None`: nothing can be changed.
+    pub token: Option<AdminToken>,
+    /// Who carries out what is ordered; `None`: nobody.
+    pub orders: Option<Orders>,
 }
 
 impl ShardSource {
@@ -69,13 +82,50 @@ impl View {
                 receive_buffer_bytes: shard.receive_buffer_bytes(),
             })
             .collect();
-        let now_ns = self.clock.now().monotonic_ns;
         Scrape {
             shards: &shards,
             snapshot: &self.policy.current(),
-            snapshot_age_ns: now_ns.saturating_sub(self.published_ns.get()),
+            control: &self.control,
+            now_ns: self.clock.now().monotonic_ns,
         }
         .text()
+    }
+
+    /// The node in short.
+    #[must_use]
+    pub fn status(&self) -> Value {
+        let now_ns = self.clock.now().monotonic_ns;
+        let snapshot = self.policy.current();
+        let not_ready = self.not_ready();
+        let shards: Vec<Value> = self
+            .shards
+            .iter()
+            .map(|shard| {
+                json!({
+                    "running": shard.metrics.running.get() == 1,
+                    "datagrams": shard.metrics.datagrams.get(),
+                    "kernel_dropped": shard.kernel_dropped(),
+                })
+            })
+            .collect();
+        let faults = self.trouble.get().unwrap_or_default();
+        json!({
+            "node": self.name,
+            "version": env!("CARGO_PKG_VERSION"),
+            "uptime_seconds": now_ns / NS_PER_S,
+            "ready": not_ready.is_none(),
+            "draining": self.control.draining.get() == 1,
+            "why_not_ready": not_ready,
+            "bundle": {
+                "generation": snapshot.generation(),
+                "age_seconds": now_ns.saturating_sub(self.control.published_ns.get()) / NS_PER_S,
+                "domains": snapshot.domain_count(),
+                "refused_total": self.control.bundles_refused.get(),
+                "stale": self.control.bundle_stale.get() == 1,
+                "faults": faults.lines().collect::<Vec<_>>(),
+            },
+            "shards": shards,
+        })
     }
 
     /// The unknown sources that send most, with their datagrams, most first. A count may be too high by what forged
@@ -94,9 +144,18 @@ impl View {
         top
     }
 
-    /// Why the node is not ready; `None` when it is: every shard reads its sockets.
+    /// Why no more calls should be sent here; `None` when they should.
     #[must_use]
     pub fn not_ready(&self) -> Option<String> {
+        if self.control.draining.get() == 1 {
+            return Some("draining".to_owned());
+        }
+        self.not_running()
+    }
+
+    /// Which shards do not read their sockets; `None`: all do.
+    #[must_use]
+    pub fn not_running(&self) -> Option<String> {
         let down: Vec<String> = (0..)
             .zip(&self.shards)
             .filter(|(_number, shard)| shard.metrics.running.get() == 0)

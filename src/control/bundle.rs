@@ -215,21 +215,32 @@ impl Reading<'_> {
 
     fn finish(mut self) -> Rows {
         self.digests.sort();
-        let mut hash = Sha256::new();
-        for (name, digest) in &self.digests {
-            // A name cannot hold the zero octet, so no two bundles run together into the same text.
-            hash.update(name.as_bytes());
-            hash.update([0]);
-            hash.update(digest);
-        }
-        let hash: FileDigest = hash.finalize().into();
-        self.rows.generation = hash.iter().fold(String::new(), |mut text, octet| {
-            // Writing to a String cannot fail.
-            let _written = write!(text, "{octet:02x}");
-            text
-        });
+        self.rows.generation = generation(&self.digests);
         self.rows
     }
+}
+
+/// The generation of a bundle whose files have these digests, sorted by name.
+pub(super) fn generation(digests: &[(String, FileDigest)]) -> String {
+    let mut hash = Sha256::new();
+    for (name, digest) in digests {
+        // A name cannot hold the zero octet, so no two bundles run together into the same text.
+        hash.update(name.as_bytes());
+        hash.update([0]);
+        hash.update(digest);
+    }
+    let hash: FileDigest = hash.finalize().into();
+    hash.iter().fold(String::new(), |mut text, octet| {
+        // Writing to a String cannot fail.
+        let _written = write!(text, "{octet:02x}");
+        text
+    })
+}
+
+/// Whether a file of the folder is one that rows are made of.
+pub(super) fn is_read(file: &str) -> bool {
+    [DOMAINS, POLICIES, SUBSCRIBERS, DESTINATIONS].contains(&file)
+        || file.starts_with("lists/") && is_csv(file)
 }
 
 /// A policy that nobody has decides nothing; likely a forgotten reference.

@@ -9,6 +9,7 @@ mod destinations;
 mod document;
 mod domains;
 mod fault;
+mod last_good;
 mod lists;
 pub mod node;
 mod parse;
@@ -22,7 +23,8 @@ mod translate;
 
 pub use domains::EMERGENCY_DEFAULT;
 pub use fault::{Fault, Faults, Place};
-pub use node::{Cores, Listener, NodeConfig, NodeKey, Shards, Steering};
+pub use last_good::{Bundle, BundleSource};
+pub use node::{AdminToken, Cores, Listener, NodeConfig, NodeKey, Shards, Steering};
 pub use source::{SAMPLE_BUNDLE, SAMPLE_CONFIG, Source, write_sample};
 
 use crate::clock::Now;
@@ -64,6 +66,86 @@ pub fn load(source: &Source) -> Result<Loaded, Faults> {
             warnings: findings.into_warnings(),
         }),
         _ => Err(findings.faults),
+    }
+}
+
+/// Reads `tollgate.toml` alone, for whoever talks to a running node.
+///
+/// # Errors
+/// All of its faults.
+pub fn node_config(source: &Source) -> Result<NodeConfig, Faults> {
+    let mut findings = Findings::default();
+    let reading = node::read(source, &mut findings);
+    findings.faults.sort();
+    match reading {
+        node::Reading::Whole(node) if findings.faults.is_empty() => Ok(*node),
+        _ => Err(findings.faults),
+    }
+}
+
+/// What `serve` starts with.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// What may be put in force.
+    pub loaded: Loaded,
+    /// The faults of the bundle's folder, if `loaded` has the last good bundle in its place.
+    pub refused: Option<Faults>,
+}
+
+/// Reads and checks configuration and bundle as `load` does, but takes the last good bundle of the state folder when
+/// the bundle's folder is broken: a node that was running starts again, whatever was done to its bundle since.
+///
+/// # Errors
+/// All faults, when `tollgate.toml` has some or there is no good bundle.
+pub fn load_or_last_good(source: &Source) -> Result<Start, Faults> {
+    let mut findings = Findings::default();
+    let reading = node::read(source, &mut findings);
+    let node::Reading::Whole(node) = reading else {
+        return load(source).map(Start::whole);
+    };
+    if !findings.faults.is_empty() {
+        return load(source).map(Start::whole);
+    }
+    let bundles = BundleSource::new(source, &node.bundle_path, &node.state_dir);
+    let mut warnings = findings.into_warnings();
+    let (bundle, refused) = match bundles.read() {
+        Ok(bundle) => (bundle, None),
+        Err(mut faults) => match bundles.read_kept() {
+            Ok(Some(bundle)) => (bundle, Some(faults)),
+            Ok(None) => return Err(faults),
+            Err(sentence) => {
+                let state = node.state_dir.display().to_string();
+                faults.whole_file(&state, sentence);
+                return Err(faults);
+            }
+        },
+    };
+    warnings.extend(bundle.warnings);
+    Ok(Start {
+        loaded: Loaded {
+            source: source.clone(),
+            node: *node,
+            rows: bundle.rows,
+            warnings,
+        },
+        refused,
+    })
+}
+
+impl Start {
+    fn whole(loaded: Loaded) -> Self {
+        Self {
+            loaded,
+            refused: None,
+        }
+    }
+}
+
+impl Loaded {
+    /// Where its bundle is read from, for reloads.
+    #[must_use]
+    pub fn bundles(&self) -> BundleSource {
+        BundleSource::new(&self.source, &self.node.bundle_path, &self.node.state_dir)
     }
 }
 

@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::thread;
+use std::time::Duration;
 
 /// Name of a node that has none.
 pub const NAME_DEFAULT: &str = "tollgate";
@@ -27,6 +28,12 @@ pub const ADMIN_HTTP_DEFAULT: SocketAddr =
 
 /// Fewest octets of a key file.
 pub const KEY_FILE_BYTES_MIN: usize = 16;
+
+/// How long a draining node goes on answering calls when nothing else is said.
+pub const DRAIN_TIME_DEFAULT: Duration = Duration::from_secs(30);
+
+/// Fewest characters of the token in a token file.
+pub const TOKEN_CHARACTERS_MIN: usize = 16;
 
 /// How many shards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +68,47 @@ impl NodeKey {
 impl fmt::Debug for NodeKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("NodeKey(secret)")
+    }
+}
+
+/// What whoever changes something by the admin port must know. It never shows in a log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AdminToken(String);
+
+impl AdminToken {
+    /// A token of at least `TOKEN_CHARACTERS_MIN` visible ASCII characters, else what is wrong with it.
+    ///
+    /// # Errors
+    /// The end of a sentence that begins with the token's name.
+    pub fn new(text: &str) -> Result<Self, String> {
+        if text.len() < TOKEN_CHARACTERS_MIN || !text.bytes().all(|octet| octet.is_ascii_graphic())
+        {
+            return Err(format!(
+                "must hold one line of at least {TOKEN_CHARACTERS_MIN} visible ASCII characters, like what `openssl rand -hex 32` prints"
+            ));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The token, for whoever sends it.
+    #[must_use]
+    pub fn secret(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether `offered` is the token. Hashes are compared, all of them to the end, so that the time taken tells nothing.
+    #[must_use]
+    pub fn admits(&self, offered: &[u8]) -> bool {
+        let pairs = Sha256::digest(offered)
+            .into_iter()
+            .zip(Sha256::digest(&self.0));
+        pairs.fold(0, |differences, (left, right)| differences | (left ^ right)) == 0
+    }
+}
+
+impl fmt::Debug for AdminToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AdminToken(secret)")
     }
 }
 
@@ -120,8 +168,14 @@ pub struct NodeConfig {
     pub key: Option<NodeKey>,
     /// Listeners, at least one, no address twice.
     pub listeners: Vec<Listener>,
+    /// How long a draining node goes on answering calls. Default 30 s.
+    pub drain_time: Duration,
     /// Where the admin port listens. Default 127.0.0.1:8060.
     pub admin_http: SocketAddr,
+    /// The token file, if one is configured.
+    pub token_file: Option<PathBuf>,
+    /// The token from that file. `None`: the admin port only shows, and changes nothing.
+    pub token: Option<AdminToken>,
     /// The bundle as `[bundle] path` names it.
     pub bundle_path: String,
 }
@@ -200,7 +254,10 @@ fn root_table(source: &Source, mut root: Table<'_>, findings: &mut Findings) -> 
         key_file: None,
         key: None,
         listeners: Vec::new(),
+        drain_time: DRAIN_TIME_DEFAULT,
         admin_http: ADMIN_HTTP_DEFAULT,
+        token_file: None,
+        token: None,
         bundle_path: String::new(),
     };
     if let Some(value) = root.take("node")
@@ -232,7 +289,7 @@ fn root_table(source: &Source, mut root: Table<'_>, findings: &mut Findings) -> 
     if let Some(value) = root.take("admin")
         && let Some(table) = value.table(findings)
     {
-        admin_table(table, &mut config, findings);
+        admin_table(source, table, &mut config, findings);
     }
     root.refuse("journal", findings);
     root.refuse("mail", findings);
@@ -310,7 +367,11 @@ fn node_table(
     table.without_effect("counters_capacity", findings, |value, findings| {
         let _checked = value.integer(1..=1_000_000_000, findings);
     });
-    table.without_effect("drain_time", findings, duration_value);
+    if let Some(value) = table.take("drain_time")
+        && let Some(time) = duration_value(&value, findings)
+    {
+        config.drain_time = time;
+    }
     table.finish(findings);
 }
 
@@ -364,23 +425,58 @@ fn listen_table(mut table: Table<'_>, listeners: &mut Vec<Listener>, findings: &
     table.finish(findings);
 }
 
-fn admin_table(mut table: Table<'_>, config: &mut NodeConfig, findings: &mut Findings) {
+fn admin_table(
+    source: &Source,
+    mut table: Table<'_>,
+    config: &mut NodeConfig,
+    findings: &mut Findings,
+) {
     let http = table.take("http");
     if let Some(value) = &http
         && let Some(address) = socket_address(value, findings)
     {
         config.admin_http = address;
-        if !address.ip().is_loopback() {
-            value.warn(
-                findings,
-                format!("admin.http {address} can be reached from other machines, and this version asks nobody for a token"),
-            );
-        }
     }
-    table.without_effect("token_file", findings, |value, findings| {
-        let _checked = non_empty(value, findings);
-    });
+    if let Some(value) = table.take("token_file")
+        && let Some(path) = non_empty(&value, findings)
+    {
+        let path = source.resolve(path);
+        let shown = path.display();
+        match read_token(&path) {
+            Ok(token) => {
+                config.token = Some(token);
+                if readable_by_others(&path) {
+                    value.warn(
+                        findings,
+                        format!("admin.token_file {shown} can be read by others; chmod 600"),
+                    );
+                }
+            }
+            Err(sentence) => {
+                value.fault(findings, format!("admin.token_file {shown} {sentence}"));
+            }
+        }
+        config.token_file = Some(path);
+    }
+    if let Some(value) = &http
+        && !config.admin_http.ip().is_loopback()
+        && config.token_file.is_none()
+    {
+        value.warn(
+            findings,
+            format!(
+                "admin.http {} can be reached from other machines; without admin.token_file it shows them only /healthz, /readyz and /metrics",
+                config.admin_http
+            ),
+        );
+    }
     table.finish(findings);
+}
+
+/// The token of a token file: its text without the line end.
+fn read_token(path: &Path) -> Result<AdminToken, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| unreadable(&error))?;
+    AdminToken::new(text.trim_ascii_end())
 }
 
 fn shards_value(value: &Value<'_>, findings: &mut Findings) -> Option<Shards> {
@@ -532,22 +628,38 @@ fn non_empty<'d>(value: &Value<'d>, findings: &mut Findings) -> Option<&'d str> 
     Some(text)
 }
 
-/// A duration like `30s`, `15m`, `1h`.
-fn duration_value(value: &Value<'_>, findings: &mut Findings) {
-    let Some(text) = value.string(findings) else {
-        return;
-    };
-    let number = text.strip_suffix(['s', 'm', 'h', 'd']).unwrap_or("");
-    if number.is_empty() || number.len() > 9 || !number.bytes().all(|octet| octet.is_ascii_digit())
-    {
+/// A duration like `30s`, `15m`, `1h`; at most a day.
+fn duration_value(value: &Value<'_>, findings: &mut Findings) -> Option<Duration> {
+    let text = value.string(findings)?;
+    let duration = parse_duration(text);
+    if duration.is_none() {
         value.fault(
             findings,
             format!(
-                "{} \"{text}\" is no duration, like \"30s\" or \"5m\"",
+                "{} \"{text}\" is no duration of at most a day, like \"30s\" or \"5m\"",
                 value.name()
             ),
         );
     }
+    duration
+}
+
+fn parse_duration(text: &str) -> Option<Duration> {
+    const DAY_S: u64 = 24 * 60 * 60;
+    let unit = text.chars().next_back()?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 60 * 60,
+        'd' => DAY_S,
+        _ => return None,
+    };
+    let digits = text.strip_suffix(unit)?;
+    if !digits.bytes().all(|octet| octet.is_ascii_digit()) {
+        return None;
+    }
+    let total = digits.parse::<u64>().ok()?.checked_mul(seconds)?;
+    (total <= DAY_S).then_some(Duration::from_secs(total))
 }
 
 #[cfg(test)]
@@ -612,6 +724,54 @@ mod tests {
                 right,
                 "{shards:?} {cores:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_duration_is_digits_and_a_unit_and_at_most_a_day() {
+        for (text, seconds) in [
+            ("0s", Some(0)),
+            ("30s", Some(30)),
+            ("5m", Some(300)),
+            ("24h", Some(86_400)),
+            ("1d", Some(86_400)),
+            ("25h", None),
+            ("30", None),
+            ("s", None),
+            ("", None),
+            ("+1s", None),
+            ("1.5s", None),
+            ("99999999999999999999d", None),
+        ] {
+            assert_eq!(
+                parse_duration(text),
+                seconds.map(Duration::from_secs),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_token_admits_itself_alone() {
+        let token = AdminToken::new("0123456789abcdef").unwrap();
+        assert!(token.admits(b"0123456789abcdef"));
+        for other in [
+            &b"0123456789abcdeF"[..],
+            b"",
+            b"0123456789abcdef ",
+            b"0123456789abcde",
+        ] {
+            assert!(!token.admits(other), "{other:?}");
+        }
+        assert_eq!(format!("{token:?}"), "AdminToken(secret)");
+        for text in [
+            "",
+            "short",
+            "0123456789 abcdef",
+            "0123456789\nabcdef",
+            "üüüüüüüüüüüü",
+        ] {
+            assert!(AdminToken::new(text).is_err(), "{text}");
         }
     }
 

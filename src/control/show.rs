@@ -156,6 +156,7 @@ fn node(page: &mut Page, node: &NodeConfig) {
             "key_file is not set: the key that the first start drew and kept in state_dir",
         ),
     }
+    page.set("drain_time", format!("{}s", node.drain_time.as_secs()));
     for listener in &node.listeners {
         page.header("[[listen]]");
         page.set("udp", listener.udp.to_string());
@@ -179,6 +180,10 @@ fn node(page: &mut Page, node: &NodeConfig) {
     page.set("path", node.bundle_path.as_str());
     page.header("[admin]");
     page.set("http", node.admin_http.to_string());
+    match &node.token_file {
+        Some(path) => page.set("token_file", path.display().to_string()),
+        None => page.comment("token_file is not set: nothing can be changed by the admin port"),
+    }
 }
 
 fn domain_table(page: &mut Page, row: &DomainRow, policy_rows: &[PolicyRow]) {

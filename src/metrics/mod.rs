@@ -5,12 +5,14 @@
 //! Leaves to `shard`: counting; to `admin`: serving the text.
 
 mod cell;
+mod control;
 mod scrape;
 mod shard;
 mod strangers;
 mod text;
 
 pub use cell::{Counter, Histogram};
+pub use control::{ControlMetrics, RELOAD_BOUNDS_NS};
 pub use scrape::{Scrape, ShardView};
 pub use shard::{BATCH_SERVICE_BOUNDS_NS, BATCH_SIZE_BOUNDS, ShardMetrics};
 pub use strangers::Strangers;
@@ -78,6 +80,10 @@ metrics! {
     SHARD_RUNNING "shard_running" Gauge "shards" "1 while the shard reads its sockets.";
     GENERATION "bundle_generation_info" Gauge "1" "The bundle in force; always 1.";
     BUNDLE_AGE "bundle_age_seconds" Gauge "seconds" "Time since the snapshot in force was published.";
+    BUNDLE_REFUSED "bundle_refused_total" Counter "bundles" "Bundles refused since the start, at the start or at a reload; the one in force stayed.";
+    BUNDLE_STALE "bundle_stale" Gauge "1" "1 while the bundle in force is not the one in the folder, because that was refused.";
+    RELOAD "reload_seconds" Histogram "seconds" "From the order to reload to the new policy in force.";
+    DRAINING "draining" Gauge "1" "1 once the node was told to drain: calls are answered, balancers are told to go elsewhere.";
 }
 
 #[cfg(test)]

@@ -2,13 +2,13 @@
 
 use super::text::{Seconds, Text};
 use super::{
-    ANSWERS, ANSWERS_IN_RUNS, BATCH_SERVICE, BATCH_SIZE, BUNDLE_AGE, Counter, DATAGRAMS,
-    EVENTS_DROPPED, GENERATION, GSO_FALLBACK, KERNEL_DROPPED, Metric, OUTCOMES, RECEIVE_BUFFER,
-    RECEIVE_ERRORS, SEND_FAILED, SHARD_PANICS, SHARD_RUNNING, ShardMetrics, TRANSACTIONS_DEPTH,
-    TRANSACTIONS_EVICTED_YOUNG, TRANSACTIONS_UNREMEMBERED, UNKNOWN_SOURCES, VERDICTS, WOULD_REJECT,
+    ANSWERS, ANSWERS_IN_RUNS, BATCH_SERVICE, BATCH_SIZE, BUNDLE_AGE, BUNDLE_REFUSED, BUNDLE_STALE,
+    ControlMetrics, Counter, DATAGRAMS, DRAINING, EVENTS_DROPPED, GENERATION, GSO_FALLBACK,
+    KERNEL_DROPPED, Metric, OUTCOMES, RECEIVE_BUFFER, RECEIVE_ERRORS, RELOAD, SEND_FAILED,
+    SHARD_PANICS, SHARD_RUNNING, ShardMetrics, TRANSACTIONS_DEPTH, TRANSACTIONS_EVICTED_YOUNG,
+    TRANSACTIONS_UNREMEMBERED, UNKNOWN_SOURCES, VERDICTS, WOULD_REJECT,
 };
 use crate::event::Outcome;
-use crate::limits::DOMAINS_MAX;
 use crate::net::SendFailure;
 use crate::policy::{Code, Snapshot};
 
@@ -30,8 +30,10 @@ pub struct Scrape<'a> {
     pub shards: &'a [ShardView<'a>],
     /// The policy in force.
     pub snapshot: &'a Snapshot,
-    /// Nanoseconds since it was published.
-    pub snapshot_age_ns: u64,
+    /// What the control plane counted.
+    pub control: &'a ControlMetrics,
+    /// `Now::monotonic_ns` of the scrape.
+    pub now_ns: u64,
 }
 
 impl Scrape<'_> {
@@ -64,10 +66,26 @@ impl Scrape<'_> {
         text.sample(
             &[],
             Seconds {
-                ns: self.snapshot_age_ns,
+                ns: self.now_ns.saturating_sub(self.control.published_ns.get()),
             },
         );
+        self.reloads(&mut text);
         text.finish()
+    }
+
+    fn reloads(&self, text: &mut Text) {
+        let control = self.control;
+        text.metric(&BUNDLE_REFUSED);
+        text.sample(&[], control.bundles_refused.get());
+        text.metric(&BUNDLE_STALE);
+        text.sample(&[], control.bundle_stale.get());
+        text.metric(&RELOAD);
+        let reload = &control.reload;
+        text.histogram(&[], reload.bounds(), &reload.counts(), reload.sum(), |ns| {
+            Seconds { ns }
+        });
+        text.metric(&DRAINING);
+        text.sample(&[], control.draining.get());
     }
 
     /// The shards share one memory. The least depth is that of the shard whose entries it was too small for.
@@ -162,7 +180,7 @@ impl Scrape<'_> {
         ];
         for (metric, read) in tables {
             text.metric(metric);
-            for domain in 0..self.snapshot.domain_count().min(DOMAINS_MAX) {
+            for (domain, name) in self.snapshot.domain_slots().entries() {
                 let mut sums = [0; Code::ALL.len()];
                 for shard in self.shards {
                     let counts = read(shard.metrics, domain);
@@ -172,8 +190,6 @@ impl Scrape<'_> {
                 }
                 for (code, sum) in Code::ALL.iter().zip(sums) {
                     if sum > 0 {
-                        let name = u16::try_from(domain)
-                            .map_or("", |domain| self.snapshot.domain_name(domain));
                         text.sample(&[("domain", name), ("code", code.text())], sum);
                     }
                 }
@@ -241,10 +257,15 @@ mod tests {
             generation: "0123abcd".to_owned(),
             ..Rows::default()
         };
+        let control = ControlMetrics::new();
+        control.published_ns.set(500_000_000);
+        control.bundles_refused.add(2);
+        control.reload.observe(2_000_000);
         Scrape {
             shards: &views,
             snapshot: &Snapshot::build(&rows, Clock::start().now()),
-            snapshot_age_ns: 1_500_000_000,
+            control: &control,
+            now_ns: 2_000_000_000,
         }
         .text()
     }
@@ -263,6 +284,12 @@ mod tests {
             "tollgate_batch_size_bucket{shard=\"1\",le=\"16\"} 1",
             "tollgate_bundle_generation_info{gen=\"0123abcd\"} 1",
             "tollgate_bundle_age_seconds 1.5",
+            "tollgate_bundle_refused_total 2",
+            "tollgate_bundle_stale 0",
+            "tollgate_reload_seconds_bucket{le=\"0.001\"} 0",
+            "tollgate_reload_seconds_bucket{le=\"0.003\"} 1",
+            "tollgate_reload_seconds_sum 0.002",
+            "tollgate_draining 0",
             "tollgate_transactions_evicted_young_total 5000",
             "tollgate_transactions_unremembered_total 1",
         ] {
@@ -309,10 +336,7 @@ mod tests {
             let shard = series
                 .split("shard=\"")
                 .nth(1)
-                .unwrap()
-                .split('"')
-                .next()
-                .unwrap();
+                .map_or("none", |rest| rest.split('"').next().unwrap());
             let key = format!("{name} {shard}");
             if stem.ends_with("_bucket") {
                 assert!(value >= *last_bucket.get(&key).unwrap_or(&0.0), "{series}");

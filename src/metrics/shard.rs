@@ -3,9 +3,9 @@
 use super::cell::{Counter, Histogram};
 use super::strangers::Strangers;
 use crate::event::Outcome;
-use crate::limits::{BATCH_DATAGRAMS, DOMAINS_MAX, TRANSACTION_SECONDS};
+use crate::limits::{BATCH_DATAGRAMS, TRANSACTION_SECONDS};
 use crate::net::{SendFailure, SendReport};
-use crate::policy::Code;
+use crate::policy::{Code, DomainSlots};
 use crate::uas::{DEPTH_SECONDS_MAX, Recall};
 use std::net::IpAddr;
 
@@ -110,7 +110,7 @@ impl ShardMetrics {
         self.strangers.count(address);
     }
 
-    /// Counts a verdict of a domain. The number of a domain means the same domain as long as the process lives.
+    /// Counts a verdict of a domain, by its number of `DomainSlots`, which lasts as long as the process.
     pub fn count_verdict(&self, domain: u16, code: Code, would: Option<Code>) {
         let domain = usize::from(domain);
         if let Some(counter) = self
@@ -160,7 +160,7 @@ impl ShardMetrics {
         }
     }
 
-    /// Verdicts of one domain, by `Code::index`.
+    /// Verdicts of one domain (its number of `DomainSlots`), by `Code::index`.
     #[must_use]
     pub fn verdicts(&self, domain: usize) -> [u64; Code::ALL.len()] {
         read(&self.verdicts, domain)
@@ -179,7 +179,7 @@ fn depth_us(age_s: u8) -> u64 {
 }
 
 fn per_domain() -> Box<[[Counter; Code::ALL.len()]]> {
-    (0..DOMAINS_MAX)
+    (0..DomainSlots::COUNT)
         .map(|_domain| [const { Counter::new() }; Code::ALL.len()])
         .collect()
 }
@@ -231,17 +231,23 @@ mod tests {
     #[test]
     fn a_verdict_counts_for_its_domain_and_code_alone() {
         let metrics = ShardMetrics::new();
-        let last = u16::try_from(DOMAINS_MAX - 1).unwrap();
+        let last = u16::try_from(DomainSlots::COUNT - 1).unwrap();
         metrics.count_verdict(last, Code::A00, Some(Code::R03));
         metrics.count_verdict(0, Code::R14, None);
         metrics.count_verdict(u16::MAX, Code::R14, Some(Code::R01));
         let sum = |read: &dyn Fn(usize) -> [u64; Code::ALL.len()]| -> u64 {
-            (0..DOMAINS_MAX).flat_map(read).sum()
+            (0..DomainSlots::COUNT).flat_map(read).sum()
         };
-        assert_eq!(metrics.verdicts(DOMAINS_MAX - 1)[Code::A00.index()], 1);
+        assert_eq!(
+            metrics.verdicts(DomainSlots::COUNT - 1)[Code::A00.index()],
+            1
+        );
         assert_eq!(metrics.verdicts(0)[Code::R14.index()], 1);
         assert_eq!(sum(&|domain| metrics.verdicts(domain)), 2);
-        assert_eq!(metrics.would_reject(DOMAINS_MAX - 1)[Code::R03.index()], 1);
+        assert_eq!(
+            metrics.would_reject(DomainSlots::COUNT - 1)[Code::R03.index()],
+            1
+        );
         assert_eq!(sum(&|domain| metrics.would_reject(domain)), 1);
     }
 }

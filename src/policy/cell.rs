@@ -7,8 +7,8 @@ use super::snapshot::Snapshot;
 use arc_swap::{ArcSwap, Cache};
 use std::sync::Arc;
 
-/// The published snapshot.
-#[derive(Debug)]
+/// The published snapshot. Cloning shares the cell.
+#[derive(Debug, Clone)]
 pub struct PolicyCell {
     current: Arc<ArcSwap<Snapshot>>,
 }

@@ -19,6 +19,7 @@ mod lists;
 mod number_table;
 pub mod profile;
 pub mod rows;
+mod slots;
 pub mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -29,4 +30,5 @@ pub use attempt::{CallAttempt, HeaderFamily, Scheme, Screening};
 pub use cell::PolicyCell;
 pub use code::{Code, CodeSet};
 pub use destinations::DestinationClass;
+pub use slots::DomainSlots;
 pub use snapshot::{Decision, Peer, Prepared, Snapshot, Source, Told, Verdict};

@@ -175,7 +175,7 @@ pub struct PolicyRow {
 }
 
 /// One subscriber.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubscriberRow {
     /// Index into `Rows::domains`.
     pub domain: usize,
@@ -252,7 +252,7 @@ pub enum Risk {
 }
 
 /// One row of the destination table.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DestinationRow {
     /// Digits that a number begins with.
     pub prefix: E164,

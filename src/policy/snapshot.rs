@@ -15,11 +15,13 @@ use super::profile::{AnswerSettings, Answers, error_plan};
 use super::rows::{
     Action, CallingHeader, ContactHostRow, DomainRow, ListRow, Mode, Profile, Rows, Scope,
 };
+use super::slots::DomainSlots;
 use super::who::{Peers, Subscribers};
 use crate::clock::Now;
 use crate::e164::E164;
 use crate::limits::CONTACT_USER_BYTES_MAX;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// A known peer: the set of domains that its address belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +65,8 @@ pub struct Decision {
     pub reports: CodeSet,
     /// The domain's index, if it became known.
     pub domain: Option<u16>,
+    /// The domain's number by name (`DomainSlots`), the same across reloads: what counts per domain counts by it.
+    pub domain_slot: Option<u16>,
     /// The subscriber's index; `None`: the domain's default subscriber.
     pub subscriber: Option<u32>,
     /// The dialled number as E.164; `None` when unclassified.
@@ -131,13 +135,14 @@ pub struct Snapshot {
     next_expiry_unix_s: Option<u64>,
     peers: Peers,
     domains: Vec<Domain>,
+    slots: DomainSlots,
     policies: Vec<Policy>,
-    subscribers: Subscribers,
-    subscriber_rules: Vec<SubscriberRules>,
-    subscriber_names: Names,
+    subscribers: Arc<Subscribers>,
+    subscriber_rules: Arc<[SubscriberRules]>,
+    subscriber_names: Arc<Names>,
     system: ScopeLists,
     agents: Agents,
-    destinations: Destinations,
+    destinations: Arc<Destinations>,
     list_files: Vec<String>,
     /// File and line of each list row.
     list_places: Vec<(u32, u32)>,
@@ -147,6 +152,7 @@ pub struct Snapshot {
 #[derive(Debug)]
 struct Domain {
     name: String,
+    slot: u16,
     default_subscriber: String,
     profile: Profile,
     mode: Mode,
@@ -204,6 +210,25 @@ fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
+/// The tables made of `Rows::subscribers`.
+fn subscriber_tables(rows: &Rows) -> (Arc<Subscribers>, Arc<[SubscriberRules]>, Arc<Names>) {
+    let mut names = Names::default();
+    let rules = rows.subscribers.iter().map(|row| {
+        names.push(&row.name);
+        SubscriberRules {
+            policy: row.policy.map(count),
+            tech_prefix: row
+                .tech_prefix
+                .as_deref()
+                .filter(|prefix| !prefix.is_empty())
+                .map(|prefix| prefix.as_bytes().into()),
+        }
+    });
+    let rules = rules.collect();
+    let table = Subscribers::new(&rows.subscribers, rows.domains.len());
+    (Arc::new(table), rules, Arc::new(names))
+}
+
 /// What the rules came to, before the profile and the mode.
 struct Ruling {
     /// The rejecting code.
@@ -217,6 +242,17 @@ impl Snapshot {
     /// Builds a snapshot; rows that expired before `now` are left out.
     #[must_use]
     pub fn build(rows: &Rows, now: Now) -> Self {
+        Self::build_from(rows, now, None)
+    }
+
+    /// Builds the snapshot that replaces `self`, which was built from `own_rows`. Domains keep their numbers by name;
+    /// the destinations and the subscribers, which are the large tables, are shared when their rows are the same.
+    #[must_use]
+    pub fn build_next(&self, own_rows: &Rows, rows: &Rows, now: Now) -> Self {
+        Self::build_from(rows, now, Some((self, own_rows)))
+    }
+
+    fn build_from(rows: &Rows, now: Now, before: Option<(&Self, &Rows)>) -> Self {
         let now_unix_s = now.unix_s();
         let live = |row: &ListRow| row.expires_unix_s.is_none_or(|expiry| expiry > now_unix_s);
         let mut system = ScopeRows::default();
@@ -253,20 +289,35 @@ impl Snapshot {
                 })
                 .collect(),
         );
-        let destinations = Destinations::new(&rows.destinations);
-        let mut subscriber_names = Names::default();
-        let mut subscriber_rules = Vec::with_capacity(rows.subscribers.len());
-        for row in &rows.subscribers {
-            subscriber_names.push(&row.name);
-            subscriber_rules.push(SubscriberRules {
-                policy: row.policy.map(count),
-                tech_prefix: row
-                    .tech_prefix
-                    .as_deref()
-                    .filter(|prefix| !prefix.is_empty())
-                    .map(|prefix| prefix.as_bytes().into()),
-            });
-        }
+        let destinations = match before {
+            Some((snapshot, own)) if own.destinations == rows.destinations => {
+                Arc::clone(&snapshot.destinations)
+            }
+            _ => Arc::new(Destinations::new(&rows.destinations)),
+        };
+        let (subscribers, subscriber_rules, subscriber_names) = match before {
+            Some((snapshot, own))
+                if own.subscribers == rows.subscribers
+                    && own.domains.len() == rows.domains.len() =>
+            {
+                (
+                    Arc::clone(&snapshot.subscribers),
+                    Arc::clone(&snapshot.subscriber_rules),
+                    Arc::clone(&snapshot.subscriber_names),
+                )
+            }
+            _ => subscriber_tables(rows),
+        };
+        let (slots, slot_of_domain) = before
+            .map(|(snapshot, _)| snapshot.slots.clone())
+            .unwrap_or_default()
+            .with(
+                &rows
+                    .domains
+                    .iter()
+                    .map(|row| &*row.name)
+                    .collect::<Vec<_>>(),
+            );
         let next_expiry_unix_s = rows
             .lists
             .iter()
@@ -278,9 +329,10 @@ impl Snapshot {
             next_expiry_unix_s,
             peers: Peers::new(&rows.domains),
             domains: (0_u16..)
-                .zip(rows.domains.iter().zip(of_domains))
-                .map(|(number, (row, lists))| Domain::new(number, row, lists.build()))
+                .zip(rows.domains.iter().zip(of_domains).zip(slot_of_domain))
+                .map(|(number, ((row, lists), slot))| Domain::new(number, slot, row, lists.build()))
                 .collect(),
+            slots,
             policies: rows
                 .policies
                 .iter()
@@ -292,7 +344,7 @@ impl Snapshot {
                     lists: lists.build(),
                 })
                 .collect(),
-            subscribers: Subscribers::new(&rows.subscribers, rows.domains.len()),
+            subscribers,
             subscriber_rules,
             subscriber_names,
             system: system.build(),
@@ -477,6 +529,7 @@ impl Snapshot {
             would: None,
             reports: CodeSet::default(),
             domain: prepared.domain,
+            domain_slot: None,
             subscriber: prepared.subscriber,
             number: prepared.number,
             destination: None,
@@ -486,6 +539,7 @@ impl Snapshot {
         let Some((domain, policy)) = self.of(prepared) else {
             return decision;
         };
+        decision.domain_slot = Some(domain.slot);
         let error = |decision: Decision, error: CallError| Decision {
             verdict: Verdict::Error(error),
             code: Code::A00,
@@ -542,6 +596,7 @@ impl Snapshot {
             would: told.would,
             reports: told.reports,
             domain: prepared.domain,
+            domain_slot: self.of(prepared).map(|(domain, _)| domain.slot),
             subscriber: prepared.subscriber,
             number: prepared.number,
             destination: None,
@@ -630,7 +685,13 @@ impl Snapshot {
         self.domains.len()
     }
 
-    /// Names of the domains, by index: labels of metrics. Empty beyond the last.
+    /// The numbers by which domains are counted, with their names: labels of metrics.
+    #[must_use]
+    pub fn domain_slots(&self) -> &DomainSlots {
+        &self.slots
+    }
+
+    /// Names of the domains, by index. Empty beyond the last.
     #[must_use]
     pub fn domain_name(&self, domain: u16) -> &str {
         self.domain(domain.into()).map_or("", |domain| &domain.name)
@@ -723,7 +784,7 @@ impl Domain {
         self.trust_headers && attempt.screening.family != HeaderFamily::None
     }
 
-    fn new(number: u16, row: &DomainRow, lists: ScopeLists) -> Self {
+    fn new(number: u16, slot: u16, row: &DomainRow, lists: ScopeLists) -> Self {
         let (host, contact_host) = match &row.contact_host {
             ContactHostRow::From => (ContactHost::From, Vec::new()),
             ContactHostRow::RequestUri => (ContactHost::RequestUri, Vec::new()),
@@ -749,6 +810,7 @@ impl Domain {
             .collect();
         Self {
             name: row.name.clone(),
+            slot,
             default_subscriber: row.default_subscriber.clone(),
             profile: row.profile,
             mode: row.mode,

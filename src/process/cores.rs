@@ -8,7 +8,7 @@ use crate::control::{Cores, Shards};
 ///
 /// # Errors
 /// A sentence: a listed core is not ours, or there are more shards than listed cores.
-pub(super) fn plan(
+pub fn plan(
     shards: Shards,
     cores: &Cores,
     allowed: &[usize],

@@ -1,16 +1,28 @@
-//! Starts and joins every thread: shards, the renewal of the policy, the admin port; and says what runs.
+//! Starts and joins every thread: shards, the renewal of the policy, the admin port; takes signals and orders; and says
+//! what runs.
 //!
-//! Promises: what was started is stopped within a second of SIGINT or SIGTERM, with the sums of what was done on
-//! standard output; a port in use, or a state folder that cannot be written, ends it before anything starts.
+//! Promises: SIGHUP reloads; SIGTERM drains, and what was started is stopped within a second of the end of the drain
+//! time, of a second SIGTERM or of SIGINT, with the sums of what was done on standard output; a port in use, or a state folder that cannot be written, ends it before anything starts.
 //! Leaves to `control`: what the configuration means; to `shard`: answering.
 
 mod accounting;
 mod cores;
 mod key;
 mod node;
+mod notify;
+mod operate;
 mod renewal;
 mod start;
 
 pub use accounting::Accounting;
-pub use node::{Node, NodeSetup, Unavailable};
-pub use start::serve;
+pub use cores::plan as plan_cores;
+pub use node::{Node, NodeSetup, Operation, Unavailable};
+pub use renewal::ReloadOutcome;
+pub use start::{ADMIN_ADDRESS_FILE, serve};
+
+use std::io::{self, Write};
+
+/// The log. A closed standard error leaves nobody to tell; the calls are answered all the same.
+fn say(text: &str) {
+    let _written = io::stderr().write_all(text.as_bytes());
+}

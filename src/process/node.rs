@@ -4,12 +4,12 @@
 //! thread and returns the sums.
 
 use super::accounting::Accounting;
-use super::renewal::Renewal;
-use crate::admin::{Admin, ShardSource, View};
+use super::renewal::{ReloadOutcome, Renewal, Work};
+use crate::admin::{Admin, Orders, ShardSource, Trouble, View};
 use crate::clock::Clock;
-use crate::control::{Listener, Steering};
+use crate::control::{AdminToken, BundleSource, Faults, Listener, Steering};
 use crate::event::EventSender;
-use crate::metrics::{Counter, ShardMetrics};
+use crate::metrics::{ControlMetrics, ShardMetrics};
 use crate::net::{Poller, Socket, bind_group, steer};
 use crate::policy::rows::Rows;
 use crate::policy::{PolicyCell, Snapshot};
@@ -43,6 +43,23 @@ pub struct NodeSetup {
     pub memory: Option<Arc<TransactionMemory>>,
     /// Where events go, one sender per shard; empty: nobody wants them.
     pub events: Vec<EventSender>,
+    /// How it is operated.
+    pub operation: Operation,
+}
+
+/// How a node is operated while it runs. The default: not at all.
+#[derive(Debug, Default)]
+pub struct Operation {
+    /// Its name in what it shows.
+    pub name: String,
+    /// Where reloads read the bundle, and where the last good one is kept.
+    pub bundles: Option<BundleSource>,
+    /// Why the bundle in the folder is not the one that the node starts with.
+    pub refused: Option<Faults>,
+    /// What whoever uses `/v1` of the admin port must know.
+    pub token: Option<AdminToken>,
+    /// Who takes the orders that come by the admin port.
+    pub orders: Option<Orders>,
 }
 
 /// Something that a node needs is not to be had; its text is a sentence for the operator.
@@ -66,7 +83,7 @@ pub struct Node {
     shards: Vec<JoinHandle<io::Result<()>>>,
     admin: Admin,
     renewal: JoinHandle<()>,
-    stop_renewal: Sender<()>,
+    work: Sender<Work>,
     renewal_ended: Receiver<()>,
 }
 
@@ -95,8 +112,15 @@ impl Node {
         let first = Snapshot::build(&setup.rows, now);
         let next_expiry_unix_s = first.next_expiry_unix_s();
         let (policy, publisher) = PolicyCell::new(first);
-        let published_ns = Arc::new(Counter::new());
-        published_ns.set(now.monotonic_ns);
+        let operation = setup.operation;
+        let control = Arc::new(ControlMetrics::new());
+        control.published_ns.set(now.monotonic_ns);
+        let trouble = Arc::new(Trouble::default());
+        if let Some(faults) = operation.refused {
+            control.bundles_refused.set(1);
+            control.bundle_stale.set(1);
+            trouble.set(Some(faults.to_string()));
+        }
         let view = Arc::new(View {
             shards: sockets
                 .into_iter()
@@ -105,9 +129,13 @@ impl Node {
                     sockets,
                 })
                 .collect(),
-            policy,
+            policy: policy.clone(),
+            name: operation.name,
             clock,
-            published_ns: Arc::clone(&published_ns),
+            control: Arc::clone(&control),
+            trouble: Arc::clone(&trouble),
+            token: operation.token,
+            orders: operation.orders,
         });
 
         let mut shards = Vec::with_capacity(count);
@@ -134,14 +162,17 @@ impl Node {
             rows: setup.rows,
             next_expiry_unix_s,
             publisher,
+            policy,
             switches: Arc::clone(&switches),
-            published_ns,
+            metrics: control,
+            bundles: operation.bundles,
+            trouble,
             memory: setup.memory,
         };
-        let (stop_renewal, stopped) = mpsc::channel();
+        let (work, orders) = mpsc::channel();
         let (ended, renewal_ended) = mpsc::channel();
         let renewal = spawn("renewal".to_owned(), move || {
-            renewal.run(clock, &stopped);
+            renewal.run(clock, &orders);
             drop(ended);
         })?;
         let admin = Admin::start(admin_listener, Arc::clone(&view))
@@ -153,7 +184,7 @@ impl Node {
             shards,
             admin,
             renewal,
-            stop_renewal,
+            work,
             renewal_ended,
         })
     }
@@ -187,6 +218,25 @@ impl Node {
         Accounting::of(&self.view.shards)
     }
 
+    /// Reads the bundle anew on a thread of the control plane, puts it in force if it is whole, and tells `done`.
+    pub fn reload(&self, done: impl FnOnce(ReloadOutcome) + Send + 'static) {
+        // Nobody there to do it: the node is stopping, and `done` is dropped.
+        let _told = self.work.send(Work::Reload(Box::new(done)));
+    }
+
+    /// From now on listed proxies hear 503 to OPTIONS, direct peers nothing, and the node is not ready. Calls are
+    /// answered as before.
+    pub fn drain(&self) {
+        self.switches.drain();
+        self.view.control.draining.set(1);
+    }
+
+    /// Whether every shard reads its sockets.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.view.not_running().is_none()
+    }
+
     /// Lets the shards serve what their sockets hold, then ends every thread; the sums. Takes at most a second.
     #[must_use]
     pub fn stop(self) -> Accounting {
@@ -196,7 +246,7 @@ impl Node {
             // A shard that could not go on has said so by `/readyz`; its counts stand.
             let _ended = shard.join();
         }
-        drop(self.stop_renewal);
+        let _told = self.work.send(Work::Stop);
         // A large bundle may just be building; nobody needs that one any more, and it ends with the process.
         let ended = self.renewal_ended.recv_timeout(RENEWAL_STOP_TIMEOUT);
         if ended == Err(RecvTimeoutError::Disconnected) {

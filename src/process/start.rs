@@ -1,21 +1,26 @@
-//! `tollgate serve`: opens what the configuration names, says what runs, waits for the signal, says what was done.
+//! `tollgate serve`: opens what the configuration names, says what runs, operates it to its end, says what was done.
 
 use super::cores;
 use super::key::{self, KEY_BYTES, Origin};
-use super::node::{Node, NodeSetup};
+use super::node::{Node, NodeSetup, Operation};
+use super::operate::Desk;
+use super::say;
 use crate::cli::{self, Exit, ServeOverrides};
-use crate::control::{Loaded, NodeConfig, Source};
+use crate::control::{Faults, Loaded, NodeConfig, Source, Start};
 use crate::limits::RECEIVE_BUFFER_BYTES;
 use crate::shard::allowed_cores;
 use crate::uas::{self, TransactionMemory, Uas};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 use std::fmt::Write as _;
+use std::fs;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-/// Serves until SIGINT or SIGTERM. Lines that programs may read stand alone on standard error: `listening udp
+/// The file in the state folder that says where the admin port listens: for `tollgate status` when the port is 0.
+pub const ADMIN_ADDRESS_FILE: &str = "admin-address";
+
+/// Serves until SIGINT, or until a drain that SIGTERM or the admin port began has come to its end. Lines that programs
+/// may read stand alone on standard error: `listening udp
 /// ADDR:PORT` for each listener, `admin http://ADDR:PORT`, and `ready` last; at the end, one line of JSON on standard
 /// output.
 #[must_use]
@@ -23,10 +28,10 @@ use std::sync::Arc;
     clippy::needless_pass_by_value,
     reason = "whoever starts a server is done with its arguments"
 )]
-pub fn serve(loaded: Loaded, overrides: ServeOverrides) -> ExitCode {
-    // Caught from here on, so that a signal during the start is not lost.
-    let mut signals = match Signals::new([SIGINT, SIGTERM]) {
-        Ok(signals) => signals,
+pub fn serve(start: Start, overrides: ServeOverrides) -> ExitCode {
+    let Start { loaded, refused } = start;
+    let desk = match Desk::open() {
+        Ok(desk) => desk,
         Err(error) => return refuse(&format!("signals cannot be caught: {error}")),
     };
     let cores = match cores::plan(loaded.node.shards, &loaded.node.cores, &allowed_cores()) {
@@ -46,6 +51,15 @@ pub fn serve(loaded: Loaded, overrides: ServeOverrides) -> ExitCode {
     let entries = uas::entries_for(loaded.node.expected_calls_per_second);
     let memory = Arc::new(TransactionMemory::new(entries, seed));
     let head = head(&loaded, &overrides, &cores);
+    let warning = refused.as_ref().map(|faults| stale(&loaded, faults));
+    let bundles = loaded.bundles();
+    let NodeConfig {
+        drain_time,
+        state_dir,
+        name,
+        token,
+        ..
+    } = loaded.node.clone();
     let setup = NodeSetup {
         listeners: loaded.node.listeners.clone(),
         receive_buffer_bytes: RECEIVE_BUFFER_BYTES,
@@ -54,14 +68,28 @@ pub fn serve(loaded: Loaded, overrides: ServeOverrides) -> ExitCode {
         rows: loaded.rows,
         memory: Some(Arc::clone(&memory)),
         events: Vec::new(),
+        operation: Operation {
+            name,
+            bundles: Some(bundles),
+            refused,
+            token,
+            orders: Some(desk.orders()),
+        },
     };
     let node = match Node::start(setup, &Uas::new(key).with_memory(memory)) {
         Ok(node) => node,
         Err(fault) => return refuse(&fault.to_string()),
     };
-    say(&(head + &key_text + &body(&node, &loaded.source)));
-    // The first of the two is enough; a second one while stopping changes nothing.
-    let _signal = signals.forever().next();
+    let address = format!("{}\n", node.admin());
+    let noted = fs::create_dir_all(&state_dir)
+        .and_then(|()| fs::write(state_dir.join(ADMIN_ADDRESS_FILE), address));
+    let unnoted = noted.err().map(|error| {
+        let shown = state_dir.display();
+        format!("warning: {shown}/{ADMIN_ADDRESS_FILE} cannot be written: {error}\n")
+    });
+    let warnings = warning.unwrap_or_default() + &unnoted.unwrap_or_default();
+    say(&(warnings + &head + &key_text + &body(&node, &loaded.source)));
+    desk.operate(&node, drain_time);
     let sums = node.stop().json();
     match writeln!(io::stdout(), "{sums}") {
         Ok(()) => Exit::Ok.into(),
@@ -121,6 +149,16 @@ fn head(loaded: &Loaded, overrides: &ServeOverrides, cores: &[Option<usize>]) ->
     text
 }
 
+/// Said before everything else when the bundle in the folder is not the one in force.
+fn stale(loaded: &Loaded, faults: &Faults) -> String {
+    format!(
+        "{faults}\nBUNDLE REFUSED, faults {}: serving the last good bundle of {} instead, generation {}; mend the bundle, then `tollgate reload`\n",
+        faults.count(),
+        loaded.node.state_dir.display(),
+        loaded.rows.generation
+    )
+}
+
 fn body(node: &Node, source: &Source) -> String {
     let mut text = String::new();
     let granted = node.receive_buffer_bytes() / 1024;
@@ -155,9 +193,4 @@ fn body(node: &Node, source: &Source) -> String {
 fn refuse(sentence: &str) -> ExitCode {
     say(&format!("tollgate serve: {sentence}\n"));
     Exit::Unavailable.into()
-}
-
-/// A closed standard error leaves nobody to tell; the calls are answered all the same.
-fn say(text: &str) {
-    let _written = io::stderr().write_all(text.as_bytes());
 }

@@ -159,6 +159,8 @@ impl<'a, S: Stages> Loop<'a, S> {
 
     /// One batch of every socket that may hold something, so that none waits for another to be empty.
     fn round(&mut self) {
+        let draining = self.shard.switches.draining();
+        self.shard.stages.set_draining(draining);
         for number in 0..self.ready.len() {
             if self.ready.get(number) == Some(&true) {
                 self.batch(number);
@@ -346,7 +348,7 @@ fn tell<S: Stages>(
     // A copy of a call is no call of its own.
     if recall != Recall::Repeated
         && let Some(decision) = shard.stages.decision(slot)
-        && let Some(domain) = decision.domain
+        && let Some(domain) = decision.domain_slot
     {
         match decision.verdict {
             Verdict::Approve | Verdict::Reject => {

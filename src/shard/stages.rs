@@ -12,6 +12,9 @@ pub trait Stages {
     /// What is kept of a datagram between the stages; reused for later datagrams.
     type Slot;
 
+    /// Whether this node goes away: what keep-alives are told. Told before every batch.
+    fn set_draining(&mut self, draining: bool);
+
     /// An empty slot.
     fn slot(&self) -> Self::Slot;
 
@@ -62,6 +65,10 @@ pub struct UasSlot {
 
 impl Stages for Uas {
     type Slot = UasSlot;
+
+    fn set_draining(&mut self, draining: bool) {
+        Self::set_draining(self, draining);
+    }
 
     fn slot(&self) -> UasSlot {
         UasSlot::default()

@@ -1,4 +1,4 @@
-//! What the control plane tells the shards: stop, and that there is a new snapshot.
+//! What the control plane tells the shards: drain, stop, and that there is a new snapshot.
 
 use crate::net::Waker;
 use std::io;
@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// The switches of all shards. Flags are read once a batch; the bell is for shards that are idle.
 #[derive(Debug)]
 pub struct Switches {
+    drain: AtomicBool,
     stop: AtomicBool,
     wakers: Vec<Waker>,
 }
@@ -16,9 +17,23 @@ impl Switches {
     #[must_use]
     pub fn new(wakers: Vec<Waker>) -> Self {
         Self {
+            drain: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             wakers,
         }
+    }
+
+    /// Tells every shard that this node goes away: OPTIONS get another answer, calls the same. For good: there is no way
+    /// back but a restart, since whoever was told has gone elsewhere.
+    pub fn drain(&self) {
+        // No bell: it is read before the next datagram is.
+        self.drain.store(true, Ordering::Release);
+    }
+
+    /// Whether this node goes away.
+    #[must_use]
+    pub fn draining(&self) -> bool {
+        self.drain.load(Ordering::Acquire)
     }
 
     /// Tells every shard to serve what its sockets hold, for at most `STOP_SERVE_NS_MAX`, and to end.

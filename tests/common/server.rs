@@ -51,7 +51,7 @@ pub(crate) fn node_toml(folder: &Path) -> String {
     let mut text = String::new();
     write!(
         text,
-        "[node]\nname = \"test\"\nshards = 1\nstate_dir = {state:?}\n\n[[listen]]\nudp = \"127.0.0.1:0\"\n\n\
+        "[node]\nname = \"test\"\nshards = 1\nstate_dir = {state:?}\ndrain_time = \"0s\"\n\n[[listen]]\nudp = \"127.0.0.1:0\"\n\n\
          [bundle]\npath = {bundle:?}\n\n[admin]\nhttp = \"127.0.0.1:0\"\n",
         state = folder.join("state"),
         bundle = folder.join("bundle"),
@@ -82,11 +82,21 @@ pub(crate) struct Stopped {
 impl Server {
     /// Starts `tollgate serve --config FOLDER/tollgate.toml` and waits until it listens.
     pub(crate) fn start(folder: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_tollgate"))
+        Self::start_with(folder, &[])
+    }
+
+    /// `start`, with more in its environment, and its own number as `WATCHDOG_PID`.
+    pub(crate) fn start_with(folder: &Path, environment: &[(&str, &str)]) -> Self {
+        // The shell puts itself in the server's place, so that the number is the server's.
+        let mut child = Command::new("sh")
+            .arg("-c")
+            .arg("export WATCHDOG_PID=$$; exec \"$0\" \"$@\"")
+            .arg(env!("CARGO_BIN_EXE_tollgate"))
             .arg("serve")
             .arg("--config")
             .arg(folder.join("tollgate.toml"))
             .current_dir(folder)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -138,9 +148,36 @@ impl Server {
         }
     }
 
+    /// Sends it a signal, `HUP` or `TERM`.
+    pub(crate) fn signal(&self, name: &str) {
+        signal(self.child.id(), name);
+    }
+
+    /// Waits for a line of standard error that holds `part`.
+    pub(crate) fn wait_for(&mut self, part: &str) -> String {
+        loop {
+            let Ok(line) = self.lines.recv_timeout(PATIENCE) else {
+                panic!(
+                    "`tollgate serve` did not say {part:?}; it printed:\n{}",
+                    self.printed
+                );
+            };
+            self.printed.push_str(&line);
+            self.printed.push('\n');
+            if line.contains(part) {
+                return line;
+            }
+        }
+    }
+
     /// SIGTERM, then everything that it printed. Panics if it does not end in time.
-    pub(crate) fn stop(mut self) -> Stopped {
-        terminate(self.child.id());
+    pub(crate) fn stop(self) -> Stopped {
+        self.signal("TERM");
+        self.ended()
+    }
+
+    /// Everything that it printed, once it has ended by what was done to it.
+    pub(crate) fn ended(mut self) -> Stopped {
         // Standard error ends when the process does; waiting for its end is waiting with a deadline.
         loop {
             match self.lines.recv_timeout(PATIENCE) {
@@ -151,7 +188,7 @@ impl Server {
                 Err(mpsc::RecvTimeoutError::Disconnected) => break,
                 Err(mpsc::RecvTimeoutError::Timeout) => {
                     panic!(
-                        "`tollgate serve` did not end {PATIENCE:?} after SIGTERM; it printed:\n{}",
+                        "`tollgate serve` did not end within {PATIENCE:?}; it printed:\n{}",
                         self.printed
                     )
                 }
@@ -177,12 +214,12 @@ impl Drop for Server {
     }
 }
 
-/// SIGTERM to one process of ours. The shell's own `kill`: std can only kill outright, and procps need not be there.
-fn terminate(pid: u32) {
+/// A signal to one process of ours. The shell's own `kill`: std can only kill outright, and procps need not be there.
+pub(crate) fn signal(pid: u32, name: &str) {
     let told = Command::new("sh")
         .arg("-c")
-        .arg(format!("kill -TERM {pid}"))
+        .arg(format!("kill -{name} {pid}"))
         .status()
         .unwrap();
-    assert!(told.success(), "kill -TERM {pid}: {told}");
+    assert!(told.success(), "kill -{name} {pid}: {told}");
 }

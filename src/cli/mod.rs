@@ -1,7 +1,11 @@
-//! The command line: `serve`, `check`, `config`, and what each exits with.
+//! The command line: what each command does, and what it exits with.
 //!
 //! Promises: exit codes are those of the interface: 0, 64 usage, 65 bad data, 69 unavailable, 78 bad configuration.
 //! Leaves to `control`: every check of a configuration; to `process`: running.
+
+mod doctor;
+mod recipe;
+mod remote;
 
 use crate::clock::Clock;
 use crate::control::{self, Cores, Faults, Loaded, Shards, Source, node};
@@ -51,6 +55,16 @@ enum Command {
     Check(ConfigArgument),
     /// Print the settings in force, defaults included; lists and subscribers as counts.
     Config(ConfigArguments),
+    /// Tell the running node to take its bundle anew; the one in force stays when it is refused. SIGHUP does the same.
+    Reload(ConfigArgument),
+    /// Tell the running node to send balancers elsewhere, and to stop after its drain time. SIGTERM does the same.
+    Drain(ConfigArgument),
+    /// Say what of this machine a node would have otherwise, what it costs, how to change it and how to undo that.
+    Doctor(ConfigArgument),
+    /// Print a dialplan that asks this node, with its address in it.
+    Recipe(RecipeArguments),
+    /// Say how the running node is; exit code 69 unless it is ready.
+    Status(ConfigArgument),
 }
 
 #[derive(Debug, Args)]
@@ -63,6 +77,18 @@ struct ServeArguments {
     /// Cores the shards are pinned to: "auto" or a list like 0,2-3, in place of node.cores.
     #[arg(long, value_name = "LIST", value_parser = node::parse_cores)]
     cores: Option<Cores>,
+}
+
+#[derive(Debug, Args)]
+struct RecipeArguments {
+    /// The switch that asks.
+    #[arg(value_name = "PROFILE")]
+    switch: recipe::Switch,
+    /// Which answer approves.
+    #[arg(long, value_enum, default_value = "redirect")]
+    method: recipe::Method,
+    #[command(flatten)]
+    config: ConfigArgument,
 }
 
 #[derive(Debug, Args)]
@@ -110,6 +136,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Some(folder) => write_sample(&folder),
             None => config(&arguments.config.source()),
         },
+        Command::Reload(argument) => remote::ask(&argument, remote::Request::Reload),
+        Command::Drain(argument) => remote::ask(&argument, remote::Request::Drain),
+        Command::Doctor(argument) => doctor(&argument.source()),
+        Command::Recipe(arguments) => recipe(&arguments),
+        Command::Status(argument) => remote::ask(&argument, remote::Request::Status),
     }
 }
 
@@ -123,22 +154,23 @@ fn usage(error: &clap::Error) -> ExitCode {
 }
 
 fn serve(arguments: ServeArguments) -> ExitCode {
-    let mut loaded = match control::load(&arguments.config.source()) {
-        Ok(loaded) => loaded,
+    let mut start = match control::load_or_last_good(&arguments.config.source()) {
+        Ok(start) => start,
         Err(faults) => return refuse(&faults),
     };
     let overrides = ServeOverrides {
         shards: arguments.shards,
         cores: arguments.cores,
     };
-    if let Err(sentence) = loaded
+    if let Err(sentence) = start
+        .loaded
         .node
         .override_threads(overrides.shards, overrides.cores.clone())
     {
         say(&mut io::stderr(), &format!("tollgate serve: {sentence}\n"));
         return Exit::Usage.into();
     }
-    crate::process::serve(loaded, overrides)
+    crate::process::serve(start, overrides)
 }
 
 fn check(source: &Source) -> ExitCode {
@@ -159,6 +191,36 @@ fn config(source: &Source) -> ExitCode {
         Ok(loaded) => say(&mut io::stdout(), &control::show::in_force(&loaded)),
         Err(faults) => refuse(&faults),
     }
+}
+
+fn doctor(source: &Source) -> ExitCode {
+    let node = match control::node_config(source) {
+        Ok(node) => node,
+        Err(faults) => return refuse(&faults),
+    };
+    let allowed = crate::shard::allowed_cores();
+    let cores = match crate::process::plan_cores(node.shards, &node.cores, &allowed) {
+        Ok(cores) => cores,
+        Err(sentence) => {
+            let _said = say(&mut io::stderr(), &format!("tollgate doctor: {sentence}\n"));
+            return Exit::Unavailable.into();
+        }
+    };
+    let text = doctor::text(&doctor::ThisMachine, &node, &cores, &allowed);
+    say(&mut io::stdout(), &text)
+}
+
+fn recipe(arguments: &RecipeArguments) -> ExitCode {
+    let node = match control::node_config(&arguments.config.source()) {
+        Ok(node) => node,
+        Err(faults) => return refuse(&faults),
+    };
+    // A configuration without a listener is refused above.
+    let Some(listener) = node.listeners.first() else {
+        return Exit::BadConfiguration.into();
+    };
+    let text = recipe::text(arguments.switch, arguments.method, listener.udp);
+    say(&mut io::stdout(), &text)
 }
 
 fn write_sample(folder: &Path) -> ExitCode {

@@ -1,0 +1,231 @@
+//! `reload`, `drain` and `status`: one request to the admin port of the node that the configuration describes.
+//!
+//! Promises: 69 when there is no answer or the node is not ready, 65 when a bundle was refused; what is wrong is said.
+
+use super::{ConfigArgument, Exit, say};
+use crate::control::{self, NodeConfig};
+use crate::process::ADMIN_ADDRESS_FILE;
+use serde_json::Value;
+use std::fs;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// How long a node may take to say that it is there.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long an order may take: reading a large bundle on a busy machine does.
+const TIMEOUT: Duration = Duration::from_secs(300);
+
+/// A request and what its answer means.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Request {
+    Reload,
+    Drain,
+    Status,
+}
+
+/// Asks, prints what was answered, and says what to exit with.
+pub(super) fn ask(config: &ConfigArgument, request: Request) -> ExitCode {
+    // The bundle is the running node's business, and may be broken just now.
+    let node = match control::node_config(&config.source()) {
+        Ok(node) => node,
+        Err(faults) => return super::refuse(&faults),
+    };
+    let asked = address(&node).and_then(|address| {
+        let answer = send(address, &node, request);
+        answer.map_err(|error| format!("no answer from http://{address}: {error}"))
+    });
+    let (status, body) = match asked {
+        Ok(answer) => answer,
+        Err(sentence) => return unavailable(&sentence),
+    };
+    let body: Value = serde_json::from_str(&body).unwrap_or(Value::Null);
+    match (request, status) {
+        (Request::Reload, 200) => {
+            let same = if body["changed"] == Value::Bool(false) {
+                ", the same as before"
+            } else {
+                ""
+            };
+            say(
+                &mut io::stdout(),
+                &format!("in force: generation {}{same}\n", text(&body["generation"])),
+            )
+        }
+        (Request::Reload, 422) => {
+            let faults: String = lines(&body["faults"], "");
+            let said = format!("{faults}tollgate: {}\n", text(&body["detail"]));
+            let _said = say(&mut io::stderr(), &said);
+            Exit::BadData.into()
+        }
+        (Request::Drain, 202) => say(
+            &mut io::stdout(),
+            &format!("draining; it stops in {} s\n", node.drain_time.as_secs()),
+        ),
+        (Request::Status, 200) => {
+            let said = say(&mut io::stdout(), &summary(&body));
+            if body["ready"] == Value::Bool(true) {
+                return said;
+            }
+            Exit::Unavailable.into()
+        }
+        (_, status) => unavailable(&format!(
+            "the admin port answers {status}: {}",
+            text(&body["detail"])
+        )),
+    }
+}
+
+/// Where the node's admin port is reached: a port that the kernel chose stands in the state folder.
+fn address(node: &NodeConfig) -> Result<SocketAddr, String> {
+    let mut address = node.admin_http;
+    if address.port() == 0 {
+        let file = node.state_dir.join(ADMIN_ADDRESS_FILE);
+        let text = fs::read_to_string(&file).map_err(|error| {
+            format!(
+                "admin.http has port 0, and {}, where a running node notes its port, cannot be read: {error}",
+                file.display()
+            )
+        })?;
+        address = text
+            .trim()
+            .parse()
+            .map_err(|_| format!("{} holds no address", file.display()))?;
+    }
+    match address.ip() {
+        IpAddr::V4(any) if any.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(any) if any.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        IpAddr::V4(_) | IpAddr::V6(_) => {}
+    }
+    Ok(address)
+}
+
+/// Status and body.
+fn send(
+    address: SocketAddr,
+    node: &NodeConfig,
+    request: Request,
+) -> Result<(u16, String), ureq::Error> {
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        // The environment's proxy is for the world outside, not for this machine's admin port.
+        .proxy(None)
+        .max_redirects(0)
+        .timeout_connect(Some(CONNECT_TIMEOUT))
+        .timeout_global(Some(TIMEOUT))
+        .build()
+        .into();
+    let bearer = node
+        .token
+        .as_ref()
+        .map(|token| format!("Bearer {}", token.secret()));
+    let url = |path: &str| format!("http://{address}{path}");
+    let mut answer = match request {
+        Request::Status => {
+            let mut call = agent.get(url("/v1/status"));
+            if let Some(bearer) = &bearer {
+                call = call.header("authorization", bearer);
+            }
+            call.call()?
+        }
+        Request::Reload | Request::Drain => {
+            let path = match request {
+                Request::Reload => "/v1/reload",
+                Request::Drain | Request::Status => "/v1/drain",
+            };
+            let mut call = agent.post(url(path));
+            if let Some(bearer) = &bearer {
+                call = call.header("authorization", bearer);
+            }
+            call.send_empty()?
+        }
+    };
+    let status = answer.status().as_u16();
+    Ok((status, answer.body_mut().read_to_string()?))
+}
+
+fn summary(body: &Value) -> String {
+    let bundle = &body["bundle"];
+    let state = if body["ready"] == Value::Bool(true) {
+        "ready".to_owned()
+    } else {
+        format!("NOT READY: {}", text(&body["why_not_ready"]))
+    };
+    let stale = if bundle["stale"] == Value::Bool(true) {
+        format!(
+            "bundle REFUSED, the one in force is older:\n{}",
+            lines(&bundle["faults"], "  ")
+        )
+    } else {
+        String::new()
+    };
+    let shards: String = body["shards"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .enumerate()
+        .map(|(number, shard)| {
+            let running = if shard["running"] == Value::Bool(true) {
+                "running"
+            } else {
+                "DOWN"
+            };
+            format!(
+                "shard {number}: {running}, datagrams {}, dropped by the kernel {}\n",
+                shard["datagrams"], shard["kernel_dropped"]
+            )
+        })
+        .collect();
+    format!(
+        "{}: {state}; tollgate {}, up {} s\nbundle: generation {}, in force for {} s, domains {}, refused {}\n{stale}{shards}",
+        text(&body["node"]),
+        text(&body["version"]),
+        body["uptime_seconds"],
+        text(&bundle["generation"]),
+        bundle["age_seconds"],
+        bundle["domains"],
+        bundle["refused_total"],
+    )
+}
+
+fn lines(list: &Value, indent: &str) -> String {
+    let texts = list.as_array().into_iter().flatten();
+    texts
+        .map(|line| format!("{indent}{}\n", text(line)))
+        .collect()
+}
+
+/// A string without its quotes; nothing for what is no string.
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn unavailable(sentence: &str) -> ExitCode {
+    let _said = say(&mut io::stderr(), &format!("tollgate: {sentence}\n"));
+    Exit::Unavailable.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_told_in_lines() {
+        let body: Value = serde_json::from_str(
+            r#"{"node":"a","version":"1","uptime_seconds":5,"ready":false,"why_not_ready":"draining",
+               "bundle":{"generation":"0a","age_seconds":4,"domains":2,"refused_total":1,"stale":true,
+               "faults":["x.csv:1:1: no"]},
+               "shards":[{"running":true,"datagrams":7,"kernel_dropped":0}]}"#,
+        )
+        .unwrap();
+        assert_eq!(
+            summary(&body),
+            "a: NOT READY: draining; tollgate 1, up 5 s\n\
+             bundle: generation 0a, in force for 4 s, domains 2, refused 1\n\
+             bundle REFUSED, the one in force is older:\n  x.csv:1:1: no\n\
+             shard 0: running, datagrams 7, dropped by the kernel 0\n"
+        );
+    }
+}
