@@ -24,7 +24,7 @@ mod node {
     /// How long an answer may take on a busy machine.
     const PATIENCE: Duration = Duration::from_secs(20);
 
-    /// Sends a datagram back, unless its first octet says otherwise: `s` silence, `p` panic while deciding.
+    /// Sends a datagram back, unless its first octet says otherwise: `s` silence, `o` no call, `p` panic while deciding.
     #[derive(Debug, Clone)]
     struct Echo {
         /// While closed, the shard waits in the middle of a batch.
@@ -59,7 +59,8 @@ mod node {
             }
             *slot = match datagram.bytes.first() {
                 Some(b's') => Outcome::Ack,
-                _ => Outcome::Options,
+                Some(b'o') => Outcome::Options,
+                _ => Outcome::Approved,
             };
         }
 
@@ -92,7 +93,13 @@ mod node {
             None
         }
 
-        fn describe(&self, datagram: &Datagram<'_>, _slot: &Outcome, event: &mut Event) {
+        fn describe(
+            &self,
+            _policy: &Snapshot,
+            datagram: &Datagram<'_>,
+            _slot: &Outcome,
+            event: &mut Event,
+        ) {
             event.dialled.set(datagram.bytes);
         }
     }
@@ -324,7 +331,7 @@ mod node {
     }
 
     #[test]
-    fn every_datagram_is_one_event_for_whoever_wants_them() {
+    fn every_call_is_one_event_for_whoever_wants_them_and_nothing_else_is() {
         let (sender, receiver) = event_queue(4);
         let node = Node::start(
             NodeSetup {
@@ -340,12 +347,12 @@ mod node {
         for number in 0..EVENTS_PER_BLOCK + 3 {
             let text = format!("{number}");
             socket.send(b"silent").unwrap();
+            assert_eq!(ask(&socket, b"options"), "7 of 7");
             assert_eq!(
                 ask(&socket, text.as_bytes()),
                 format!("{0} of {0}", text.len())
             );
-            expected.push((Outcome::Ack, b"silent".to_vec(), from));
-            expected.push((Outcome::Options, text.into_bytes(), from));
+            expected.push((Outcome::Approved, text.into_bytes(), from));
         }
         // An idle shard keeps nothing back, so all of it is there before the stop.
         let mut events = Vec::new();

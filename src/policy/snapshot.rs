@@ -12,7 +12,9 @@ use super::destinations::{DestinationClass, Destinations, Permitted};
 use super::dialled::{Dialled, NumberPlan, Translation, bare_user, decode};
 use super::lists::{self, Listed, ScopeLists, ScopeRows};
 use super::profile::{AnswerSettings, Answers, error_plan};
-use super::rows::{Action, ContactHostRow, DomainRow, ListRow, Mode, Profile, Rows, Scope};
+use super::rows::{
+    Action, CallingHeader, ContactHostRow, DomainRow, ListRow, Mode, Profile, Rows, Scope,
+};
 use super::who::{Peers, Subscribers};
 use crate::clock::Now;
 use crate::e164::E164;
@@ -92,9 +94,25 @@ pub struct Prepared {
     trusted: bool,
 }
 
+/// Who calls, and from what, as the rules see it: screening headers count only where the domain trusts them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caller<'a> {
+    /// The user that the screening headers name, else the calling number.
+    pub caller: &'a [u8],
+    /// User of the first header present of the domain's `calling_from`.
+    pub calling: &'a [u8],
+    /// The caller's own user agent, or without trusted headers the request's.
+    pub agent: &'a [u8],
+    /// The caller's own address.
+    pub address: Option<IpAddr>,
+    /// Simultaneous calls that the PBX reports.
+    pub reported_calls: Option<u32>,
+}
+
 /// The policy in force.
 #[derive(Debug)]
 pub struct Snapshot {
+    number: u32,
     generation: String,
     next_expiry_unix_s: Option<u64>,
     peers: Peers,
@@ -119,6 +137,7 @@ struct Domain {
     profile: Profile,
     mode: Mode,
     trust_headers: bool,
+    calling_from: Vec<CallingHeader>,
     default_policy: u32,
     numbers: NumberPlan,
     answers: Answers,
@@ -241,6 +260,7 @@ impl Snapshot {
             .filter_map(|row| row.expires_unix_s)
             .min();
         Self {
+            number: 0,
             generation: rows.generation.clone(),
             next_expiry_unix_s,
             peers: Peers::new(&rows.domains),
@@ -530,6 +550,51 @@ impl Snapshot {
         ruling
     }
 
+    /// Who calls, for the record of a decision of this snapshot. `domain` is the decision's.
+    #[must_use]
+    pub fn caller<'a>(&self, domain: Option<u16>, attempt: &CallAttempt<'a>) -> Caller<'a> {
+        let screening = &attempt.screening;
+        let domain = domain.and_then(|number| self.domain(number.into()));
+        let calling = domain.map_or(Some(attempt.from_user), |domain| {
+            let mut headers = domain.calling_from.iter();
+            headers.find_map(|header| match header {
+                CallingHeader::From => Some(attempt.from_user),
+                CallingHeader::AssertedIdentity => attempt.asserted_identity_user,
+                CallingHeader::PreferredIdentity => attempt.preferred_identity_user,
+                CallingHeader::RemotePartyId => attempt.remote_party_user,
+            })
+        });
+        let calling = calling.unwrap_or_default();
+        if domain.is_some_and(|domain| domain.trusts(attempt)) {
+            return Caller {
+                caller: screening.user.unwrap_or(calling),
+                calling,
+                agent: screening.agent.unwrap_or_default(),
+                address: screening.address,
+                reported_calls: screening.reported_calls,
+            };
+        }
+        Caller {
+            caller: calling,
+            calling,
+            agent: attempt.user_agent.unwrap_or_default(),
+            address: None,
+            reported_calls: None,
+        }
+    }
+
+    /// How many snapshots this process had put in force before this one: what a record of a decision names it by. 0
+    /// until it is published.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// For the publishing side.
+    pub(super) fn set_number(&mut self, number: u32) {
+        self.number = number;
+    }
+
     /// The bundle's hash.
     #[must_use]
     pub fn generation(&self) -> &str {
@@ -671,6 +736,7 @@ impl Domain {
             profile: row.profile,
             mode: row.mode,
             trust_headers: row.trust_headers,
+            calling_from: row.calling_from.clone(),
             default_policy: count(row.default_policy),
             numbers,
             answers: Answers::new(AnswerSettings {

@@ -4,14 +4,14 @@ use super::pin::pin;
 use super::stages::Stages;
 use super::switches::Switches;
 use crate::clock::{Clock, Now};
-use crate::event::{Event, EventSender, Outcome};
+use crate::event::{EventSender, Outcome};
 use crate::limits::{
     BATCH_DATAGRAMS, PANICS_IN_A_ROW_MAX, RECEIVE_ERRORS_IN_A_ROW_MAX, STOP_SERVE_NS_MAX,
 };
 use crate::metrics::ShardMetrics;
-use crate::net::{Datagram, Poller, Readiness, Received, RxBatch, Socket, TxBatch};
-use crate::policy::Verdict;
+use crate::net::{Poller, Readiness, Received, RxBatch, Socket, TxBatch};
 use crate::policy::cell::PolicyReader;
+use crate::policy::{Decision, Verdict};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -145,7 +145,10 @@ impl<'a, S: Stages> Loop<'a, S> {
             })?;
             if rang {
                 // An idle shard lets go of the old snapshot here.
-                self.shard.policy.load();
+                let policy = self.shard.policy.load();
+                if let Some(events) = &mut self.shard.events {
+                    events.decided_by(policy.number());
+                }
             }
             self.round();
         }
@@ -177,8 +180,16 @@ impl<'a, S: Stages> Loop<'a, S> {
             in_flight,
             ..
         } = self;
-        let policy = shard.policy.load(); // a batch is answered by one policy, never by two
-        let stages = &shard.stages;
+        let Shard {
+            number: shard_number,
+            sockets,
+            policy,
+            metrics,
+            events,
+            stages,
+            ..
+        } = &mut **shard;
+        let policy = policy.load(); // a batch is answered by one policy, never by two
         for (datagram, slot) in rx.iter().zip(slots.iter_mut()) {
             stages.scan(policy, &datagram, slot);
         }
@@ -195,16 +206,34 @@ impl<'a, S: Stages> Loop<'a, S> {
                 tx.commit(length, destination);
             }
         }
-        if let Some(socket) = shard.sockets.get(number)
+        if let Some(socket) = sockets.get(number)
             && !tx.is_empty()
         {
-            shard.metrics.count_sent(&tx.send(socket));
+            metrics.count_sent(&tx.send(socket));
+        }
+        if let Some(events) = events {
+            events.decided_by(policy.number());
         }
         for (datagram, slot) in rx.iter().zip(slots.iter()) {
-            let outcome = shard.stages.outcome(slot);
-            shard.metrics.count_outcome(outcome, 1);
+            let outcome = stages.outcome(slot);
+            metrics.count_outcome(outcome, 1);
             **in_flight = in_flight.saturating_sub(1);
-            tell(shard, now, outcome, &datagram, slot);
+            if outcome == Outcome::UnknownSource {
+                metrics.strangers.count(datagram.source.ip());
+            }
+            count_verdict(metrics, stages.decision(slot));
+            let Some(events) = events else { continue };
+            if !outcome.is_of_call() {
+                continue;
+            }
+            let kept = events.push(|event| {
+                event.begin(now.unix_us, *shard_number, datagram.source, outcome);
+                event.snapshot = policy.number();
+                stages.describe(policy, &datagram, slot, event);
+            });
+            if !kept {
+                metrics.events_dropped.add(1);
+            }
         }
     }
 
@@ -276,44 +305,16 @@ impl<'a, S: Stages> Loop<'a, S> {
     }
 }
 
-/// Counts the verdict on one datagram, and tells of the datagram if anybody listens.
-fn tell<S: Stages>(
-    shard: &mut Shard<S>,
-    now: Now,
-    outcome: Outcome,
-    datagram: &Datagram<'_>,
-    slot: &S::Slot,
-) {
-    if outcome == Outcome::UnknownSource {
-        shard.metrics.strangers.count(datagram.source.ip());
-    }
-    if let Some(decision) = shard.stages.decision(slot)
-        && let Some(domain) = decision.domain
-    {
-        match decision.verdict {
-            Verdict::Approve | Verdict::Reject => {
-                shard
-                    .metrics
-                    .count_verdict(domain, decision.code, decision.would);
-            }
-            Verdict::Error(_) => {}
-        }
-    }
-    let Some(events) = &mut shard.events else {
+/// Counts the verdict on one INVITE for its domain; errors have an outcome and no code.
+fn count_verdict(metrics: &ShardMetrics, decision: Option<&Decision>) {
+    let Some(decision) = decision else { return };
+    let Some(domain) = decision.domain else {
         return;
     };
-    let stages = &shard.stages;
-    let number = shard.number;
-    let kept = events.push(|event| {
-        *event = Event::EMPTY;
-        event.unix_us = now.unix_us;
-        event.shard = number;
-        event.source = datagram.source;
-        event.peer = datagram.source.ip();
-        event.outcome = outcome;
-        stages.describe(datagram, slot, event);
-    });
-    if !kept {
-        shard.metrics.events_dropped.add(1);
+    match decision.verdict {
+        Verdict::Approve | Verdict::Reject => {
+            metrics.count_verdict(domain, decision.code, decision.would);
+        }
+        Verdict::Error(_) => {}
     }
 }

@@ -2,9 +2,9 @@
 
 use crate::event::{Event, Outcome};
 use crate::net::Datagram;
-use crate::policy::{Decision, Snapshot};
+use crate::policy::{Decision, Snapshot, Verdict};
 use crate::sip::Header;
-use crate::uas::{Packet, Slot, Uas};
+use crate::uas::{Admission, Packet, Slot, Uas};
 use std::net::SocketAddr;
 
 /// The stages of a batch. Every datagram of a batch goes through one before the first goes through the next.
@@ -40,7 +40,13 @@ pub trait Stages {
     fn decision<'slot>(&self, slot: &'slot Self::Slot) -> Option<&'slot Decision>;
 
     /// Writes into `event` what is known beyond time, shard, source and outcome.
-    fn describe(&self, datagram: &Datagram<'_>, slot: &Self::Slot, event: &mut Event);
+    fn describe(
+        &self,
+        policy: &Snapshot,
+        datagram: &Datagram<'_>,
+        slot: &Self::Slot,
+        event: &mut Event,
+    );
 }
 
 /// A slot of the UAS, and whether its datagram was answered.
@@ -94,23 +100,34 @@ impl Stages for Uas {
         slot.slot.decision()
     }
 
-    fn describe(&self, datagram: &Datagram<'_>, slot: &UasSlot, event: &mut Event) {
+    fn describe(
+        &self,
+        policy: &Snapshot,
+        datagram: &Datagram<'_>,
+        slot: &UasSlot,
+        event: &mut Event,
+    ) {
         let bytes = datagram.bytes;
-        event.status = slot.status;
-        event.decision = slot.slot.decision().copied();
-        event.peer = slot.slot.peer_address();
-        event.proxy = slot.slot.proxy_address();
-        let Some(attempt) = slot.slot.attempt(bytes) else {
-            return;
+        let slot_status = slot.status;
+        let slot = &slot.slot;
+        event.status = slot_status;
+        event.peer = slot.peer_address();
+        event.proxy = slot.proxy_address();
+        event.decision = slot.decision().copied();
+        event.verdict = match slot.admission() {
+            Admission::CallError(error) => Some(Verdict::Error(error)),
+            Admission::Call => slot.decision().map(|decision| decision.verdict),
+            _ => return,
         };
-        event.set_attempt(&attempt);
-        let request = slot.slot.request(bytes);
-        event
-            .call_id
-            .set(request.value(Header::CallId).unwrap_or_default());
+        let request = slot.request(bytes);
+        let call_id = request.value(Header::CallId);
+        event.call_id.set(call_id.unwrap_or_default());
         event
             .from_tag
-            .set(slot.slot.from_tag(bytes).unwrap_or_default());
+            .set(slot.from_tag(bytes).unwrap_or_default());
+        if let Some(attempt) = slot.attempt(bytes) {
+            event.set_attempt(policy, &attempt);
+        }
     }
 }
 
