@@ -199,8 +199,15 @@ tcp = "127.0.0.1:5060"
 path = "bundle"
 [admin]
 https = "127.0.0.1:8060"
-[[journal]]
-path = "journal"
+[journal]
+rejected_per_second = "many"
+approved_per_second = -1
+rotate = "100 MB"
+keep = "59s"
+mask_digits = 16
+mask = 1
+[mail]
+smtp = "smtp://x"
 "#,
         );
         case.write("secret", "short");
@@ -216,7 +223,14 @@ path = "journal"
         "tollgate.toml:11:1: listen.udp is missing",
         "tollgate.toml:12:7: listen.tcp is not in this version; take it out",
         "tollgate.toml:16:1: admin.https is not known; did you mean admin.http?",
-        "tollgate.toml:17:1: journal is not in this version; take it out",
+        "tollgate.toml:17:1: journal.path is missing",
+        r#"tollgate.toml:18:23: journal.rejected_per_second: "many" is neither "all" nor a number without quotes"#,
+        "tollgate.toml:19:23: journal.approved_per_second = -1, but must be 0 to 10000000",
+        r#"tollgate.toml:20:10: journal.rotate: "100 MB" is no size of at least 1MB, like "100MB" or "2GB""#,
+        r#"tollgate.toml:21:8: journal.keep: "59s" is no time of at least 1m, like "12h" or "30d""#,
+        "tollgate.toml:22:15: journal.mask_digits = 16, but must be 0 to 15",
+        "tollgate.toml:23:1: journal.mask is not known; known here: path, rejected_per_second, approved_per_second, rotate, keep, mask_digits",
+        "tollgate.toml:24:1: mail is not in this version; take it out",
     ]);
     }
 

@@ -111,6 +111,7 @@ mod node {
             cores: vec![None; shards],
             rows: Rows::default(),
             events: Vec::new(),
+            journal: None,
         }
     }
 

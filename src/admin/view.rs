@@ -1,7 +1,7 @@
 //! What the admin port may see of the node.
 
 use crate::clock::Clock;
-use crate::metrics::{Counter, Scrape, ShardMetrics, ShardView};
+use crate::metrics::{Counter, JournalMetrics, Scrape, ShardMetrics, ShardView};
 use crate::net::Socket;
 use crate::policy::PolicyCell;
 use std::cmp::Reverse;
@@ -32,6 +32,8 @@ pub struct View {
     pub clock: Clock,
     /// When the snapshot in force was published, `Now::monotonic_ns`.
     pub published_ns: Arc<Counter>,
+    /// The journal's figures.
+    pub journal: Arc<JournalMetrics>,
 }
 
 impl ShardSource {
@@ -74,6 +76,7 @@ impl View {
             shards: &shards,
             snapshot: &self.policy.current(),
             snapshot_age_ns: now_ns.saturating_sub(self.published_ns.get()),
+            journal: &self.journal,
         }
         .text()
     }

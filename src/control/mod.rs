@@ -9,6 +9,7 @@ mod destinations;
 mod document;
 mod domains;
 mod fault;
+pub mod journal;
 mod lists;
 pub mod node;
 mod parse;
@@ -22,6 +23,7 @@ mod translate;
 
 pub use domains::EMERGENCY_DEFAULT;
 pub use fault::{Fault, Faults, Place};
+pub use journal::{JournalConfig, Rotate};
 pub use node::{Cores, Listener, NodeConfig, NodeKey, Shards};
 pub use source::{SAMPLE_BUNDLE, SAMPLE_CONFIG, Source};
 

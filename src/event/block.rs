@@ -132,10 +132,13 @@ impl EventReceiver {
         self.queues.handed_on_before.load(Ordering::Acquire)
     }
 
-    /// Hands every event that has arrived to `each`; how many.
+    /// Hands every event that has arrived to `each`; how many. What arrives meanwhile waits for the next time.
     pub fn drain(&self, mut each: impl FnMut(&Event)) -> usize {
         let mut count = 0;
-        while let Some(mut block) = self.queues.full.pop() {
+        for _ in 0..self.queues.full.len() {
+            let Some(mut block) = self.queues.full.pop() else {
+                break;
+            };
             block.events.iter().take(block.filled).for_each(&mut each);
             count += block.filled;
             block.filled = 0;

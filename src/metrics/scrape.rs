@@ -3,8 +3,9 @@
 use super::text::{Seconds, Text};
 use super::{
     ANSWERS, BATCH_SERVICE, BATCH_SIZE, BUNDLE_AGE, Counter, DATAGRAMS, EVENTS_DROPPED, GENERATION,
-    KERNEL_DROPPED, Metric, OUTCOMES, RECEIVE_BUFFER, RECEIVE_ERRORS, SEND_FAILED, SHARD_PANICS,
-    SHARD_RUNNING, ShardMetrics, UNKNOWN_SOURCES, VERDICTS, WOULD_REJECT,
+    JOURNAL_COUNTED, JOURNAL_LINES, JOURNAL_LOST, JOURNAL_TORN, JOURNAL_WRITE_FAILURES,
+    JournalMetrics, KERNEL_DROPPED, Metric, OUTCOMES, RECEIVE_BUFFER, RECEIVE_ERRORS, SEND_FAILED,
+    SHARD_PANICS, SHARD_RUNNING, ShardMetrics, UNKNOWN_SOURCES, VERDICTS, WOULD_REJECT,
 };
 use crate::event::Outcome;
 use crate::limits::DOMAINS_MAX;
@@ -31,6 +32,8 @@ pub struct Scrape<'a> {
     pub snapshot: &'a Snapshot,
     /// Nanoseconds since it was published.
     pub snapshot_age_ns: u64,
+    /// The journal; zeros when there is none.
+    pub journal: &'a JournalMetrics,
 }
 
 impl Scrape<'_> {
@@ -46,6 +49,7 @@ impl Scrape<'_> {
         self.per_shard(&mut text, &EVENTS_DROPPED, |shard| {
             shard.metrics.events_dropped.get()
         });
+        self.journal(&mut text);
         text.metric(&SHARD_PANICS);
         let panics: u64 = self
             .shards
@@ -66,6 +70,20 @@ impl Scrape<'_> {
             },
         );
         text.finish()
+    }
+
+    fn journal(&self, text: &mut Text) {
+        let journal = self.journal;
+        for (metric, counter) in [
+            (&JOURNAL_LINES, &journal.lines),
+            (&JOURNAL_COUNTED, &journal.counted),
+            (&JOURNAL_LOST, &journal.lost),
+            (&JOURNAL_WRITE_FAILURES, &journal.write_failures),
+            (&JOURNAL_TORN, &journal.torn),
+        ] {
+            text.metric(metric);
+            text.sample(&[], counter.get());
+        }
     }
 
     fn unknown_sources(&self) -> u64 {
@@ -185,6 +203,8 @@ mod tests {
             kernel_dropped: 2,
             receive_buffer_bytes: 8 << 20,
         });
+        let journal = JournalMetrics::default();
+        journal.lost.add(6);
         let rows = Rows {
             generation: "0123abcd".to_owned(),
             ..Rows::default()
@@ -193,6 +213,7 @@ mod tests {
             shards: &views,
             snapshot: &Snapshot::build(&rows, Clock::start().now()),
             snapshot_age_ns: 1_500_000_000,
+            journal: &journal,
         }
         .text()
     }
@@ -205,6 +226,7 @@ mod tests {
             "tollgate_datagrams_total{shard=\"1\"} 9",
             "tollgate_outcomes_total{shard=\"1\",outcome=\"approved\"} 5",
             "tollgate_unknown_sources_total 7",
+            "tollgate_journal_lost_total 6",
             "tollgate_kernel_dropped_total{shard=\"1\"} 2",
             "tollgate_receive_buffer_bytes{shard=\"0\"} 8388608",
             "tollgate_batch_size_bucket{shard=\"1\",le=\"8\"} 0",

@@ -4,15 +4,17 @@
 //! thread and returns the sums.
 
 use super::accounting::Accounting;
+use super::journal::{self, RunningJournal};
 use super::renewal::Renewal;
 use crate::admin::{Admin, ShardSource, View};
 use crate::clock::Clock;
 use crate::event::EventSender;
 use crate::limits::RECEIVE_BUFFER_BYTES;
-use crate::metrics::{Counter, ShardMetrics};
+use crate::metrics::{Counter, JournalMetrics, ShardMetrics};
 use crate::net::{Poller, Socket, bind_group};
 use crate::policy::rows::Rows;
 use crate::policy::{PolicyCell, Snapshot};
+use crate::report::JournalSettings;
 use crate::shard::{self, Shard, Stages, Switches};
 use std::fmt;
 use std::io;
@@ -36,13 +38,15 @@ pub struct NodeSetup {
     pub cores: Vec<Option<usize>>,
     /// The bundle.
     pub rows: Rows,
-    /// Where events go, one sender per shard; empty: nobody wants them.
+    /// Where events go, one sender per shard; empty: nobody wants them. With a journal they go there instead.
     pub events: Vec<EventSender>,
+    /// The journal, if there is to be one.
+    pub journal: Option<JournalSettings>,
 }
 
 /// Something that a node needs is not to be had; its text is a sentence for the operator.
 #[derive(Debug)]
-pub struct Unavailable(String);
+pub struct Unavailable(pub(super) String);
 
 impl fmt::Display for Unavailable {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -60,6 +64,7 @@ pub struct Node {
     switches: Arc<Switches>,
     shards: Vec<JoinHandle<io::Result<()>>>,
     admin: Admin,
+    journal: Option<RunningJournal>,
     renewal: JoinHandle<()>,
     stop_renewal: Sender<()>,
     renewal_ended: Receiver<()>,
@@ -88,7 +93,7 @@ impl Node {
         let now = clock.now();
         let first = Snapshot::build(&setup.rows, now);
         let next_expiry_unix_s = first.next_expiry_unix_s();
-        let (policy, publisher) = PolicyCell::new(first);
+        let (policy, mut publisher) = PolicyCell::new(first);
         let published_ns = Arc::new(Counter::new());
         published_ns.set(now.monotonic_ns);
         let view = Arc::new(View {
@@ -102,10 +107,20 @@ impl Node {
             policy,
             clock,
             published_ns: Arc::clone(&published_ns),
+            journal: Arc::new(JournalMetrics::default()),
         });
+        let mut events = setup.events;
+        let journal = match setup.journal {
+            Some(settings) => {
+                let opened = journal::open(settings, &view, count, publisher.follow())?;
+                events = opened.senders;
+                Some(journal::start(opened.journal, clock)?)
+            }
+            None => None,
+        };
 
         let mut shards = Vec::with_capacity(count);
-        let mut events = setup.events.into_iter();
+        let mut events = events.into_iter();
         let parts = view.shards.iter().zip(pollers).zip(setup.cores);
         for (number, ((source, poller), core)) in (0..).zip(parts) {
             // Its sockets take datagrams already; the shard itself withdraws this when it ends.
@@ -145,6 +160,7 @@ impl Node {
             switches,
             shards,
             admin,
+            journal,
             renewal,
             stop_renewal,
             renewal_ended,
@@ -177,10 +193,11 @@ impl Node {
     /// The sums so far.
     #[must_use]
     pub fn accounting(&self) -> Accounting {
-        Accounting::of(&self.view.shards)
+        Accounting::of(&self.view.shards, &self.view.journal)
     }
 
-    /// Lets the shards serve what their sockets hold, then ends every thread; the sums. Takes at most a second.
+    /// Lets the shards serve what their sockets hold, then ends every thread; the sums. Takes at most a second, and a few
+    /// more when the journal's disk does not take what is left.
     #[must_use]
     pub fn stop(self) -> Accounting {
         // A bell that does not ring: that shard ends at its next datagram, and joining it waits for that.
@@ -189,6 +206,10 @@ impl Node {
             // A shard that could not go on has said so by `/readyz`; its counts stand.
             let _ended = shard.join();
         }
+        // Nothing is decided any more, so the journal has everything there will be.
+        if let Some(journal) = self.journal {
+            journal.stop(self.view.clock);
+        }
         drop(self.stop_renewal);
         // A large bundle may just be building; nobody needs that one any more, and it ends with the process.
         let ended = self.renewal_ended.recv_timeout(RENEWAL_STOP_TIMEOUT);
@@ -196,7 +217,7 @@ impl Node {
             let _ended = self.renewal.join();
         }
         self.admin.stop();
-        Accounting::of(&self.view.shards)
+        Accounting::of(&self.view.shards, &self.view.journal)
     }
 }
 
@@ -229,7 +250,7 @@ fn admin_fault(address: SocketAddr, error: &io::Error) -> Unavailable {
     })
 }
 
-fn spawn<T: Send + 'static>(
+pub(super) fn spawn<T: Send + 'static>(
     name: String,
     body: impl FnOnce() -> T + Send + 'static,
 ) -> Result<JoinHandle<T>, Unavailable> {

@@ -4,8 +4,9 @@ use super::cores;
 use super::key::{self, KEY_BYTES, Origin};
 use super::node::{Node, NodeSetup};
 use crate::cli::{self, Exit, ServeOverrides};
-use crate::control::{Loaded, NodeConfig, Source};
+use crate::control::{JournalConfig, Loaded, NodeConfig, Rotate, Source};
 use crate::limits::RECEIVE_BUFFER_BYTES;
+use crate::report::{JournalSettings, Rotation};
 use crate::shard::allowed_cores;
 use crate::uas::Uas;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -48,6 +49,10 @@ pub fn serve(loaded: Loaded, overrides: ServeOverrides) -> ExitCode {
         cores,
         rows: loaded.rows,
         events: Vec::new(),
+        journal: loaded
+            .node
+            .journal
+            .map(|config| journal_settings(loaded.node.name, config)),
     };
     let node = match Node::start(setup, &Uas::new(key)) {
         Ok(node) => node,
@@ -60,6 +65,21 @@ pub fn serve(loaded: Loaded, overrides: ServeOverrides) -> ExitCode {
     match writeln!(io::stdout(), "{sums}") {
         Ok(()) => Exit::Ok.into(),
         Err(_gone) => Exit::Unavailable.into(),
+    }
+}
+
+fn journal_settings(node: String, config: JournalConfig) -> JournalSettings {
+    JournalSettings {
+        node,
+        path: config.path,
+        rejected_per_second: config.rejected_per_second,
+        approved_per_second: config.approved_per_second,
+        rotation: match config.rotate {
+            Rotate::Seconds(seconds) => Rotation::Seconds(seconds),
+            Rotate::Bytes(bytes) => Rotation::Bytes(bytes),
+        },
+        keep_s: config.keep_s,
+        mask_digits: config.mask_digits,
     }
 }
 
@@ -112,6 +132,11 @@ fn head(loaded: &Loaded, overrides: &ServeOverrides, cores: &[Option<usize>]) ->
         rows.destinations.len(),
         rows.generation
     );
+    let journal = match &loaded.node.journal {
+        Some(config) => config.path.display().to_string(),
+        None => "none; decisions are counted only".to_owned(),
+    };
+    let _always_ok = writeln!(text, "journal {journal}");
     text
 }
 
@@ -150,6 +175,6 @@ fn refuse(sentence: &str) -> ExitCode {
 }
 
 /// A closed standard error leaves nobody to tell; the calls are answered all the same.
-fn say(text: &str) {
+pub(super) fn say(text: &str) {
     let _written = io::stderr().write_all(text.as_bytes());
 }

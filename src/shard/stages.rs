@@ -122,9 +122,7 @@ impl Stages for Uas {
         let request = slot.request(bytes);
         let call_id = request.value(Header::CallId);
         event.call_id.set(call_id.unwrap_or_default());
-        event
-            .from_tag
-            .set(slot.from_tag(bytes).unwrap_or_default());
+        event.from_tag.set(slot.from_tag(bytes).unwrap_or_default());
         if let Some(attempt) = slot.attempt(bytes) {
             event.set_attempt(policy, &attempt);
         }

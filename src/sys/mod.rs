@@ -24,7 +24,7 @@ pub use receive::ReceiveBatch;
 pub use schedule::{idle_class, nice};
 pub use send::SendBatch;
 
-/// Errors of the kernel that `net` must tell apart, by their number.
+/// Errors of the kernel that `net` and `report` must tell apart, by their number.
 pub mod errno {
     /// An earlier datagram met a closed port (ICMP).
     pub const CONNECTION_REFUSED: i32 = libc::ECONNREFUSED;
@@ -36,6 +36,8 @@ pub mod errno {
     pub const MESSAGE_SIZE: i32 = libc::EMSGSIZE;
     /// No route to the network.
     pub const NETWORK_UNREACHABLE: i32 = libc::ENETUNREACH;
+    /// The disk failed.
+    pub const INPUT_OUTPUT: i32 = libc::EIO;
     /// No route to the host.
     pub const HOST_UNREACHABLE: i32 = libc::EHOSTUNREACH;
 }
