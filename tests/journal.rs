@@ -427,6 +427,92 @@ mod journal {
         assert!(full.is_some() && full < again, "{said}");
     }
 
+    #[test]
+    fn a_kill_on_a_full_disk_leaves_no_torn_line_after_the_restart() {
+        let budgets = "approved_per_second = \"all\"\n";
+        let folder = folder("killed", Path::new("disk/calls.jsonl"), budgets);
+        let path = folder.join("disk/calls.jsonl");
+        let Some(disk) = SmallDisk::mount(folder.join("disk")) else {
+            return full_device();
+        };
+        let server = Server::start(&folder);
+        disk.fill();
+        ask_all(&client(server.udp), 0..500);
+        wait("a failure", || {
+            metric(server.admin, "tollgate_journal_write_failures_total") > 0
+        });
+        // SIGKILL.
+        drop(server);
+        disk.free();
+        let left = fs::read(&path).unwrap();
+        let whole = left.iter().filter(|octet| **octet == b'\n').count();
+        let torn = u64::from(!left.is_empty() && left.last() != Some(&b'\n'));
+        let server = Server::start(&folder);
+        assert_eq!(
+            metric(server.admin, "tollgate_journal_torn_lines_total"),
+            torn
+        );
+        ask_all(&client(server.udp), 500..510);
+        stop(server);
+        let lines = lines(&path);
+        assert_eq!(lines.len(), whole + 10);
+        for (index, line) in (0..whole).chain(500..510).zip(&lines) {
+            check(line, index, &call(index));
+        }
+    }
+
+    #[test]
+    fn names_survive_a_change_of_policy() {
+        let folder = folder(
+            "swap",
+            Path::new("calls.jsonl"),
+            "approved_per_second = \"all\"\n",
+        );
+        // When the row expires the server builds a policy without it.
+        let expires = Clock::start().now().unix_s() + 5;
+        let day_s = expires % 86_400;
+        let days = expires / 86_400;
+        let date = Command::new("date")
+            .args(["-u", "-d", &format!("@{}", days * 86_400), "+%F"])
+            .output()
+            .unwrap();
+        let date = String::from_utf8(date.stdout).unwrap();
+        let expires = format!(
+            "{}T{:02}:{:02}:{:02}Z",
+            date.trim(),
+            day_s / 3600,
+            day_s / 60 % 60,
+            day_s % 60
+        );
+        let numbers = folder.join("bundle/lists/numbers.csv");
+        let text = fs::read_to_string(&numbers).unwrap();
+        let text = format!("{text}system,number,+44207183*,deny,R03,for a moment,test,{expires}\n");
+        fs::write(&numbers, text).unwrap();
+        let server = Server::start(&folder);
+        let socket = client(server.udp);
+        let mut statuses = Vec::new();
+        wait("the row to expire", || {
+            let index = statuses.len() * 5;
+            statuses.push(ask(&socket, &[(index, call(index))])[&index]);
+            let index = index + 2;
+            assert_eq!(ask(&socket, &[(index, call(index))])[&index], 603);
+            statuses.last() == Some(&302)
+        });
+        assert!(statuses.len() > 1);
+        let (sums, _said) = stop(server);
+        assert_eq!(sums["journal_lost"], 0);
+        let lines = lines(&folder.join("calls.jsonl"));
+        assert_eq!(lines.len(), 2 * statuses.len());
+        for (pair, status) in lines.chunks(2).zip(statuses) {
+            let rule = (status == 603).then_some("lists/numbers.csv:3");
+            assert_eq!(pair[0]["status"], status);
+            assert_eq!(pair[0].get("rule").and_then(Value::as_str), rule);
+            assert_eq!(pair[0]["country"], "GB");
+            assert_eq!(pair[1]["rule"], "lists/numbers.csv:2");
+            assert_eq!(pair[1]["domain"], "sample");
+        }
+    }
+
     /// The same where nothing can be mounted: a device that is full for ever.
     fn full_device() {
         let folder = folder("device", Path::new("/dev/full"), "");

@@ -16,6 +16,7 @@ mod no_allocation {
     use std::fs;
     use std::hint::black_box;
     use std::path::Path;
+    use tollgate::event::Event;
     use tollgate::limits::RESPONSE_BYTES_MAX;
     use tollgate::uas::{Packet, Slot, Uas};
 
@@ -37,6 +38,7 @@ mod no_allocation {
         let uas = Uas::new([7; 16]);
         let mut slot = Slot::new();
         let mut out = [0_u8; RESPONSE_BYTES_MAX];
+        let mut event = Event::EMPTY;
         let mut answered = 0;
         let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
         for folder in ["captures", "rfc4475", "rfc5118"] {
@@ -60,6 +62,9 @@ mod no_allocation {
                     uas.decide(&policy, &packet, &mut slot);
                     let reply = uas.respond(&policy, &packet, &slot, &mut out);
                     let attempt = slot.attempt(&bytes);
+                    if let Some(attempt) = &attempt {
+                        event.set_attempt(&policy, attempt);
+                    }
                     assert_eq!(allocations(), before, "{}", path.display());
                     answered += usize::from(black_box(reply).is_some());
                     black_box(attempt);

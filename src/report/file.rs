@@ -595,7 +595,7 @@ mod tests {
             taken += 1;
             journal.work(at(HOUR + taken));
         }
-        assert_eq!(taken as usize * line.len(), JOURNAL_PENDING_BYTES_MAX);
+        assert_eq!(journal.pending_bytes(), JOURNAL_PENDING_BYTES_MAX);
         assert_eq!(metrics.write_failures.get(), taken);
         assert!(
             journal
