@@ -66,6 +66,20 @@ pub const PANICS_IN_A_ROW_MAX: u32 = 8;
 /// How long a shard that was told to stop goes on serving what its sockets hold, nanoseconds.
 pub const STOP_SERVE_NS_MAX: u64 = 300_000_000;
 
+/// How long the transaction memory knows an INVITE, seconds: Timer B, 64 × T1 (RFC 3261 §17.1.1.2), after which no client
+/// sends it again.
+pub const TRANSACTION_SECONDS: u8 = 32;
+
+/// Room of the transaction memory as a multiple of the transactions that are young at one moment.
+pub const TRANSACTIONS_HEADROOM: u64 = 4;
+
+/// Calls per second that the transaction memory has room for when the configuration does not say; 1,048,576 entries of
+/// 8 octets. With more calls it is too short, which `tollgate_transactions_depth_seconds` says.
+pub const EXPECTED_CALLS_PER_SECOND_DEFAULT: u64 = 8192;
+
+/// Most calls per second that can be expected: their transaction memory is a gibibyte.
+pub const EXPECTED_CALLS_PER_SECOND_MAX: u64 = 1_000_000;
+
 const _: () = assert!(
     HEAD_BYTES_MAX <= u16::MAX as usize,
     "offsets into a head are u16"

@@ -162,7 +162,6 @@ token_file = "token"
         case.write("bundle/destinations.csv", "prefix,risk\n+3906,high\n");
         case.write("bundle/README", "");
         case.accepted(&[
-        "warning: tollgate.toml:2:29: node.expected_calls_per_second has no effect in this version",
         "warning: tollgate.toml:3:21: node.counters_capacity has no effect in this version",
         "warning: tollgate.toml:4:14: node.drain_time has no effect in this version",
         "warning: tollgate.toml:12:8: admin.http 0.0.0.0:0 can be reached from other machines, and this version asks nobody for a token",
@@ -566,6 +565,20 @@ system,number,+3906,deny
         let case = Case::new("no-config");
         fs::remove_file(case.folder.join("tollgate.toml")).unwrap();
         case.refused(&["tollgate.toml: cannot be read: No such file or directory (os error 2)"]);
+    }
+
+    #[test]
+    fn a_document_that_is_not_utf8_says_where() {
+        let case = Case::new("latin1");
+        case.write_octets("tollgate.toml", b"[bundle]\npath = \"caf\xe9\"\n");
+        case.refused(&["tollgate.toml:2:12: is not UTF-8"]);
+        let case = Case::new("latin1-bundle");
+        case.write_octets("bundle/policies.toml", b"[[policy]]\nname = \"\xc3\xa9\xff");
+        case.write_octets("bundle/domains.toml", b"\xff");
+        case.refused(&[
+            "bundle/policies.toml:2:10: is not UTF-8",
+            "bundle/domains.toml:1:1: is not UTF-8",
+        ]);
     }
 
     #[test]

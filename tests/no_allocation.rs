@@ -16,9 +16,10 @@ mod no_allocation {
     use std::fs;
     use std::hint::black_box;
     use std::path::Path;
+    use std::sync::Arc;
     use tollgate::event::Event;
     use tollgate::limits::RESPONSE_BYTES_MAX;
-    use tollgate::uas::{Packet, Slot, Uas};
+    use tollgate::uas::{Packet, Slot, TransactionMemory, Uas};
 
     #[global_allocator]
     static ALLOCATOR: Counting = Counting;
@@ -35,7 +36,9 @@ mod no_allocation {
         let mut rows = rows::approving();
         rows.domains[0].proxies = vec![rows::single("127.0.0.20")];
         let policy = rows::snapshot(&rows);
-        let uas = Uas::new([7; 16]);
+        let memory = Arc::new(TransactionMemory::new(4096, [9; 16]));
+        let uas = Uas::new([7; 16]).with_memory(memory);
+        let now = rows::at_ms(0);
         let mut slot = Slot::new();
         let mut out = [0_u8; RESPONSE_BYTES_MAX];
         let mut event = Event::EMPTY;
@@ -59,11 +62,12 @@ mod no_allocation {
                     let before = allocations();
                     uas.scan(&policy, &packet, &mut slot);
                     uas.touch(&policy, &slot);
-                    uas.decide(&policy, &packet, &mut slot);
+                    uas.decide(&policy, &packet, now, &mut slot);
                     let reply = uas.respond(&policy, &packet, &slot, &mut out);
                     let attempt = slot.attempt(&bytes);
                     if let Some(attempt) = &attempt {
-                        event.set_attempt(&policy, attempt);
+                        let calling = slot.calling_number(&bytes).unwrap_or_default();
+                        event.set_attempt(attempt, slot.screening_trusted(), calling);
                     }
                     assert_eq!(allocations(), before, "{}", path.display());
                     answered += usize::from(black_box(reply).is_some());

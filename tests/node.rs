@@ -12,7 +12,7 @@ mod node {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::thread;
     use std::time::Duration;
-    use tollgate::clock::Clock;
+    use tollgate::clock::{Clock, Now};
     use tollgate::event::{Event, EventReceiver, Outcome, event_queue};
     use tollgate::limits::{DATAGRAM_BYTES_MAX, EVENTS_PER_BLOCK};
     use tollgate::net::Datagram;
@@ -20,6 +20,7 @@ mod node {
     use tollgate::policy::{Decision, Snapshot};
     use tollgate::process::{Accounting, Node, NodeSetup};
     use tollgate::shard::Stages;
+    use tollgate::uas::Recall;
 
     /// How long an answer may take on a busy machine.
     const PATIENCE: Duration = Duration::from_secs(20);
@@ -66,7 +67,13 @@ mod node {
 
         fn touch(&self, _policy: &Snapshot, _slot: &Outcome) {}
 
-        fn decide(&self, _policy: &Snapshot, datagram: &Datagram<'_>, _slot: &mut Outcome) {
+        fn decide(
+            &self,
+            _policy: &Snapshot,
+            datagram: &Datagram<'_>,
+            _now: Now,
+            _slot: &mut Outcome,
+        ) {
             assert_ne!(datagram.bytes.first(), Some(&b'p'), "as this test wants it");
         }
 
@@ -93,13 +100,11 @@ mod node {
             None
         }
 
-        fn describe(
-            &self,
-            _policy: &Snapshot,
-            datagram: &Datagram<'_>,
-            _slot: &Outcome,
-            event: &mut Event,
-        ) {
+        fn recall(&self, _slot: &Outcome) -> Recall {
+            Recall::Unasked
+        }
+
+        fn describe(&self, datagram: &Datagram<'_>, _slot: &Outcome, event: &mut Event) {
             event.dialled.set(datagram.bytes);
         }
     }
@@ -110,6 +115,7 @@ mod node {
             admin: "127.0.0.1:0".parse().unwrap(),
             cores: vec![None; shards],
             rows: Rows::default(),
+            memory: None,
             events: Vec::new(),
             journal: None,
         }

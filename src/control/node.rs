@@ -8,7 +8,7 @@ use super::document::{Table, Text, Value, recovered_string};
 use super::fault::Findings;
 use super::journal::{self, JournalConfig};
 use super::source::{Source, unreadable};
-use crate::limits::SHARDS_MAX;
+use crate::limits::{EXPECTED_CALLS_PER_SECOND_DEFAULT, EXPECTED_CALLS_PER_SECOND_MAX, SHARDS_MAX};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::net::SocketAddr;
@@ -83,6 +83,8 @@ pub struct NodeConfig {
     pub cores: Cores,
     /// Where state is kept. Default `./tollgate-state` beside `tollgate.toml`.
     pub state_dir: PathBuf,
+    /// Calls per second to be expected at most, 1 to 1,000,000: the transaction memory has room for them. Default 8,192.
+    pub expected_calls_per_second: u64,
     /// The key file, if one is configured.
     pub key_file: Option<PathBuf>,
     /// The key from that file. `None`: whoever needs a key draws one and keeps it in `state_dir`.
@@ -144,8 +146,8 @@ pub(super) fn read(source: &Source, findings: &mut Findings) -> Reading {
     let file = source.name();
     let text = match source.text() {
         Ok(text) => text,
-        Err(sentence) => {
-            findings.faults.whole_file(&file, sentence);
+        Err(unread) => {
+            unread.report(&file, &mut findings.faults);
             return Reading::Broken { bundle_path: None };
         }
     };
@@ -167,6 +169,7 @@ fn root_table(source: &Source, mut root: Table<'_>, findings: &mut Findings) -> 
         shards: Shards::Auto,
         cores: Cores::Auto,
         state_dir: source.resolve(STATE_DIR_DEFAULT),
+        expected_calls_per_second: EXPECTED_CALLS_PER_SECOND_DEFAULT,
         key_file: None,
         key: None,
         listeners: Vec::new(),
@@ -277,11 +280,14 @@ fn node_table(
         }
         config.key_file = Some(path);
     }
-    for key in ["expected_calls_per_second", "counters_capacity"] {
-        table.without_effect(key, findings, |value, findings| {
-            let _checked = value.integer(1..=1_000_000_000, findings);
-        });
+    if let Some(value) = table.take("expected_calls_per_second")
+        && let Some(calls) = value.integer(1..=EXPECTED_CALLS_PER_SECOND_MAX, findings)
+    {
+        config.expected_calls_per_second = calls;
     }
+    table.without_effect("counters_capacity", findings, |value, findings| {
+        let _checked = value.integer(1..=1_000_000_000, findings);
+    });
     table.without_effect("drain_time", findings, duration_value);
     table.finish(findings);
 }

@@ -14,6 +14,7 @@ use crate::policy::rows::{
     Action, AddressBlock, ContactHostRow, DestinationTerm, DomainRow, PolicyRow, Profile, Risk,
     TranslateRow,
 };
+use crate::uas::entries_for;
 use std::net::IpAddr;
 use toml::Value;
 
@@ -144,6 +145,12 @@ fn node(page: &mut Page, node: &NodeConfig) {
         ),
     }
     page.set("state_dir", node.state_dir.display().to_string());
+    let entries = entries_for(node.expected_calls_per_second);
+    page.set_with(
+        "expected_calls_per_second",
+        i64::try_from(node.expected_calls_per_second).unwrap_or(i64::MAX),
+        &format!("transaction memory of {entries} entries, 8 octets each"),
+    );
     match &node.key_file {
         Some(path) => page.set("key_file", path.display().to_string()),
         None => page.comment(

@@ -1,7 +1,7 @@
 //! One event: raw facts and what was decided, copied out of the datagram. Fixed size.
 
 use super::outcome::Outcome;
-use crate::policy::{CallAttempt, Decision, Snapshot, Verdict};
+use crate::policy::{CallAttempt, Decision, Screening, Verdict};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// A bounded copy of octets from the wire.
@@ -70,15 +70,15 @@ pub struct Event {
     pub call_id: Text<128>,
     /// The From tag.
     pub from_tag: Text<64>,
-    /// `Caller::caller`.
+    /// The user that trusted screening headers named, else the calling number.
     pub caller: Text<64>,
-    /// `Caller::calling`.
+    /// The calling number as received, from the headers that the domain's `calling_from` names.
     pub calling: Text<64>,
     /// User part of the Request-URI as received.
     pub dialled: Text<128>,
-    /// `Caller::agent`.
+    /// The user agent that the rules saw: what trusted screening headers named; without such headers, User-Agent.
     pub agent: Text<128>,
-    /// `Caller::address`.
+    /// The caller's own address that trusted screening headers named.
     pub address: Option<IpAddr>,
     /// Simultaneous calls that the PBX reported.
     pub reported_calls: Option<u32>,
@@ -130,16 +130,25 @@ impl Event {
         self.reported_calls = None;
     }
 
-    /// Copies what an INVITE said, as `policy` understood it.
-    pub fn set_attempt(&mut self, policy: &Snapshot, attempt: &CallAttempt<'_>) {
-        let domain = self.decision.and_then(|decision| decision.domain);
-        let caller = policy.caller(domain, attempt);
-        self.caller.set(caller.caller);
-        self.calling.set(caller.calling);
+    /// Copies what an INVITE said. Screening headers count only if `screening_trusted`: what was not believed must not
+    /// pass for a fact.
+    pub fn set_attempt(
+        &mut self,
+        attempt: &CallAttempt<'_>,
+        screening_trusted: bool,
+        calling_number: &[u8],
+    ) {
+        let (screening, agent) = if screening_trusted {
+            (attempt.screening, attempt.screening.agent)
+        } else {
+            (Screening::NONE, attempt.user_agent)
+        };
+        self.caller.set(screening.user.unwrap_or(calling_number));
+        self.calling.set(calling_number);
         self.dialled.set(attempt.user_part);
-        self.agent.set(caller.agent);
-        self.address = caller.address;
-        self.reported_calls = caller.reported_calls;
+        self.agent.set(agent.unwrap_or_default());
+        self.address = screening.address;
+        self.reported_calls = screening.reported_calls;
     }
 }
 

@@ -70,6 +70,9 @@ metrics! {
     UNKNOWN_SOURCES "unknown_sources_total" Counter "datagrams" "Datagrams from addresses that are nobody's peer; they are never answered.";
     BATCH_SERVICE "batch_service_seconds" Histogram "seconds" "From the clock reading of a batch to that of the next, or to idleness.";
     BATCH_SIZE "batch_size" Histogram "datagrams" "Datagrams in one batch.";
+    TRANSACTIONS_DEPTH "transactions_depth_seconds" Gauge "seconds" "Age of what the transaction memory forgets to make room: 64 is that or more; below 32 it is too small for the calls that arrive.";
+    TRANSACTIONS_EVICTED_YOUNG "transactions_evicted_young_total" Counter "transactions" "Transactions forgotten before their 32 seconds were over; a later copy of them is decided anew. Raise `node.expected_calls_per_second`.";
+    TRANSACTIONS_UNREMEMBERED "transactions_unremembered_total" Counter "transactions" "Transactions not remembered, since more different answers were given than there is room for.";
     EVENTS_DROPPED "events_dropped_total" Counter "events" "Events lost because their queue was full; the calls were answered.";
     JOURNAL_LINES "journal_lines_total" Counter "lines" "Lines in the journal, those of calls and those of counts.";
     JOURNAL_COUNTED "journal_counted_total" Counter "calls" "Calls past the budgets: in the journal as a count per domain, code and second.";

@@ -5,7 +5,8 @@ use super::{
     ANSWERS, BATCH_SERVICE, BATCH_SIZE, BUNDLE_AGE, Counter, DATAGRAMS, EVENTS_DROPPED, GENERATION,
     JOURNAL_COUNTED, JOURNAL_LINES, JOURNAL_LOST, JOURNAL_TORN, JOURNAL_WRITE_FAILURES,
     JournalMetrics, KERNEL_DROPPED, Metric, OUTCOMES, RECEIVE_BUFFER, RECEIVE_ERRORS, SEND_FAILED,
-    SHARD_PANICS, SHARD_RUNNING, ShardMetrics, UNKNOWN_SOURCES, VERDICTS, WOULD_REJECT,
+    SHARD_PANICS, SHARD_RUNNING, ShardMetrics, TRANSACTIONS_DEPTH, TRANSACTIONS_EVICTED_YOUNG,
+    TRANSACTIONS_UNREMEMBERED, UNKNOWN_SOURCES, VERDICTS, WOULD_REJECT,
 };
 use crate::event::Outcome;
 use crate::limits::DOMAINS_MAX;
@@ -46,6 +47,7 @@ impl Scrape<'_> {
         text.metric(&UNKNOWN_SOURCES);
         text.sample(&[], self.unknown_sources());
         self.batches(&mut text);
+        self.transactions(&mut text);
         self.per_shard(&mut text, &EVENTS_DROPPED, |shard| {
             shard.metrics.events_dropped.get()
         });
@@ -83,6 +85,41 @@ impl Scrape<'_> {
         ] {
             text.metric(metric);
             text.sample(&[], counter.get());
+        }
+    }
+
+    /// The shards share one memory. The least depth is that of the shard whose entries it was too small for.
+    fn transactions(&self, text: &mut Text) {
+        let depths = self
+            .shards
+            .iter()
+            .map(|shard| shard.metrics.transactions_depth_us.get());
+        text.metric(&TRANSACTIONS_DEPTH);
+        if let Some(depth_us) = depths.min() {
+            text.sample(
+                &[],
+                Seconds {
+                    ns: depth_us.saturating_mul(1000),
+                },
+            );
+        }
+        type Read = fn(&ShardMetrics) -> &Counter;
+        let counters: [(&Metric, Read); 2] = [
+            (&TRANSACTIONS_EVICTED_YOUNG, |metrics| {
+                &metrics.transactions_evicted_young
+            }),
+            (&TRANSACTIONS_UNREMEMBERED, |metrics| {
+                &metrics.transactions_unremembered
+            }),
+        ];
+        for (metric, read) in counters {
+            text.metric(metric);
+            let sum: u64 = self
+                .shards
+                .iter()
+                .map(|shard| read(shard.metrics).get())
+                .sum();
+            text.sample(&[], sum);
         }
     }
 
@@ -190,6 +227,7 @@ mod tests {
     use super::*;
     use crate::clock::Clock;
     use crate::policy::rows::Rows;
+    use crate::uas::Recall;
     use std::collections::{BTreeMap, BTreeSet};
 
     fn text() -> String {
@@ -198,6 +236,10 @@ mod tests {
         shards[1].count_outcome(Outcome::UnknownSource, 4);
         shards[1].count_outcome(Outcome::Approved, 5);
         shards[1].batch_size.observe(12);
+        for _ in 0..5000 {
+            shards[1].count_recall(Recall::Remembered { replaced_age_s: 8 });
+        }
+        shards[0].count_recall(Recall::Unremembered);
         let views = shards.each_ref().map(|metrics| ShardView {
             metrics,
             kernel_dropped: 2,
@@ -233,6 +275,8 @@ mod tests {
             "tollgate_batch_size_bucket{shard=\"1\",le=\"16\"} 1",
             "tollgate_bundle_generation_info{gen=\"0123abcd\"} 1",
             "tollgate_bundle_age_seconds 1.5",
+            "tollgate_transactions_evicted_young_total 5000",
+            "tollgate_transactions_unremembered_total 1",
         ] {
             assert!(
                 text.lines().any(|found| found == line),

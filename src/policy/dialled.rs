@@ -121,15 +121,19 @@ impl NumberPlan {
         scheme: Scheme,
         tech_prefix: Option<&[u8]>,
     ) -> Dialled {
-        // SEMANTICS: emergency numbers are compared whole, raw or translated, before everything.
         let raw = clean(decoded);
-        if self.is_emergency(decoded) || self.is_emergency(raw.as_bytes()) {
-            return Dialled::Emergency;
-        }
         let shortened = tech_prefix
             .and_then(|prefix| decoded.strip_prefix(prefix))
             .map(clean);
         let text = shortened.as_ref().unwrap_or(&raw).as_bytes();
+        // SEMANTICS: emergency numbers are compared whole, raw or translated, before everything. Behind a tech prefix
+        // they are raw once that is off: a translation that fits them, too, must not hide them.
+        if [decoded, raw.as_bytes(), text]
+            .into_iter()
+            .any(|text| self.is_emergency(text))
+        {
+            return Dialled::Emergency;
+        }
         let translation = self
             .translations
             .iter()
@@ -247,6 +251,17 @@ mod tests {
         plan
     }
 
+    /// A translation that fits every dialled string.
+    fn everything_to(prepend: &str) -> Translation {
+        Translation {
+            matches: Vec::new(),
+            strip: 0,
+            prepend: prepend.as_bytes().to_vec(),
+            min_digits: 0,
+            max_digits: 99,
+        }
+    }
+
     fn read_as(
         plan: &NumberPlan,
         user_part: &str,
@@ -341,10 +356,21 @@ mod tests {
                 "{user_part}"
             );
         }
-        assert_eq!(
-            read_as(&plan(), "77112", Scheme::Sip, Some(b"77")),
-            Dialled::Emergency
-        );
+        for user_part in ["77112", "77911", "7711-2", "112"] {
+            let mut plan = plan();
+            assert_eq!(
+                read_as(&plan, user_part, Scheme::Sip, Some(b"77")),
+                Dialled::Emergency,
+                "{user_part}"
+            );
+            // A translation of everything changes nothing.
+            plan.translations.insert(0, everything_to("39"));
+            assert_eq!(
+                read_as(&plan, user_part, Scheme::Sip, Some(b"77")),
+                Dialled::Emergency,
+                "{user_part}, translated"
+            );
+        }
     }
 
     #[test]

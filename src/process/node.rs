@@ -16,6 +16,7 @@ use crate::policy::rows::Rows;
 use crate::policy::{PolicyCell, Snapshot};
 use crate::report::JournalSettings;
 use crate::shard::{self, Shard, Stages, Switches};
+use crate::uas::TransactionMemory;
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -38,6 +39,8 @@ pub struct NodeSetup {
     pub cores: Vec<Option<usize>>,
     /// The bundle.
     pub rows: Rows,
+    /// The transaction memory that the stages share, if they have one: it is kept from ageing.
+    pub memory: Option<Arc<TransactionMemory>>,
     /// Where events go, one sender per shard; empty: nobody wants them. With a journal they go there instead.
     pub events: Vec<EventSender>,
     /// The journal, if there is to be one.
@@ -145,6 +148,7 @@ impl Node {
             publisher,
             switches: Arc::clone(&switches),
             published_ns,
+            memory: setup.memory,
         };
         let (stop_renewal, stopped) = mpsc::channel();
         let (ended, renewal_ended) = mpsc::channel();

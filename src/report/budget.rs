@@ -29,6 +29,8 @@ pub(super) struct Group {
     pub(super) code: Code,
     /// The code that prevention would have rejected with.
     pub(super) would: Option<Code>,
+    /// Whether they are copies of calls that were decided before.
+    pub(super) repeated: bool,
 }
 
 /// A verdict as the journal has it.
@@ -152,6 +154,7 @@ mod tests {
         ruling: Ruling::Approve,
         code: Code::A00,
         would: None,
+        repeated: false,
     };
     const REJECTED: Group = Group {
         domain: Some(0),

@@ -4,7 +4,7 @@ use super::budget::{Budget, Charge, Group, Ruling};
 use super::file::{JournalFile, OpenFault, Rotation};
 use super::line;
 use crate::clock::{Clock, Now};
-use crate::event::{Event, EventReceiver};
+use crate::event::{Event, EventReceiver, Outcome};
 use crate::limits::JOURNAL_WRITE_BYTES;
 use crate::metrics::JournalMetrics;
 use crate::policy::{Code, Snapshot};
@@ -255,6 +255,7 @@ impl Writer {
             ruling: verdict.into(),
             code: decision.map_or(Code::A00, |decision| decision.code),
             would: decision.and_then(|decision| decision.would),
+            repeated: event.outcome == Outcome::Repeated,
         };
         let charge = match (group.ruling, group.would) {
             (Ruling::Approve, None) => Charge::Approved,
@@ -268,7 +269,7 @@ impl Writer {
             settings,
             snapshot,
             event,
-            group.ruling,
+            &group,
             &mut self.scratch,
             &mut self.line,
         );
@@ -371,12 +372,7 @@ mod tests {
             self.sender.decided_by(snapshot);
             let pushed = self.sender.push(|event| {
                 let source = "127.0.0.1:5060".parse().unwrap();
-                event.begin(
-                    unix_s * 1_000_000,
-                    0,
-                    source,
-                    crate::event::Outcome::Approved,
-                );
+                event.begin(unix_s * 1_000_000, 0, source, Outcome::Approved);
                 event.verdict = Some(Verdict::Approve);
                 event.snapshot = snapshot;
             });

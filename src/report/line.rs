@@ -10,12 +10,12 @@ use super::text::Line;
 use crate::event::Event;
 use crate::policy::{Code, Snapshot};
 
-/// Appends the line of one call. `scratch` is for masking.
+/// Appends the line of one call, which is of this group. `scratch` is for masking.
 pub(super) fn of_call(
     settings: &JournalSettings,
     snapshot: &Snapshot,
     event: &Event,
-    ruling: Ruling,
+    group: &Group,
     scratch: &mut Vec<u8>,
     out: &mut Vec<u8>,
 ) {
@@ -75,15 +75,14 @@ pub(super) fn of_call(
     if let Some(calls) = event.reported_calls {
         line.number("reported_calls", calls.into());
     }
-    let (code, would) = decision.map_or((Code::A00, None), |it| (it.code, it.would));
-    say_ruling(&mut line, ruling, code, would, |line, code| {
+    say_ruling(&mut line, group, |line, code| {
         let place = decision
             .and_then(|decision| decision.list_row)
             .and_then(|row| snapshot.list_place(row));
         match (place, rule_of(code)) {
             (Some((file, row)), _) => line.text("rule", format!("{file}:{row}").as_bytes()),
-            (None, Some(rule)) => line.word("rule", rule),
-            (None, None) => {}
+            (None, Some(rule)) if !group.repeated => line.word("rule", rule),
+            (None, _) => {}
         }
     });
     let reports = decision
@@ -94,7 +93,7 @@ pub(super) fn of_call(
     if let Some(status) = event.status {
         line.number("status", status.into());
     }
-    line.word("attempt", "new");
+    line.word("attempt", attempt(group));
     line.number("weight", 1);
     line.end();
 }
@@ -120,25 +119,20 @@ pub(super) fn of_count(
     if let Some(domain) = group.domain {
         line.text("domain", snapshot.domain_name(domain).as_bytes());
     }
-    say_ruling(
-        &mut line,
-        group.ruling,
-        group.code,
-        group.would,
-        |_line, _code| {},
-    );
+    say_ruling(&mut line, group, |_line, _code| {});
+    line.word("attempt", attempt(group));
     line.number("weight", weight);
     line.end();
 }
 
 /// `verdict`, `code`, `rule`, `would`. Of an error the rule is its name, and there is no code.
-fn say_ruling(
-    line: &mut Line<'_>,
-    ruling: Ruling,
-    code: Code,
-    would: Option<Code>,
-    rule: impl FnOnce(&mut Line<'_>, Code),
-) {
+fn say_ruling(line: &mut Line<'_>, group: &Group, rule: impl FnOnce(&mut Line<'_>, Code)) {
+    let Group {
+        ruling,
+        code,
+        would,
+        ..
+    } = *group;
     let name = match ruling {
         Ruling::Approve => "approve",
         Ruling::Reject => "reject",
@@ -154,6 +148,11 @@ fn say_ruling(
     if let Some(would) = would {
         line.word("would", would.text());
     }
+}
+
+/// A copy of a request that was decided before is told as it was decided; which rows decided then is not known any more.
+fn attempt(group: &Group) -> &'static str {
+    if group.repeated { "same" } else { "new" }
 }
 
 /// The key of the policy that gives this code, where no list row does.

@@ -12,6 +12,7 @@ use crate::metrics::ShardMetrics;
 use crate::net::{Poller, Readiness, Received, RxBatch, Socket, TxBatch};
 use crate::policy::cell::PolicyReader;
 use crate::policy::{Decision, Verdict};
+use crate::uas::Recall;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -197,7 +198,7 @@ impl<'a, S: Stages> Loop<'a, S> {
             stages.touch(policy, slot);
         }
         for (datagram, slot) in rx.iter().zip(slots.iter_mut()) {
-            stages.decide(policy, &datagram, slot);
+            stages.decide(policy, &datagram, now, slot);
         }
         for (datagram, slot) in rx.iter().zip(slots.iter_mut()) {
             // There are as many places for answers as for datagrams.
@@ -221,7 +222,12 @@ impl<'a, S: Stages> Loop<'a, S> {
             if outcome == Outcome::UnknownSource {
                 metrics.strangers.count(datagram.source.ip());
             }
-            count_verdict(metrics, stages.decision(slot));
+            let recall = stages.recall(slot);
+            metrics.count_recall(recall);
+            // A copy of a call is no call of its own.
+            if recall != Recall::Repeated {
+                count_verdict(metrics, stages.decision(slot));
+            }
             let Some(events) = events else { continue };
             if !outcome.is_of_call() {
                 continue;
@@ -229,7 +235,7 @@ impl<'a, S: Stages> Loop<'a, S> {
             let kept = events.push(|event| {
                 event.begin(now.unix_us, *shard_number, datagram.source, outcome);
                 event.snapshot = policy.number();
-                stages.describe(policy, &datagram, slot, event);
+                stages.describe(&datagram, slot, event);
             });
             if !kept {
                 metrics.events_dropped.add(1);

@@ -1,10 +1,11 @@
 //! What a shard asks of whoever answers, stage by stage. `uas::Uas` does; tests put others in its place.
 
+use crate::clock::Now;
 use crate::event::{Event, Outcome};
 use crate::net::Datagram;
-use crate::policy::{Decision, Snapshot, Verdict};
+use crate::policy::{CallError, Decision, Snapshot, Verdict};
 use crate::sip::Header;
-use crate::uas::{Admission, Packet, Slot, Uas};
+use crate::uas::{Admission, Packet, Recall, Slot, Uas};
 use std::net::SocketAddr;
 
 /// The stages of a batch. Every datagram of a batch goes through one before the first goes through the next.
@@ -22,7 +23,7 @@ pub trait Stages {
     fn touch(&self, policy: &Snapshot, slot: &Self::Slot);
 
     /// Attempt → verdict and plan.
-    fn decide(&self, policy: &Snapshot, datagram: &Datagram<'_>, slot: &mut Self::Slot);
+    fn decide(&self, policy: &Snapshot, datagram: &Datagram<'_>, now: Now, slot: &mut Self::Slot);
 
     /// Plan → bytes in `out`; their number and where they go. `None`: silence.
     fn respond(
@@ -39,14 +40,11 @@ pub trait Stages {
     /// What was decided, of an INVITE that reached the policy.
     fn decision<'slot>(&self, slot: &'slot Self::Slot) -> Option<&'slot Decision>;
 
+    /// What the transaction memory knew of it; asked after `decide`.
+    fn recall(&self, slot: &Self::Slot) -> Recall;
+
     /// Writes into `event` what is known beyond time, shard, source and outcome.
-    fn describe(
-        &self,
-        policy: &Snapshot,
-        datagram: &Datagram<'_>,
-        slot: &Self::Slot,
-        event: &mut Event,
-    );
+    fn describe(&self, datagram: &Datagram<'_>, slot: &Self::Slot, event: &mut Event);
 }
 
 /// A slot of the UAS, and whether its datagram was answered.
@@ -72,8 +70,8 @@ impl Stages for Uas {
         Self::touch(self, policy, &slot.slot);
     }
 
-    fn decide(&self, policy: &Snapshot, datagram: &Datagram<'_>, slot: &mut UasSlot) {
-        Self::decide(self, policy, &packet(datagram), &mut slot.slot);
+    fn decide(&self, policy: &Snapshot, datagram: &Datagram<'_>, now: Now, slot: &mut UasSlot) {
+        Self::decide(self, policy, &packet(datagram), now, &mut slot.slot);
     }
 
     fn respond(
@@ -84,6 +82,12 @@ impl Stages for Uas {
         out: &mut [u8],
     ) -> Option<(usize, SocketAddr)> {
         let reply = Self::respond(self, policy, &packet(datagram), &slot.slot, out)?;
+        // A redirection that would be an amplifier is sent as an error: nobody may count it for an approval.
+        if let Some(decision) = slot.slot.decision()
+            && decision.plan.status != reply.status
+        {
+            slot.slot.refuse(CallError::TooLarge, reply.status);
+        }
         slot.status = Some(reply.status.0);
         Some((reply.length, reply.destination))
     }
@@ -92,6 +96,7 @@ impl Stages for Uas {
         Outcome::of(
             slot.slot.admission(),
             slot.slot.decision(),
+            slot.slot.recall(),
             slot.status.is_some(),
         )
     }
@@ -100,13 +105,11 @@ impl Stages for Uas {
         slot.slot.decision()
     }
 
-    fn describe(
-        &self,
-        policy: &Snapshot,
-        datagram: &Datagram<'_>,
-        slot: &UasSlot,
-        event: &mut Event,
-    ) {
+    fn recall(&self, slot: &UasSlot) -> Recall {
+        slot.slot.recall()
+    }
+
+    fn describe(&self, datagram: &Datagram<'_>, slot: &UasSlot, event: &mut Event) {
         let bytes = datagram.bytes;
         let slot_status = slot.status;
         let slot = &slot.slot;
@@ -124,7 +127,8 @@ impl Stages for Uas {
         event.call_id.set(call_id.unwrap_or_default());
         event.from_tag.set(slot.from_tag(bytes).unwrap_or_default());
         if let Some(attempt) = slot.attempt(bytes) {
-            event.set_attempt(policy, &attempt);
+            let calling = slot.calling_number(bytes).unwrap_or_default();
+            event.set_attempt(&attempt, slot.screening_trusted(), calling);
         }
     }
 }

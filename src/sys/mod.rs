@@ -14,7 +14,9 @@ mod option;
 pub mod prefetch;
 mod receive;
 mod schedule;
+mod segment;
 mod send;
+mod usage;
 
 pub use option::{
     force_receive_buffer, kernel_dropped, receive_buffer, set_receive_buffer, share_port,
@@ -22,7 +24,9 @@ pub use option::{
 pub use prefetch::prefetch_read;
 pub use receive::ReceiveBatch;
 pub use schedule::{idle_class, nice};
+pub use segment::{join_datagrams, receive_joined, send_segments};
 pub use send::SendBatch;
+pub use usage::{ThreadUsage, thread_time_ns, thread_usage};
 
 /// Errors of the kernel that `net` and `report` must tell apart, by their number.
 pub mod errno {
