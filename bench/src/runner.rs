@@ -17,7 +17,7 @@ use tollgate::clock::Clock;
 const FILL_WITHIN_NS: u64 = 5_000_000_000;
 
 /// After the window, the source reads on until nothing has come for so long.
-const QUIET_NS: u64 = 50_000_000;
+const QUIET_NS: u64 = 2_000_000_000;
 
 /// Packets between two looks at the answers, in a window.
 const BURST: u64 = 64;
@@ -246,6 +246,7 @@ impl Turn<'_> {
     fn window(&mut self, nanoseconds: u64, segments: bool) -> io::Result<Sample> {
         let mut sample = Sample::default();
         let target = self.variant.address();
+        let dropped_before = self.variant.kernel_dropped().unwrap_or(0);
         self.variant.release()?;
         let began = self.clock.now().monotonic_ns;
         loop {
@@ -275,7 +276,9 @@ impl Turn<'_> {
                 quiet_since = now;
             }
             sample.tally = sample.tally.plus(tally);
-            if now - quiet_since > QUIET_NS {
+            // All accounted for, or nothing more to be expected: an answer that came later would count for the next.
+            let dropped = self.variant.kernel_dropped().unwrap_or(0) - dropped_before;
+            if sample.tally.answers() + dropped >= sample.sent || now - quiet_since > QUIET_NS {
                 break;
             }
         }
