@@ -564,6 +564,34 @@ mod journal {
     }
 
     #[test]
+    fn a_copy_of_a_call_is_told_as_it_was_decided_and_as_a_copy() {
+        let folder = folder("copies", Path::new("calls.jsonl"), "");
+        let server = Server::start(&folder);
+        let socket = client(server.udp);
+        for _ in 0..3 {
+            ask(&socket, &[(2, call(2))]);
+        }
+        stop(server);
+        let lines = lines(&folder.join("calls.jsonl"));
+        check(&lines[0], 2, &call(2));
+        assert_eq!(lines.len(), 3);
+        for line in &lines[1..] {
+            for (field, shown) in [
+                ("attempt", json!("same")),
+                ("verdict", json!("reject")),
+                ("code", json!("R03")),
+                ("status", json!(603)),
+                ("number", json!("+447700900999")),
+                ("call_id", json!("call-2@127.0.0.1")),
+                ("weight", json!(1)),
+            ] {
+                assert_eq!(line[field], shown, "{field}");
+            }
+            assert_eq!(line.get("rule"), None);
+        }
+    }
+
+    #[test]
     fn masked_digits_are_in_no_field() {
         let folder = folder("mask", Path::new("calls.jsonl"), "mask_digits = 4\n");
         let server = Server::start(&folder);
