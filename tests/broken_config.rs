@@ -135,6 +135,7 @@ drain_time = "30s"
 [[listen]]
 udp = "127.0.0.1:0"
 steering = "kernel"
+gso = false
 role = "screen"
 [bundle]
 path = "bundle"
@@ -164,8 +165,8 @@ token_file = "token"
         case.accepted(&[
         "warning: tollgate.toml:3:21: node.counters_capacity has no effect in this version",
         "warning: tollgate.toml:4:14: node.drain_time has no effect in this version",
-        "warning: tollgate.toml:12:8: admin.http 0.0.0.0:0 can be reached from other machines, and this version asks nobody for a token",
-        "warning: tollgate.toml:13:14: admin.token_file has no effect in this version",
+        "warning: tollgate.toml:13:8: admin.http 0.0.0.0:0 can be reached from other machines, and this version asks nobody for a token",
+        "warning: tollgate.toml:14:14: admin.token_file has no effect in this version",
         r#"warning: bundle/destinations.csv:2:1: prefix "+3906": 28 longer prefixes below it in the table keep what they say"#,
         "warning: bundle/domains.toml:9:21: domain.spoofing_filtered has no effect in this version",
         "warning: bundle/domains.toml:8:9: domain.email has no effect in this version",
@@ -190,7 +191,8 @@ cores = [0, 0]
 key_file = "secret"
 [[listen]]
 udp = "localhost:5060"
-steering = "payload"
+steering = "hash"
+gso = "off"
 role = "honeypot"
 [[listen]]
 tcp = "127.0.0.1:5060"
@@ -217,19 +219,20 @@ smtp = "smtp://x"
         "tollgate.toml:5:13: node.cores has core 0 twice",
         "tollgate.toml:6:12: node.key_file secret has 5 octets; at least 16",
         r#"tollgate.toml:8:7: listen.udp "localhost:5060" is no address and port, like "192.0.2.1:5060" or "[2001:db8::1]:5060""#,
-        r#"tollgate.toml:9:12: listen.steering = "payload" is not in this version; "kernel" is"#,
-        r#"tollgate.toml:10:8: listen.role = "honeypot" is not in this version; "screen" is"#,
-        "tollgate.toml:11:1: listen.udp is missing",
-        "tollgate.toml:12:7: listen.tcp is not in this version; take it out",
-        "tollgate.toml:16:1: admin.https is not known; did you mean admin.http?",
-        "tollgate.toml:17:1: journal.path is missing",
-        r#"tollgate.toml:18:23: journal.rejected_per_second: "many" is neither "all" nor a number without quotes"#,
-        "tollgate.toml:19:23: journal.approved_per_second = -1, but must be 0 to 10000000",
-        r#"tollgate.toml:20:10: journal.rotate: "100 MB" is no size of at least 1MB, like "100MB" or "2GB""#,
-        r#"tollgate.toml:21:8: journal.keep: "59s" is no time of at least 1m, like "12h" or "30d""#,
-        "tollgate.toml:22:15: journal.mask_digits = 16, but must be 0 to 15",
-        "tollgate.toml:23:1: journal.mask is not known; known here: path, rejected_per_second, approved_per_second, rotate, keep, mask_digits",
-        "tollgate.toml:24:1: mail is not in this version; take it out",
+        r#"tollgate.toml:9:12: listen.steering is "hash", but must be "payload" or "kernel""#,
+        r#"tollgate.toml:10:7: listen.gso must be true or false, not a string"#,
+        r#"tollgate.toml:11:8: listen.role = "honeypot" is not in this version; "screen" is"#,
+        "tollgate.toml:12:1: listen.udp is missing",
+        "tollgate.toml:13:7: listen.tcp is not in this version; take it out",
+        "tollgate.toml:17:1: admin.https is not known; did you mean admin.http?",
+        "tollgate.toml:18:1: journal.path is missing",
+        r#"tollgate.toml:19:23: journal.rejected_per_second: "many" is neither "all" nor a number without quotes"#,
+        "tollgate.toml:20:23: journal.approved_per_second = -1, but must be 0 to 10000000",
+        r#"tollgate.toml:21:10: journal.rotate: "100 MB" is no size of at least 1MB, like "100MB" or "2GB""#,
+        r#"tollgate.toml:22:8: journal.keep: "59s" is no time of at least 1m, like "12h" or "30d""#,
+        "tollgate.toml:23:15: journal.mask_digits = 16, but must be 0 to 15",
+        "tollgate.toml:24:1: journal.mask is not known; known here: path, rejected_per_second, approved_per_second, rotate, keep, mask_digits",
+        "tollgate.toml:25:1: mail is not in this version; take it out",
     ]);
     }
 

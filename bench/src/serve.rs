@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tollgate::clock::{Clock, Now};
 use tollgate::event::{Event, EventReceiver, Outcome, event_queue};
 use tollgate::metrics::ShardMetrics;
-use tollgate::net::{Datagram, Poller, bind_group};
+use tollgate::net::{Answer, Datagram, Poller, bind_group};
 use tollgate::policy::cell::PolicyCell;
 use tollgate::policy::rows::Rows;
 use tollgate::policy::{Decision, Snapshot};
@@ -44,6 +44,14 @@ impl<S: Stages> Stages for Gated<S> {
         }
     }
 
+    fn is_expendable(&self, policy: &Snapshot, datagram: &Datagram<'_>) -> bool {
+        !self.latch.is_mark(datagram.bytes) && self.inner.is_expendable(policy, datagram)
+    }
+
+    fn is_stranger(&self, policy: &Snapshot, datagram: &Datagram<'_>) -> bool {
+        self.inner.is_stranger(policy, datagram)
+    }
+
     fn scan(&self, policy: &Snapshot, datagram: &Datagram<'_>, slot: &mut Self::Slot) {
         slot.is_mark = self.latch.is_mark(datagram.bytes);
         if !slot.is_mark {
@@ -69,7 +77,7 @@ impl<S: Stages> Stages for Gated<S> {
         datagram: &Datagram<'_>,
         slot: &mut Self::Slot,
         out: &mut [u8],
-    ) -> Option<(usize, SocketAddr)> {
+    ) -> Option<Answer> {
         if slot.is_mark {
             return None;
         }
@@ -129,6 +137,14 @@ impl Stages for CannedStages {
         false
     }
 
+    fn is_expendable(&self, _policy: &Snapshot, _datagram: &Datagram<'_>) -> bool {
+        false
+    }
+
+    fn is_stranger(&self, _policy: &Snapshot, _datagram: &Datagram<'_>) -> bool {
+        false
+    }
+
     fn scan(&self, _policy: &Snapshot, datagram: &Datagram<'_>, is_ack: &mut bool) {
         *is_ack = datagram.bytes.first() == Some(&b'A');
     }
@@ -143,13 +159,13 @@ impl Stages for CannedStages {
         datagram: &Datagram<'_>,
         is_ack: &mut bool,
         out: &mut [u8],
-    ) -> Option<(usize, SocketAddr)> {
+    ) -> Option<Answer> {
         if *is_ack {
             return None;
         }
         let place = out.get_mut(..ANSWER_OCTETS)?;
         place.copy_from_slice(&self.answer);
-        Some((ANSWER_OCTETS, datagram.source))
+        Some(Answer::fixed(ANSWER_OCTETS, datagram.source))
     }
 
     fn outcome(&self, is_ack: &bool) -> Outcome {

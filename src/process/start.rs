@@ -48,12 +48,8 @@ pub fn serve(loaded: Loaded, overrides: ServeOverrides) -> ExitCode {
     let memory = Arc::new(TransactionMemory::new(entries, seed));
     let head = head(&loaded, &overrides, &cores);
     let setup = NodeSetup {
-        listeners: loaded
-            .node
-            .listeners
-            .iter()
-            .map(|listener| listener.udp)
-            .collect(),
+        listeners: loaded.node.listeners.clone(),
+        receive_buffer_bytes: RECEIVE_BUFFER_BYTES,
         admin: loaded.node.admin_http,
         cores,
         rows: loaded.rows,
