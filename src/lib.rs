@@ -26,6 +26,7 @@ pub mod event;
 pub mod metrics;
 // Layer 6
 pub mod control;
+pub mod report;
 pub mod shard;
 // Layer 7
 pub mod admin;

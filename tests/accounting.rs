@@ -43,6 +43,7 @@ mod accounting {
             memory: None,
             events: Vec::new(),
             operation: Operation::default(),
+            journal: None,
         };
         Node::start(setup, &Uas::new([7; 16])).unwrap()
     }
@@ -128,6 +129,7 @@ mod accounting {
             memory: None,
             events: Vec::new(),
             operation: Operation::default(),
+            journal: None,
         };
         let node = Node::start(setup, &Uas::new([7; 16])).unwrap();
         let port = node.listeners()[0].port();

@@ -163,7 +163,7 @@ http = "0.0.0.0:0"
         case.write("bundle/README", "");
         case.accepted(&[
         "warning: tollgate.toml:3:21: node.counters_capacity has no effect in this version",
-        "warning: tollgate.toml:12:8: admin.http 0.0.0.0:0 can be reached from other machines; without admin.token_file it shows them only /healthz, /readyz and /metrics",
+        "warning: tollgate.toml:13:8: admin.http 0.0.0.0:0 can be reached from other machines; without admin.token_file it shows them only /healthz, /readyz and /metrics",
         r#"warning: bundle/destinations.csv:2:1: prefix "+3906": 28 longer prefixes below it in the table keep what they say"#,
         "warning: bundle/domains.toml:9:21: domain.spoofing_filtered has no effect in this version",
         "warning: bundle/domains.toml:8:9: domain.email has no effect in this version",
@@ -197,8 +197,15 @@ tcp = "127.0.0.1:5060"
 path = "bundle"
 [admin]
 https = "127.0.0.1:8060"
-[[journal]]
-path = "journal"
+[journal]
+rejected_per_second = "many"
+approved_per_second = -1
+rotate = "100 MB"
+keep = "59s"
+mask_digits = 16
+mask = 1
+[mail]
+smtp = "smtp://x"
 "#,
         );
         case.write("secret", "short");
@@ -215,7 +222,14 @@ path = "journal"
         "tollgate.toml:12:1: listen.udp is missing",
         "tollgate.toml:13:7: listen.tcp is not in this version; take it out",
         "tollgate.toml:17:1: admin.https is not known; did you mean admin.http?",
-        "tollgate.toml:18:1: journal is not in this version; take it out",
+        "tollgate.toml:18:1: journal.path is missing",
+        r#"tollgate.toml:19:23: journal.rejected_per_second: "many" is neither "all" nor a number without quotes"#,
+        "tollgate.toml:20:23: journal.approved_per_second = -1, but must be 0 to 10000000",
+        r#"tollgate.toml:21:10: journal.rotate: "100 MB" is no size of at least 1MB, like "100MB" or "2GB""#,
+        r#"tollgate.toml:22:8: journal.keep: "59s" is no time of at least 1m, like "12h" or "30d""#,
+        "tollgate.toml:23:15: journal.mask_digits = 16, but must be 0 to 15",
+        "tollgate.toml:24:1: journal.mask is not known; known here: path, rejected_per_second, approved_per_second, rotate, keep, mask_digits",
+        "tollgate.toml:25:1: mail is not in this version; take it out",
     ]);
     }
 

@@ -18,6 +18,7 @@ mod no_allocation {
     use std::net::UdpSocket;
     use std::path::Path;
     use std::sync::Arc;
+    use tollgate::event::Event;
     use tollgate::limits::{BATCH_DATAGRAMS, RECEIVE_BUFFER_BYTES, RESPONSE_BYTES_MAX};
     use tollgate::net::{Answer, RxBatch, Stretch, TxBatch, bind_group};
     use tollgate::uas::{Packet, Slot, TransactionMemory, Uas};
@@ -42,6 +43,7 @@ mod no_allocation {
         let now = rows::at_ms(0);
         let mut slot = Slot::new();
         let mut out = [0_u8; RESPONSE_BYTES_MAX];
+        let mut event = Event::EMPTY;
         let mut answered = 0;
         let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
         for folder in ["captures", "rfc4475", "rfc5118"] {
@@ -65,6 +67,10 @@ mod no_allocation {
                     uas.decide(&policy, &packet, now, &mut slot);
                     let reply = uas.respond(&policy, &packet, &slot, &mut out);
                     let attempt = slot.attempt(&bytes);
+                    if let Some(attempt) = &attempt {
+                        let calling = slot.calling_number(&bytes).unwrap_or_default();
+                        event.set_attempt(attempt, slot.screening_trusted(), calling);
+                    }
                     assert_eq!(allocations(), before, "{}", path.display());
                     answered += usize::from(black_box(reply).is_some());
                     black_box(attempt);

@@ -43,6 +43,7 @@ mod runs {
             memory: None,
             events: Vec::new(),
             operation: Operation::default(),
+            journal: None,
         };
         Node::start(setup, &Uas::new([7; 16])).unwrap()
     }

@@ -272,6 +272,7 @@ mod steering {
             memory: None,
             events: Vec::new(),
             operation: Operation::default(),
+            journal: None,
         };
         Node::start(setup, &Uas::new([7; 16])).unwrap()
     }

@@ -3,7 +3,7 @@
 use super::orders::{Orders, Trouble};
 use crate::clock::Clock;
 use crate::control::AdminToken;
-use crate::metrics::{ControlMetrics, Scrape, ShardMetrics, ShardView};
+use crate::metrics::{ControlMetrics, JournalMetrics, Scrape, ShardMetrics, ShardView};
 use crate::net::Socket;
 use crate::policy::PolicyCell;
 use serde_json::{Value, json};
@@ -45,6 +45,8 @@ pub struct View {
     pub token: Option<AdminToken>,
     /// Who carries out what is ordered; `None`: nobody.
     pub orders: Option<Orders>,
+    /// The journal's figures.
+    pub journal: Arc<JournalMetrics>,
 }
 
 impl ShardSource {
@@ -87,6 +89,7 @@ impl View {
             snapshot: &self.policy.current(),
             control: &self.control,
             now_ns: self.clock.now().monotonic_ns,
+            journal: &self.journal,
         }
         .text()
     }

@@ -9,6 +9,7 @@ mod destinations;
 mod document;
 mod domains;
 mod fault;
+pub mod journal;
 mod last_good;
 mod lists;
 pub mod node;
@@ -23,6 +24,7 @@ mod translate;
 
 pub use domains::EMERGENCY_DEFAULT;
 pub use fault::{Fault, Faults, Place};
+pub use journal::{JournalConfig, Rotate};
 pub use last_good::{Bundle, BundleSource};
 pub use node::{AdminToken, Cores, Listener, NodeConfig, NodeKey, Shards, Steering};
 pub use source::{SAMPLE_BUNDLE, SAMPLE_CONFIG, Source, write_sample};

@@ -6,6 +6,7 @@
 
 use super::document::{Table, Text, Value, recovered_string};
 use super::fault::Findings;
+use super::journal::{self, JournalConfig};
 use super::source::{Source, unreadable};
 use crate::limits::{EXPECTED_CALLS_PER_SECOND_DEFAULT, EXPECTED_CALLS_PER_SECOND_MAX, SHARDS_MAX};
 use sha2::{Digest, Sha256};
@@ -178,6 +179,8 @@ pub struct NodeConfig {
     pub token: Option<AdminToken>,
     /// The bundle as `[bundle] path` names it.
     pub bundle_path: String,
+    /// The journal; `None`: decisions are counted and not recorded. Default none.
+    pub journal: Option<JournalConfig>,
 }
 
 impl NodeConfig {
@@ -259,6 +262,7 @@ fn root_table(source: &Source, mut root: Table<'_>, findings: &mut Findings) -> 
         token_file: None,
         token: None,
         bundle_path: String::new(),
+        journal: None,
     };
     if let Some(value) = root.take("node")
         && let Some(table) = value.table(findings)
@@ -291,7 +295,11 @@ fn root_table(source: &Source, mut root: Table<'_>, findings: &mut Findings) -> 
     {
         admin_table(source, table, &mut config, findings);
     }
-    root.refuse("journal", findings);
+    if let Some(value) = root.take("journal")
+        && let Some(table) = value.table(findings)
+    {
+        config.journal = journal::read(source, table, findings);
+    }
     root.refuse("mail", findings);
     root.finish(findings);
     config
@@ -619,7 +627,7 @@ fn socket_address(value: &Value<'_>, findings: &mut Findings) -> Option<SocketAd
     parsed
 }
 
-fn non_empty<'d>(value: &Value<'d>, findings: &mut Findings) -> Option<&'d str> {
+pub(super) fn non_empty<'d>(value: &Value<'d>, findings: &mut Findings) -> Option<&'d str> {
     let text = value.string(findings)?;
     if text.is_empty() {
         value.fault(findings, format!("{} is empty", value.name()));

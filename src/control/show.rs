@@ -4,6 +4,7 @@
 //! `policies.toml`, with every default written out, so that nothing in force stands only in the code.
 
 use super::fault::plural;
+use super::journal::{JournalConfig, rotate_text, seconds_text};
 use super::node::{Cores, NodeConfig, STEERINGS, Shards, Steering, cores_allowed};
 use super::statuses::Answer;
 use super::{Loaded, Source, domains, policies};
@@ -184,6 +185,30 @@ fn node(page: &mut Page, node: &NodeConfig) {
         Some(path) => page.set("token_file", path.display().to_string()),
         None => page.comment("token_file is not set: nothing can be changed by the admin port"),
     }
+    journal(page, node.journal.as_ref());
+}
+
+fn journal(page: &mut Page, journal: Option<&JournalConfig>) {
+    let Some(journal) = journal else {
+        page.blank();
+        page.comment("[journal] is not set: decisions are counted, not recorded");
+        return;
+    };
+    let budget = |lines: Option<u64>| match lines {
+        Some(lines) => Value::from(i64::try_from(lines).unwrap_or(i64::MAX)),
+        None => Value::from("all"),
+    };
+    page.header("[journal]");
+    page.set("path", journal.path.display().to_string());
+    page.set_with(
+        "rejected_per_second",
+        budget(journal.rejected_per_second),
+        "lines; past them calls are counted per domain, code and second",
+    );
+    page.set("approved_per_second", budget(journal.approved_per_second));
+    page.set("rotate", rotate_text(journal.rotate));
+    page.set("keep", seconds_text(journal.keep_s));
+    page.set("mask_digits", i64::from(journal.mask_digits));
 }
 
 fn domain_table(page: &mut Page, row: &DomainRow, policy_rows: &[PolicyRow]) {

@@ -7,6 +7,7 @@ use super::fact::Event;
 use crate::limits::EVENTS_PER_BLOCK;
 use crossbeam::queue::ArrayQueue;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Some events in the order in which they happened.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ struct Block {
 struct Queues {
     full: ArrayQueue<Box<Block>>,
     empty: ArrayQueue<Box<Block>>,
+    /// Every event decided by a snapshot before this one has been handed on.
+    handed_on_before: AtomicU32,
 }
 
 /// The shard's end.
@@ -26,6 +29,7 @@ struct Queues {
 pub struct EventSender {
     queues: Arc<Queues>,
     current: Option<Box<Block>>,
+    snapshot: u32,
 }
 
 /// The reader's end.
@@ -34,13 +38,14 @@ pub struct EventReceiver {
     queues: Arc<Queues>,
 }
 
-/// A queue of `blocks` blocks of 64 events; about 40 KiB a block.
+/// A queue of `blocks` blocks of 64 events; about 50 KiB a block.
 #[must_use]
 pub fn event_queue(blocks: usize) -> (EventSender, EventReceiver) {
     let blocks = blocks.max(1);
     let queues = Arc::new(Queues {
         full: ArrayQueue::new(blocks),
         empty: ArrayQueue::new(blocks),
+        handed_on_before: AtomicU32::new(0),
     });
     for _ in 0..blocks {
         // There is room: the queue holds as many as are made.
@@ -52,6 +57,7 @@ pub fn event_queue(blocks: usize) -> (EventSender, EventReceiver) {
     let sender = EventSender {
         queues: Arc::clone(&queues),
         current: None,
+        snapshot: 0,
     };
     (sender, EventReceiver { queues })
 }
@@ -75,6 +81,20 @@ impl EventSender {
         true
     }
 
+    /// From now on events are decided by the snapshot of this number. Those of the one before are handed on first, so
+    /// that the reader may let go of it.
+    pub fn decided_by(&mut self, snapshot: u32) {
+        if self.snapshot == snapshot {
+            return;
+        }
+        self.flush();
+        self.snapshot = snapshot;
+        // Release: whoever reads this number finds in the queue what `flush` put there.
+        self.queues
+            .handed_on_before
+            .store(snapshot, Ordering::Release);
+    }
+
     /// Hands on a block that is not full, unless the reader has not fetched the one before: few calls must not use up
     /// the blocks. Whether nothing is left here; the shard asks before it goes idle.
     #[must_use]
@@ -95,11 +115,30 @@ impl EventSender {
     }
 }
 
+impl Drop for EventSender {
+    fn drop(&mut self) {
+        self.flush();
+        self.queues
+            .handed_on_before
+            .store(u32::MAX, Ordering::Release);
+    }
+}
+
 impl EventReceiver {
-    /// Hands every event that has arrived to `each`; how many.
+    /// Every event that was decided by a snapshot before this number is in the queue or has been drained; `u32::MAX`
+    /// when the sender is gone.
+    #[must_use]
+    pub fn handed_on_before(&self) -> u32 {
+        self.queues.handed_on_before.load(Ordering::Acquire)
+    }
+
+    /// Hands every event that has arrived to `each`; how many. What arrives meanwhile waits for the next time.
     pub fn drain(&self, mut each: impl FnMut(&Event)) -> usize {
         let mut count = 0;
-        while let Some(mut block) = self.queues.full.pop() {
+        for _ in 0..self.queues.full.len() {
+            let Some(mut block) = self.queues.full.pop() else {
+                break;
+            };
             block.events.iter().take(block.filled).for_each(&mut each);
             count += block.filled;
             block.filled = 0;
@@ -146,6 +185,21 @@ mod tests {
         assert_eq!(receiver.drain(|_event| {}), 1);
         assert!(sender.flush_if_awaited());
         assert_eq!(receiver.drain(|_event| {}), EVENTS_PER_BLOCK - 1);
+    }
+
+    #[test]
+    fn whoever_reads_of_a_new_snapshot_has_every_event_of_the_old_one() {
+        let (mut sender, receiver) = event_queue(3);
+        assert!(sender.push(numbered(1)));
+        sender.decided_by(0);
+        assert_eq!(receiver.drain(|_event| {}), 0);
+        sender.decided_by(1);
+        assert!(sender.push(numbered(2)));
+        assert_eq!(receiver.handed_on_before(), 1);
+        assert_eq!(receiver.drain(|event| assert_eq!(event.unix_us, 1)), 1);
+        drop(sender);
+        assert_eq!(receiver.handed_on_before(), u32::MAX);
+        assert_eq!(receiver.drain(|event| assert_eq!(event.unix_us, 2)), 1);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! One event: raw facts and what was decided, copied out of the datagram. Fixed size.
 
 use super::outcome::Outcome;
-use crate::policy::{CallAttempt, Decision, Screening};
+use crate::policy::{CallAttempt, Decision, Screening, Verdict};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// A bounded copy of octets from the wire.
@@ -46,6 +46,8 @@ impl<const BYTES: usize> Text<BYTES> {
 /// What became of one datagram, and of an INVITE what it said and what was decided.
 #[derive(Debug, Clone, Copy)]
 pub struct Event {
+    /// `Snapshot::number` of the policy that decided: what the numbers in `decision` mean.
+    pub snapshot: u32,
     /// Microseconds since 1970 UTC, of its batch.
     pub unix_us: u64,
     /// The shard.
@@ -56,6 +58,8 @@ pub struct Event {
     pub outcome: Outcome,
     /// Status of the answer that was written; `None`: silence.
     pub status: Option<u16>,
+    /// The verdict on an INVITE, errors before the policy included; `None`: no INVITE.
+    pub verdict: Option<Verdict>,
     /// What was decided; INVITEs that reached the policy only.
     pub decision: Option<Decision>,
     /// Who asks: the source, or who stands behind a listed proxy.
@@ -63,20 +67,18 @@ pub struct Event {
     /// The listed proxy, if one stood between.
     pub proxy: Option<IpAddr>,
     /// Call-ID.
-    pub call_id: Text<96>,
+    pub call_id: Text<128>,
     /// The From tag.
-    pub from_tag: Text<48>,
-    /// User of the From URI.
-    pub from_user: Text<48>,
+    pub from_tag: Text<64>,
+    /// The user that trusted screening headers named, else the calling number.
+    pub caller: Text<64>,
     /// The calling number as received, from the headers that the domain's `calling_from` names.
-    pub calling_number: Text<48>,
-    /// The user that the screening headers named; this and what else they said only where the domain trusts them.
-    pub screening_user: Text<48>,
+    pub calling: Text<64>,
     /// User part of the Request-URI as received.
-    pub dialled: Text<80>,
+    pub dialled: Text<128>,
     /// The user agent that the rules saw: what trusted screening headers named; without such headers, User-Agent.
-    pub agent: Text<80>,
-    /// The caller's own address that the screening headers named.
+    pub agent: Text<128>,
+    /// The caller's own address that trusted screening headers named.
     pub address: Option<IpAddr>,
     /// Simultaneous calls that the PBX reported.
     pub reported_calls: Option<u32>,
@@ -85,37 +87,64 @@ pub struct Event {
 impl Event {
     /// Nothing yet.
     pub const EMPTY: Self = Self {
+        snapshot: 0,
         unix_us: 0,
         shard: 0,
         source: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
         outcome: Outcome::Unparsable,
         status: None,
+        verdict: None,
         decision: None,
         peer: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         proxy: None,
         call_id: Text::EMPTY,
         from_tag: Text::EMPTY,
-        from_user: Text::EMPTY,
-        calling_number: Text::EMPTY,
-        screening_user: Text::EMPTY,
+        caller: Text::EMPTY,
+        calling: Text::EMPTY,
         dialled: Text::EMPTY,
         agent: Text::EMPTY,
         address: None,
         reported_calls: None,
     };
 
-    /// Copies what an INVITE said; the octets that were here before stay behind the lengths. Screening headers count only
-    /// if `screening_trusted`: what was not believed must not pass for a fact.
-    pub fn set_attempt(&mut self, attempt: &CallAttempt<'_>, screening_trusted: bool) {
+    /// Makes it an event of which nothing is known but when, where from and what became of it. The octets that were
+    /// here before stay behind the lengths: clearing them would cost more than all the rest.
+    pub fn begin(&mut self, unix_us: u64, shard: u16, source: SocketAddr, outcome: Outcome) {
+        self.snapshot = 0;
+        self.unix_us = unix_us;
+        self.shard = shard;
+        self.source = source;
+        self.outcome = outcome;
+        self.status = None;
+        self.verdict = None;
+        self.decision = None;
+        self.peer = source.ip();
+        self.proxy = None;
+        self.call_id.set(&[]);
+        self.from_tag.set(&[]);
+        self.caller.set(&[]);
+        self.calling.set(&[]);
+        self.dialled.set(&[]);
+        self.agent.set(&[]);
+        self.address = None;
+        self.reported_calls = None;
+    }
+
+    /// Copies what an INVITE said. Screening headers count only if `screening_trusted`: what was not believed must not
+    /// pass for a fact.
+    pub fn set_attempt(
+        &mut self,
+        attempt: &CallAttempt<'_>,
+        screening_trusted: bool,
+        calling_number: &[u8],
+    ) {
         let (screening, agent) = if screening_trusted {
             (attempt.screening, attempt.screening.agent)
         } else {
             (Screening::NONE, attempt.user_agent)
         };
-        self.peer = attempt.peer_address;
-        self.proxy = attempt.proxy_address;
-        self.from_user.set(attempt.from_user);
-        self.screening_user.set(screening.user.unwrap_or_default());
+        self.caller.set(screening.user.unwrap_or(calling_number));
+        self.calling.set(calling_number);
         self.dialled.set(attempt.user_part);
         self.agent.set(agent.unwrap_or_default());
         self.address = screening.address;

@@ -148,6 +148,41 @@ impl Outcome {
         }
     }
 
+    /// Whether it may be of an INVITE, so that an event is made of it. Of everything else only counts are kept: a flood
+    /// of strangers must not take the blocks that calls need.
+    #[must_use]
+    pub const fn is_of_call(self) -> bool {
+        match self {
+            Self::Approved
+            | Self::Rejected
+            | Self::Repeated
+            | Self::ErrorSyntax
+            | Self::ErrorVersion
+            | Self::ErrorScheme
+            | Self::ErrorNoDialog
+            | Self::ErrorLoop
+            | Self::ErrorAddressIncomplete
+            | Self::ErrorTooLarge
+            | Self::ErrorUnknownPeer
+            | Self::Unanswerable => true,
+            Self::Options
+            | Self::OptionsDraining
+            | Self::Cancel
+            | Self::BadExtension
+            | Self::NoTransaction
+            | Self::MethodNotAllowed
+            | Self::MethodUnknown
+            | Self::Refused
+            | Self::Ack
+            | Self::Response
+            | Self::UnknownSource
+            | Self::Unparsable
+            | Self::Keepalive
+            | Self::Shed
+            | Self::Panicked => false,
+        }
+    }
+
     /// Its name in metrics and in the sums at stop.
     #[must_use]
     pub const fn label(self) -> &'static str {

@@ -6,6 +6,7 @@
 
 mod cell;
 mod control;
+mod journal;
 mod scrape;
 mod shard;
 mod strangers;
@@ -13,6 +14,7 @@ mod text;
 
 pub use cell::{Counter, Histogram};
 pub use control::{ControlMetrics, RELOAD_BOUNDS_NS};
+pub use journal::JournalMetrics;
 pub use scrape::{Scrape, ShardView};
 pub use shard::{BATCH_SERVICE_BOUNDS_NS, BATCH_SIZE_BOUNDS, ShardMetrics};
 pub use strangers::Strangers;
@@ -76,6 +78,11 @@ metrics! {
     TRANSACTIONS_EVICTED_YOUNG "transactions_evicted_young_total" Counter "transactions" "Transactions forgotten before their 32 seconds were over; a later copy of them is decided anew. Raise `node.expected_calls_per_second`.";
     TRANSACTIONS_UNREMEMBERED "transactions_unremembered_total" Counter "transactions" "Transactions not remembered, since more different answers were given than there is room for.";
     EVENTS_DROPPED "events_dropped_total" Counter "events" "Events lost because their queue was full; the calls were answered.";
+    JOURNAL_LINES "journal_lines_total" Counter "lines" "Lines in the journal, those of calls and those of counts.";
+    JOURNAL_COUNTED "journal_counted_total" Counter "calls" "Calls past the budgets: in the journal as a count per domain, code and second.";
+    JOURNAL_LOST "journal_lost_total" Counter "calls" "Calls whose lines were lost because the disk took none for too long.";
+    JOURNAL_WRITE_FAILURES "journal_write_failures_total" Counter "failures" "Operations on the journal's files that failed; they are tried again.";
+    JOURNAL_TORN "journal_torn_lines_total" Counter "lines" "Unfinished lines that were cut when the journal was opened.";
     SHARD_PANICS "shard_panics_total" Counter "panics" "Panics of a shard; each drops its batch, and the shard goes on.";
     SHARD_RUNNING "shard_running" Gauge "shards" "1 while the shard reads its sockets.";
     GENERATION "bundle_generation_info" Gauge "1" "The bundle in force; always 1.";

@@ -4,9 +4,10 @@ use super::text::{Seconds, Text};
 use super::{
     ANSWERS, ANSWERS_IN_RUNS, BATCH_SERVICE, BATCH_SIZE, BUNDLE_AGE, BUNDLE_REFUSED, BUNDLE_STALE,
     ControlMetrics, Counter, DATAGRAMS, DRAINING, EVENTS_DROPPED, GENERATION, GSO_FALLBACK,
-    KERNEL_DROPPED, Metric, OUTCOMES, RECEIVE_BUFFER, RECEIVE_ERRORS, RELOAD, SEND_FAILED,
-    SHARD_PANICS, SHARD_RUNNING, ShardMetrics, TRANSACTIONS_DEPTH, TRANSACTIONS_EVICTED_YOUNG,
-    TRANSACTIONS_UNREMEMBERED, UNKNOWN_SOURCES, VERDICTS, WOULD_REJECT,
+    JOURNAL_COUNTED, JOURNAL_LINES, JOURNAL_LOST, JOURNAL_TORN, JOURNAL_WRITE_FAILURES,
+    JournalMetrics, KERNEL_DROPPED, Metric, OUTCOMES, RECEIVE_BUFFER, RECEIVE_ERRORS, RELOAD,
+    SEND_FAILED, SHARD_PANICS, SHARD_RUNNING, ShardMetrics, TRANSACTIONS_DEPTH,
+    TRANSACTIONS_EVICTED_YOUNG, TRANSACTIONS_UNREMEMBERED, UNKNOWN_SOURCES, VERDICTS, WOULD_REJECT,
 };
 use crate::event::Outcome;
 use crate::net::SendFailure;
@@ -34,6 +35,8 @@ pub struct Scrape<'a> {
     pub control: &'a ControlMetrics,
     /// `Now::monotonic_ns` of the scrape.
     pub now_ns: u64,
+    /// The journal; zeros when there is none.
+    pub journal: &'a JournalMetrics,
 }
 
 impl Scrape<'_> {
@@ -50,6 +53,7 @@ impl Scrape<'_> {
         self.per_shard(&mut text, &EVENTS_DROPPED, |shard| {
             shard.metrics.events_dropped.get()
         });
+        self.journal(&mut text);
         text.metric(&SHARD_PANICS);
         let panics: u64 = self
             .shards
@@ -86,6 +90,20 @@ impl Scrape<'_> {
         });
         text.metric(&DRAINING);
         text.sample(&[], control.draining.get());
+    }
+
+    fn journal(&self, text: &mut Text) {
+        let journal = self.journal;
+        for (metric, counter) in [
+            (&JOURNAL_LINES, &journal.lines),
+            (&JOURNAL_COUNTED, &journal.counted),
+            (&JOURNAL_LOST, &journal.lost),
+            (&JOURNAL_WRITE_FAILURES, &journal.write_failures),
+            (&JOURNAL_TORN, &journal.torn),
+        ] {
+            text.metric(metric);
+            text.sample(&[], counter.get());
+        }
     }
 
     /// The shards share one memory. The least depth is that of the shard whose entries it was too small for.
@@ -253,6 +271,8 @@ mod tests {
             kernel_dropped: 2,
             receive_buffer_bytes: 8 << 20,
         });
+        let journal = JournalMetrics::default();
+        journal.lost.add(6);
         let rows = Rows {
             generation: "0123abcd".to_owned(),
             ..Rows::default()
@@ -266,6 +286,7 @@ mod tests {
             snapshot: &Snapshot::build(&rows, Clock::start().now()),
             control: &control,
             now_ns: 2_000_000_000,
+            journal: &journal,
         }
         .text()
     }
@@ -278,6 +299,7 @@ mod tests {
             "tollgate_datagrams_total{shard=\"1\"} 9",
             "tollgate_outcomes_total{shard=\"1\",outcome=\"approved\"} 5",
             "tollgate_unknown_sources_total 7",
+            "tollgate_journal_lost_total 6",
             "tollgate_kernel_dropped_total{shard=\"1\"} 2",
             "tollgate_receive_buffer_bytes{shard=\"0\"} 8388608",
             "tollgate_batch_size_bucket{shard=\"1\",le=\"8\"} 0",

@@ -6,6 +6,7 @@
 use super::snapshot::Snapshot;
 use arc_swap::{ArcSwap, Cache};
 use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
 
 /// The published snapshot. Cloning shares the cell.
 #[derive(Debug, Clone)]
@@ -24,6 +25,8 @@ pub struct PolicyReader {
 pub struct PolicyPublisher {
     current: Arc<ArcSwap<Snapshot>>,
     replaced: Vec<Arc<Snapshot>>,
+    published: u32,
+    followers: Vec<Sender<Arc<Snapshot>>>,
 }
 
 impl PolicyCell {
@@ -34,6 +37,8 @@ impl PolicyCell {
         let publisher = PolicyPublisher {
             current: Arc::clone(&current),
             replaced: Vec::new(),
+            published: 0,
+            followers: Vec::new(),
         };
         (Self { current }, publisher)
     }
@@ -61,10 +66,27 @@ impl PolicyReader {
 }
 
 impl PolicyPublisher {
-    /// Puts `next` in force. The replaced snapshot stays until `sweep` finds it unused; shards must be woken so that
-    /// idle ones let go of it.
-    pub fn publish(&mut self, next: Snapshot) {
-        self.replaced.push(self.current.swap(Arc::new(next)));
+    /// Puts `next` in force and numbers it. The replaced snapshot stays until `sweep` finds it unused; shards must be
+    /// woken so that idle ones let go of it.
+    pub fn publish(&mut self, mut next: Snapshot) {
+        self.published = self.published.wrapping_add(1);
+        next.set_number(self.published);
+        let next = Arc::new(next);
+        // Before any shard can decide by it: whoever reads of a decision has the snapshot by then.
+        self.followers
+            .retain(|follower| follower.send(Arc::clone(&next)).is_ok());
+        self.replaced.push(self.current.swap(next));
+    }
+
+    /// The snapshot in force and every later one, each before a shard can see it. Whoever follows lets go of them in
+    /// time: they are not freed while it holds them.
+    #[must_use]
+    pub fn follow(&mut self) -> Receiver<Arc<Snapshot>> {
+        let (follower, snapshots) = mpsc::channel();
+        // The receiver is in our hands.
+        let _received = follower.send(self.current.load_full());
+        self.followers.push(follower);
+        snapshots
     }
 
     /// Frees replaced snapshots that no reader holds any more; how many are still held.

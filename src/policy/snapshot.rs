@@ -131,6 +131,7 @@ pub struct Prepared {
 /// The policy in force.
 #[derive(Debug)]
 pub struct Snapshot {
+    number: u32,
     generation: String,
     next_expiry_unix_s: Option<u64>,
     peers: Peers,
@@ -325,6 +326,7 @@ impl Snapshot {
             .filter_map(|row| row.expires_unix_s)
             .min();
         Self {
+            number: 0,
             generation: rows.generation.clone(),
             next_expiry_unix_s,
             peers: Peers::new(&rows.domains),
@@ -665,6 +667,18 @@ impl Snapshot {
             Some(_) => {}
         }
         ruling
+    }
+
+    /// How many snapshots this process had put in force before this one: what a record of a decision names it by. 0
+    /// until it is published.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// For the publishing side.
+    pub(super) fn set_number(&mut self, number: u32) {
+        self.number = number;
     }
 
     /// The bundle's hash.

@@ -2,7 +2,7 @@
 
 use crate::admin::ShardSource;
 use crate::event::Outcome;
-use crate::metrics::Counter;
+use crate::metrics::{Counter, JournalMetrics};
 use serde_json::{Map, Value};
 
 /// What all shards did together.
@@ -20,6 +20,12 @@ pub struct Accounting {
     pub send_failed: u64,
     /// Events lost.
     pub events_dropped: u64,
+    /// Lines in the journal.
+    pub journal_lines: u64,
+    /// Calls that the journal only counted.
+    pub journal_counted: u64,
+    /// Calls that the journal lost.
+    pub journal_lost: u64,
     /// Panics of shards.
     pub panics: u64,
 }
@@ -27,7 +33,7 @@ pub struct Accounting {
 impl Accounting {
     /// Adds up the shards.
     #[must_use]
-    pub fn of(shards: &[ShardSource]) -> Self {
+    pub fn of(shards: &[ShardSource], journal: &JournalMetrics) -> Self {
         let sum = |read: &dyn Fn(&ShardSource) -> u64| shards.iter().map(read).sum();
         Self {
             datagrams: sum(&|shard| shard.metrics.datagrams.get()),
@@ -41,6 +47,9 @@ impl Accounting {
             answers: sum(&|shard| shard.metrics.answers.get()),
             send_failed: sum(&|shard| shard.metrics.send_failed.iter().map(Counter::get).sum()),
             events_dropped: sum(&|shard| shard.metrics.events_dropped.get()),
+            journal_lines: journal.lines.get(),
+            journal_counted: journal.counted.get(),
+            journal_lost: journal.lost.get(),
             panics: sum(&|shard| shard.metrics.panics.get()),
         }
     }
@@ -66,6 +75,9 @@ impl Accounting {
             "answers": self.answers,
             "send_failed": self.send_failed,
             "events_dropped": self.events_dropped,
+            "journal_lines": self.journal_lines,
+            "journal_counted": self.journal_counted,
+            "journal_lost": self.journal_lost,
             "shard_panics": self.panics,
         })
         .to_string()

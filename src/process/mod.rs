@@ -7,6 +7,7 @@
 
 mod accounting;
 mod cores;
+mod journal;
 mod key;
 mod node;
 mod notify;

@@ -4,15 +4,17 @@
 //! thread and returns the sums.
 
 use super::accounting::Accounting;
+use super::journal::{self, RunningJournal};
 use super::renewal::{ReloadOutcome, Renewal, Work};
 use crate::admin::{Admin, Orders, ShardSource, Trouble, View};
 use crate::clock::Clock;
 use crate::control::{AdminToken, BundleSource, Faults, Listener, Steering};
 use crate::event::EventSender;
-use crate::metrics::{ControlMetrics, ShardMetrics};
+use crate::metrics::{ControlMetrics, JournalMetrics, ShardMetrics};
 use crate::net::{Poller, Socket, bind_group, steer};
 use crate::policy::rows::Rows;
 use crate::policy::{PolicyCell, Snapshot};
+use crate::report::JournalSettings;
 use crate::shard::{self, Shard, Stages, Switches};
 use crate::uas::TransactionMemory;
 use std::fmt;
@@ -41,8 +43,10 @@ pub struct NodeSetup {
     pub rows: Rows,
     /// The transaction memory that the stages share, if they have one: it is kept from ageing.
     pub memory: Option<Arc<TransactionMemory>>,
-    /// Where events go, one sender per shard; empty: nobody wants them.
+    /// Where events go, one sender per shard; empty: nobody wants them. With a journal they go there instead.
     pub events: Vec<EventSender>,
+    /// The journal, if there is to be one.
+    pub journal: Option<JournalSettings>,
     /// How it is operated.
     pub operation: Operation,
 }
@@ -64,7 +68,7 @@ pub struct Operation {
 
 /// Something that a node needs is not to be had; its text is a sentence for the operator.
 #[derive(Debug)]
-pub struct Unavailable(String);
+pub struct Unavailable(pub(super) String);
 
 impl fmt::Display for Unavailable {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -82,6 +86,7 @@ pub struct Node {
     switches: Arc<Switches>,
     shards: Vec<JoinHandle<io::Result<()>>>,
     admin: Admin,
+    journal: Option<RunningJournal>,
     renewal: JoinHandle<()>,
     work: Sender<Work>,
     renewal_ended: Receiver<()>,
@@ -111,7 +116,7 @@ impl Node {
         let now = clock.now();
         let first = Snapshot::build(&setup.rows, now);
         let next_expiry_unix_s = first.next_expiry_unix_s();
-        let (policy, publisher) = PolicyCell::new(first);
+        let (policy, mut publisher) = PolicyCell::new(first);
         let operation = setup.operation;
         let control = Arc::new(ControlMetrics::new());
         control.published_ns.set(now.monotonic_ns);
@@ -136,10 +141,20 @@ impl Node {
             trouble: Arc::clone(&trouble),
             token: operation.token,
             orders: operation.orders,
+            journal: Arc::new(JournalMetrics::default()),
         });
+        let mut events = setup.events;
+        let journal = match setup.journal {
+            Some(settings) => {
+                let opened = journal::open(settings, &view, count, publisher.follow())?;
+                events = opened.senders;
+                Some(journal::start(opened.journal, clock)?)
+            }
+            None => None,
+        };
 
         let mut shards = Vec::with_capacity(count);
-        let mut events = setup.events.into_iter();
+        let mut events = events.into_iter();
         let parts = view.shards.iter().zip(pollers).zip(setup.cores);
         for (number, ((source, poller), core)) in (0..).zip(parts) {
             // Its sockets take datagrams already; the shard itself withdraws this when it ends.
@@ -183,6 +198,7 @@ impl Node {
             switches,
             shards,
             admin,
+            journal,
             renewal,
             work,
             renewal_ended,
@@ -215,7 +231,7 @@ impl Node {
     /// The sums so far.
     #[must_use]
     pub fn accounting(&self) -> Accounting {
-        Accounting::of(&self.view.shards)
+        Accounting::of(&self.view.shards, &self.view.journal)
     }
 
     /// Reads the bundle anew on a thread of the control plane, puts it in force if it is whole, and tells `done`.
@@ -237,7 +253,8 @@ impl Node {
         self.view.not_running().is_none()
     }
 
-    /// Lets the shards serve what their sockets hold, then ends every thread; the sums. Takes at most a second.
+    /// Lets the shards serve what their sockets hold, then ends every thread; the sums. Takes at most a second, and a few
+    /// more when the journal's disk does not take what is left.
     #[must_use]
     pub fn stop(self) -> Accounting {
         // A bell that does not ring: that shard ends at its next datagram, and joining it waits for that.
@@ -246,6 +263,10 @@ impl Node {
             // A shard that could not go on has said so by `/readyz`; its counts stand.
             let _ended = shard.join();
         }
+        // Nothing is decided any more, so the journal has everything there will be.
+        if let Some(journal) = self.journal {
+            journal.stop(self.view.clock);
+        }
         let _told = self.work.send(Work::Stop);
         // A large bundle may just be building; nobody needs that one any more, and it ends with the process.
         let ended = self.renewal_ended.recv_timeout(RENEWAL_STOP_TIMEOUT);
@@ -253,7 +274,7 @@ impl Node {
             let _ended = self.renewal.join();
         }
         self.admin.stop();
-        Accounting::of(&self.view.shards)
+        Accounting::of(&self.view.shards, &self.view.journal)
     }
 }
 
@@ -300,7 +321,7 @@ fn admin_fault(address: SocketAddr, error: &io::Error) -> Unavailable {
     })
 }
 
-fn spawn<T: Send + 'static>(
+pub(super) fn spawn<T: Send + 'static>(
     name: String,
     body: impl FnOnce() -> T + Send + 'static,
 ) -> Result<JoinHandle<T>, Unavailable> {

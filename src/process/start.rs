@@ -6,8 +6,9 @@ use super::node::{Node, NodeSetup, Operation};
 use super::operate::Desk;
 use super::say;
 use crate::cli::{self, Exit, ServeOverrides};
-use crate::control::{Faults, Loaded, NodeConfig, Source, Start};
+use crate::control::{Faults, JournalConfig, Loaded, NodeConfig, Rotate, Source, Start};
 use crate::limits::RECEIVE_BUFFER_BYTES;
+use crate::report::{JournalSettings, Rotation};
 use crate::shard::allowed_cores;
 use crate::uas::{self, TransactionMemory, Uas};
 use std::fmt::Write as _;
@@ -68,6 +69,10 @@ pub fn serve(start: Start, overrides: ServeOverrides) -> ExitCode {
         rows: loaded.rows,
         memory: Some(Arc::clone(&memory)),
         events: Vec::new(),
+        journal: loaded
+            .node
+            .journal
+            .map(|config| journal_settings(loaded.node.name, config)),
         operation: Operation {
             name,
             bundles: Some(bundles),
@@ -94,6 +99,21 @@ pub fn serve(start: Start, overrides: ServeOverrides) -> ExitCode {
     match writeln!(io::stdout(), "{sums}") {
         Ok(()) => Exit::Ok.into(),
         Err(_gone) => Exit::Unavailable.into(),
+    }
+}
+
+fn journal_settings(node: String, config: JournalConfig) -> JournalSettings {
+    JournalSettings {
+        node,
+        path: config.path,
+        rejected_per_second: config.rejected_per_second,
+        approved_per_second: config.approved_per_second,
+        rotation: match config.rotate {
+            Rotate::Seconds(seconds) => Rotation::Seconds(seconds),
+            Rotate::Bytes(bytes) => Rotation::Bytes(bytes),
+        },
+        keep_s: config.keep_s,
+        mask_digits: config.mask_digits,
     }
 }
 
@@ -146,6 +166,11 @@ fn head(loaded: &Loaded, overrides: &ServeOverrides, cores: &[Option<usize>]) ->
         rows.destinations.len(),
         rows.generation
     );
+    let journal = match &loaded.node.journal {
+        Some(config) => config.path.display().to_string(),
+        None => "none; decisions are counted only".to_owned(),
+    };
+    let _always_ok = writeln!(text, "journal {journal}");
     text
 }
 

@@ -4,14 +4,14 @@ use super::pin::pin;
 use super::stages::Stages;
 use super::switches::Switches;
 use crate::clock::{Clock, Now};
-use crate::event::{Event, EventSender, Outcome};
+use crate::event::{EventSender, Outcome};
 use crate::limits::{
     BATCH_DATAGRAMS, PANICS_IN_A_ROW_MAX, RECEIVE_ERRORS_IN_A_ROW_MAX, STOP_SERVE_NS_MAX,
 };
 use crate::metrics::ShardMetrics;
-use crate::net::{Datagram, Poller, Readiness, Received, RxBatch, Socket, TxBatch};
-use crate::policy::Verdict;
+use crate::net::{Poller, Readiness, Received, RxBatch, Socket, TxBatch};
 use crate::policy::cell::PolicyReader;
+use crate::policy::{Decision, Verdict};
 use crate::uas::Recall;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -149,7 +149,10 @@ impl<'a, S: Stages> Loop<'a, S> {
             })?;
             if rang {
                 // An idle shard lets go of the old snapshot here.
-                self.shard.policy.load();
+                let policy = self.shard.policy.load();
+                if let Some(events) = &mut self.shard.events {
+                    events.decided_by(policy.number());
+                }
             }
             self.round();
         }
@@ -184,15 +187,23 @@ impl<'a, S: Stages> Loop<'a, S> {
             overloaded,
             ..
         } = self;
-        let policy = shard.policy.load(); // a batch is answered by one policy, never by two
-        let stages = &shard.stages;
+        let Shard {
+            number: shard_number,
+            sockets,
+            policy,
+            metrics,
+            events,
+            stages,
+            ..
+        } = &mut **shard;
+        let policy = policy.load(); // a batch is answered by one policy, never by two
         let mut shed = Shed::NONE;
         if *overloaded {
             for (number, datagram) in rx.iter().enumerate() {
                 if stages.is_expendable(policy, &datagram) {
                     shed.add(number);
                     if stages.is_stranger(policy, &datagram) {
-                        shard.metrics.count_stranger(datagram.source.ip());
+                        metrics.count_stranger(datagram.source.ip());
                     }
                 }
             }
@@ -213,20 +224,43 @@ impl<'a, S: Stages> Loop<'a, S> {
                 tx.commit(answer, datagram.local);
             }
         }
-        if let Some(socket) = shard.sockets.get(number)
+        if let Some(socket) = sockets.get(number)
             && !tx.is_empty()
         {
-            shard.metrics.count_sent(&tx.send(socket, now.monotonic_ns));
+            metrics.count_sent(&tx.send(socket, now.monotonic_ns));
+        }
+        if let Some(events) = events {
+            events.decided_by(policy.number());
         }
         for (datagram, slot) in shed.spared(rx.iter().zip(slots.iter())) {
-            let outcome = shard.stages.outcome(slot);
-            shard.metrics.count_outcome(outcome, 1);
+            let outcome = stages.outcome(slot);
+            metrics.count_outcome(outcome, 1);
             **in_flight = in_flight.saturating_sub(1);
-            tell(shard, now, outcome, &datagram, slot);
+            if outcome == Outcome::UnknownSource {
+                metrics.count_stranger(datagram.source.ip());
+            }
+            let recall = stages.recall(slot);
+            metrics.count_recall(recall);
+            // A copy of a call is no call of its own.
+            if recall != Recall::Repeated {
+                count_verdict(metrics, stages.decision(slot));
+            }
+            let Some(events) = events else { continue };
+            if !outcome.is_of_call() {
+                continue;
+            }
+            let kept = events.push(|event| {
+                event.begin(now.unix_us, *shard_number, datagram.source, outcome);
+                event.snapshot = policy.number();
+                stages.describe(&datagram, slot, event);
+            });
+            if !kept {
+                metrics.events_dropped.add(1);
+            }
         }
         // Of these no event tells: writing it costs more than all that was saved.
         if shed.count() > 0 {
-            shard.metrics.count_outcome(Outcome::Shed, shed.count());
+            metrics.count_outcome(Outcome::Shed, shed.count());
             **in_flight = in_flight.saturating_sub(shed.count());
         }
     }
@@ -332,48 +366,16 @@ impl Shed {
     }
 }
 
-/// Counts the verdict on one datagram, and tells of the datagram if anybody listens.
-fn tell<S: Stages>(
-    shard: &mut Shard<S>,
-    now: Now,
-    outcome: Outcome,
-    datagram: &Datagram<'_>,
-    slot: &S::Slot,
-) {
-    if outcome == Outcome::UnknownSource {
-        shard.metrics.count_stranger(datagram.source.ip());
-    }
-    let recall = shard.stages.recall(slot);
-    shard.metrics.count_recall(recall);
-    // A copy of a call is no call of its own.
-    if recall != Recall::Repeated
-        && let Some(decision) = shard.stages.decision(slot)
-        && let Some(domain) = decision.domain_slot
-    {
-        match decision.verdict {
-            Verdict::Approve | Verdict::Reject => {
-                shard
-                    .metrics
-                    .count_verdict(domain, decision.code, decision.would);
-            }
-            Verdict::Error(_) => {}
-        }
-    }
-    let Some(events) = &mut shard.events else {
+/// Counts the verdict on one INVITE for its domain; errors have an outcome and no code.
+fn count_verdict(metrics: &ShardMetrics, decision: Option<&Decision>) {
+    let Some(decision) = decision else { return };
+    let Some(domain) = decision.domain_slot else {
         return;
     };
-    let stages = &shard.stages;
-    let number = shard.number;
-    let kept = events.push(|event| {
-        *event = Event::EMPTY;
-        event.unix_us = now.unix_us;
-        event.shard = number;
-        event.source = datagram.source;
-        event.peer = datagram.source.ip();
-        event.outcome = outcome;
-        stages.describe(datagram, slot, event);
-    });
-    if !kept {
-        shard.metrics.events_dropped.add(1);
+    match decision.verdict {
+        Verdict::Approve | Verdict::Reject => {
+            metrics.count_verdict(domain, decision.code, decision.would);
+        }
+        Verdict::Error(_) => {}
     }
 }

@@ -3,9 +3,9 @@
 use crate::clock::Now;
 use crate::event::{Event, Outcome};
 use crate::net::{Answer, Datagram, Stretch};
-use crate::policy::{CallError, Decision, Snapshot};
+use crate::policy::{CallError, Decision, Snapshot, Verdict};
 use crate::sip::Header;
-use crate::uas::{Packet, Recall, Reply, Slot, Uas};
+use crate::uas::{Admission, Packet, Recall, Reply, Slot, Uas};
 
 /// The stages of a batch. Every datagram of a batch goes through one before the first goes through the next.
 pub trait Stages {
@@ -139,24 +139,25 @@ impl Stages for Uas {
 
     fn describe(&self, datagram: &Datagram<'_>, slot: &UasSlot, event: &mut Event) {
         let bytes = datagram.bytes;
-        event.status = slot.status;
-        event.decision = slot.slot.decision().copied();
-        event.peer = slot.slot.peer_address();
-        event.proxy = slot.slot.proxy_address();
-        let Some(attempt) = slot.slot.attempt(bytes) else {
-            return;
+        let slot_status = slot.status;
+        let slot = &slot.slot;
+        event.status = slot_status;
+        event.peer = slot.peer_address();
+        event.proxy = slot.proxy_address();
+        event.decision = slot.decision().copied();
+        event.verdict = match slot.admission() {
+            Admission::CallError(error) => Some(Verdict::Error(error)),
+            Admission::Call => slot.decision().map(|decision| decision.verdict),
+            _ => return,
         };
-        event.set_attempt(&attempt, slot.slot.screening_trusted());
-        event
-            .calling_number
-            .set(slot.slot.calling_number(bytes).unwrap_or_default());
-        let request = slot.slot.request(bytes);
-        event
-            .call_id
-            .set(request.value(Header::CallId).unwrap_or_default());
-        event
-            .from_tag
-            .set(slot.slot.from_tag(bytes).unwrap_or_default());
+        let request = slot.request(bytes);
+        let call_id = request.value(Header::CallId);
+        event.call_id.set(call_id.unwrap_or_default());
+        event.from_tag.set(slot.from_tag(bytes).unwrap_or_default());
+        if let Some(attempt) = slot.attempt(bytes) {
+            let calling = slot.calling_number(bytes).unwrap_or_default();
+            event.set_attempt(&attempt, slot.screening_trusted(), calling);
+        }
     }
 }
 

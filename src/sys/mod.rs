@@ -34,7 +34,7 @@ pub use send::{Run, SendBatch};
 pub use steer::{STEERED_OCTETS, STEERED_OCTETS_MIN, steer_by_payload};
 pub use usage::{ThreadUsage, thread_time_ns, thread_usage};
 
-/// Errors of the kernel that `net` must tell apart, by their number.
+/// Errors of the kernel that `net` and `report` must tell apart, by their number.
 pub mod errno {
     /// An earlier datagram met a closed port (ICMP).
     pub const CONNECTION_REFUSED: i32 = libc::ECONNREFUSED;
@@ -44,7 +44,7 @@ pub mod errno {
     pub const NO_BUFFERS: i32 = libc::ENOBUFS;
     /// Malformed; of a run of datagrams also: longer than its path carries, or too many.
     pub const INVALID: i32 = libc::EINVAL;
-    /// A run of datagrams on a way without checksum offload.
+    /// A run of datagrams on a way without checksum offload; of a file: the disk failed.
     pub const INPUT_OUTPUT: i32 = libc::EIO;
     /// The datagram is longer than its path or its socket carries.
     pub const MESSAGE_SIZE: i32 = libc::EMSGSIZE;

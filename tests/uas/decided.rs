@@ -89,12 +89,12 @@ fn screening_headers_that_the_domain_does_not_trust_are_no_facts() {
         "User-Agent: ",
         "P-tfps: 1001;d;192.0.2.1;A;7\r\nUser-Agent: ",
     );
-    for (trusted, user, agent, address, calls) in [
+    for (trusted, caller, agent, address, calls) in [
         (true, "1001", "A", Some("192.0.2.1"), Some(7)),
-        (false, "", "Asterisk PBX 16.28.0", None, None),
+        (false, "1003", "Asterisk PBX 16.28.0", None, None),
     ] {
         let (_, event) = record(|rows| rows.domains[0].trust_headers = trusted, &request);
-        assert_eq!(event.screening_user.bytes(), user.as_bytes(), "{trusted}");
+        assert_eq!(event.caller.bytes(), caller.as_bytes(), "{trusted}");
         assert_eq!(event.agent.bytes(), agent.as_bytes(), "{trusted}");
         assert_eq!(
             event.address,
@@ -127,7 +127,7 @@ fn the_calling_number_is_the_first_present_of_the_configured_headers() {
             |rows| rows.domains[0].calling_from = headers.to_vec(),
             &request,
         );
-        let seen = String::from_utf8_lossy(event.calling_number.bytes()).into_owned();
+        let seen = String::from_utf8_lossy(event.calling.bytes()).into_owned();
         assert_eq!(seen, want, "{headers:?}");
     }
 }
