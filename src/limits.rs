@@ -32,6 +32,26 @@ pub const SCREENING_VALUE_BYTES_MAX: usize = 256;
 /// Datagrams in one batch of `recvmmsg`. 8, 32 and 128 cost 2,049, 1,971 and 1,923 ns a packet: 32 is where it flattens.
 pub const BATCH_DATAGRAMS: usize = 32;
 
+/// Octets of an answer that may leave in a run of answers. Above it a link's path may cut it: it leaves alone. Loopback
+/// bears more, so only a real link would show the difference.
+pub const RUN_DATAGRAM_BYTES_MAX: usize = 1400;
+
+/// Answers of one destination are stretched to a multiple of this, octets, so that their sizes agree: in a run only the
+/// last one may be shorter.
+pub const RUN_STEP_BYTES: usize = 64;
+
+/// How long a destination gets no runs after one was refused, nanoseconds.
+pub const RUN_BARRED_NS: u64 = 60_000_000_000;
+
+/// Destinations that get no runs, per shard. Beyond it the one whose time is over soonest gets runs again, and they fall
+/// back to single datagrams again.
+pub const RUN_BARRED_DESTINATIONS: usize = 64;
+
+const _: () = assert!(
+    BATCH_DATAGRAMS * RUN_DATAGRAM_BYTES_MAX <= 65_507 && BATCH_DATAGRAMS <= 64,
+    "a run is one message of UDP, cut into at most 64"
+);
+
 /// Domains in one bundle: verdicts are counted per domain in arrays of this size.
 pub const DOMAINS_MAX: usize = 4096;
 

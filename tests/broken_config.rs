@@ -135,6 +135,7 @@ drain_time = "30s"
 [[listen]]
 udp = "127.0.0.1:0"
 steering = "kernel"
+gso = false
 role = "screen"
 [bundle]
 path = "bundle"
@@ -162,7 +163,7 @@ http = "0.0.0.0:0"
         case.write("bundle/README", "");
         case.accepted(&[
         "warning: tollgate.toml:3:21: node.counters_capacity has no effect in this version",
-        "warning: tollgate.toml:12:8: admin.http 0.0.0.0:0 can be reached from other machines; without admin.token_file it shows them only /healthz, /readyz and /metrics",
+        "warning: tollgate.toml:13:8: admin.http 0.0.0.0:0 can be reached from other machines; without admin.token_file it shows them only /healthz, /readyz and /metrics",
         r#"warning: bundle/destinations.csv:2:1: prefix "+3906": 28 longer prefixes below it in the table keep what they say"#,
         "warning: bundle/domains.toml:9:21: domain.spoofing_filtered has no effect in this version",
         "warning: bundle/domains.toml:8:9: domain.email has no effect in this version",
@@ -187,7 +188,8 @@ cores = [0, 0]
 key_file = "secret"
 [[listen]]
 udp = "localhost:5060"
-steering = "payload"
+steering = "hash"
+gso = "off"
 role = "honeypot"
 [[listen]]
 tcp = "127.0.0.1:5060"
@@ -207,12 +209,13 @@ path = "journal"
         "tollgate.toml:5:13: node.cores has core 0 twice",
         "tollgate.toml:6:12: node.key_file secret has 5 octets; at least 16",
         r#"tollgate.toml:8:7: listen.udp "localhost:5060" is no address and port, like "192.0.2.1:5060" or "[2001:db8::1]:5060""#,
-        r#"tollgate.toml:9:12: listen.steering = "payload" is not in this version; "kernel" is"#,
-        r#"tollgate.toml:10:8: listen.role = "honeypot" is not in this version; "screen" is"#,
-        "tollgate.toml:11:1: listen.udp is missing",
-        "tollgate.toml:12:7: listen.tcp is not in this version; take it out",
-        "tollgate.toml:16:1: admin.https is not known; did you mean admin.http?",
-        "tollgate.toml:17:1: journal is not in this version; take it out",
+        r#"tollgate.toml:9:12: listen.steering is "hash", but must be "payload" or "kernel""#,
+        r#"tollgate.toml:10:7: listen.gso must be true or false, not a string"#,
+        r#"tollgate.toml:11:8: listen.role = "honeypot" is not in this version; "screen" is"#,
+        "tollgate.toml:12:1: listen.udp is missing",
+        "tollgate.toml:13:7: listen.tcp is not in this version; take it out",
+        "tollgate.toml:17:1: admin.https is not known; did you mean admin.http?",
+        "tollgate.toml:18:1: journal is not in this version; take it out",
     ]);
     }
 

@@ -75,6 +75,8 @@ mod command_line {
         let document: toml::Table = text.parse().unwrap();
         let string = |value: &toml::Value| value.as_str().unwrap().to_owned();
         assert_eq!(string(&document["listen"][0]["udp"]), "127.0.0.1:5060");
+        assert_eq!(string(&document["listen"][0]["steering"]), "payload");
+        assert_eq!(document["listen"][0]["gso"].as_bool(), Some(true));
         assert_eq!(string(&document["admin"]["http"]), "127.0.0.1:8060");
         assert_eq!(string(&document["node"]["shards"]), "auto");
         assert_eq!(string(&document["node"]["state_dir"]), "./tollgate-state");

@@ -21,9 +21,10 @@ mod reload {
     use std::thread;
     use std::time::Duration;
     use tollgate::clock::Now;
-    use tollgate::control::{self, Source};
+    use tollgate::control::{self, Listener, Source};
     use tollgate::event::{Event, Outcome};
-    use tollgate::net::Datagram;
+    use tollgate::limits::RECEIVE_BUFFER_BYTES;
+    use tollgate::net::{Answer, Datagram};
     use tollgate::policy::{Decision, Snapshot};
     use tollgate::process::{Node, NodeSetup, Operation};
     use tollgate::shard::{Stages, UasSlot};
@@ -54,6 +55,14 @@ mod reload {
             Stages::slot(&self.0)
         }
 
+        fn is_expendable(&self, policy: &Snapshot, datagram: &Datagram<'_>) -> bool {
+            Stages::is_expendable(&self.0, policy, datagram)
+        }
+
+        fn is_stranger(&self, policy: &Snapshot, datagram: &Datagram<'_>) -> bool {
+            Stages::is_stranger(&self.0, policy, datagram)
+        }
+
         fn scan(&self, policy: &Snapshot, datagram: &Datagram<'_>, slot: &mut UasSlot) {
             watch(true);
             Stages::scan(&self.0, policy, datagram, slot);
@@ -73,7 +82,7 @@ mod reload {
             datagram: &Datagram<'_>,
             slot: &mut UasSlot,
             out: &mut [u8],
-        ) -> Option<(usize, SocketAddr)> {
+        ) -> Option<Answer> {
             Stages::respond(&self.0, policy, datagram, slot, out)
         }
 
@@ -211,7 +220,8 @@ mod reload {
         let loaded = control::load(&Source::File(folder.join("tollgate.toml"))).unwrap();
         let memory = Arc::new(TransactionMemory::new(1 << 20, [7; 16]));
         let setup = NodeSetup {
-            listeners: vec!["127.0.0.1:0".parse().unwrap()],
+            listeners: vec![Listener::at("127.0.0.1:0".parse().unwrap())],
+            receive_buffer_bytes: RECEIVE_BUFFER_BYTES,
             admin: "127.0.0.1:0".parse().unwrap(),
             cores: vec![None; 2],
             operation: Operation {

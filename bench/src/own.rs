@@ -117,11 +117,12 @@ impl<S: Stages> Thread<S> {
                     continue;
                 }
                 let before = thread_time_ns()?;
-                self.answer(&clock, &metrics, &rx, &mut tx, &mut slots);
+                let now_ns = self.answer(&clock, &metrics, &rx, &mut tx, &mut slots);
+                tx.arrange(&self.socket, now_ns);
                 let spent = thread_time_ns()? - before;
                 self.own_ns.fetch_add(spent, Ordering::Relaxed);
                 if !tx.is_empty() {
-                    metrics.count_sent(&tx.send(&self.socket));
+                    metrics.count_sent(&tx.send(&self.socket, now_ns));
                 }
                 let handled = u64::try_from(rx.len()).unwrap_or(0);
                 self.latch.count_handled(handled);
@@ -133,6 +134,7 @@ impl<S: Stages> Thread<S> {
         Ok(())
     }
 
+    /// The batch's time.
     fn answer(
         &mut self,
         clock: &Clock,
@@ -140,7 +142,7 @@ impl<S: Stages> Thread<S> {
         rx: &RxBatch,
         tx: &mut TxBatch,
         slots: &mut [S::Slot],
-    ) {
+    ) -> u64 {
         let (stages, policy) = (&self.stages, &self.policy);
         let now = clock.now();
         for (datagram, slot) in rx.iter().zip(slots.iter_mut()) {
@@ -154,8 +156,8 @@ impl<S: Stages> Thread<S> {
         }
         for (datagram, slot) in rx.iter().zip(slots.iter_mut()) {
             let Some(out) = tx.next_slot() else { continue };
-            if let Some((length, to)) = stages.respond(policy, &datagram, slot, out) {
-                tx.commit(length, to);
+            if let Some(answer) = stages.respond(policy, &datagram, slot, out) {
+                tx.commit(answer, datagram.local);
             }
         }
         for (datagram, slot) in rx.iter().zip(slots.iter()) {
@@ -178,6 +180,7 @@ impl<S: Stages> Thread<S> {
                 metrics.events_dropped.add(1);
             }
         }
+        now.monotonic_ns
     }
 }
 

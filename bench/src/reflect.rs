@@ -12,7 +12,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tollgate::limits::BATCH_DATAGRAMS;
-use tollgate::net::{Poller, Received, RxBatch, Socket, TxBatch, bind_group};
+use tollgate::net::{Answer, Poller, Received, RxBatch, Socket, TxBatch, bind_group};
 use tollgate::shard::pin;
 use tollgate::sys::{self, send_segments};
 
@@ -101,9 +101,11 @@ pub fn start_at(
         }));
     }
     let mut group = bind_group(address, 1, receive_buffer_bytes).map_err(io::Error::other)?;
-    let socket = group
+    let mut socket = group
         .pop()
         .ok_or_else(|| io::Error::other("a group of one has one"))?;
+    // The yardsticks send as they say, not as the product does.
+    socket.set_sends_runs(false);
     let socket = Arc::new(socket);
     let asked = Arc::clone(&socket);
     Ok(ThreadVariant::new(ThreadParts {
@@ -191,7 +193,7 @@ fn batches(
                     if let Some(slot) = tx.next_slot() {
                         slot[..ANSWER_OCTETS].copy_from_slice(&answer);
                     }
-                    tx.commit(ANSWER_OCTETS, datagram.source);
+                    tx.commit(Answer::fixed(ANSWER_OCTETS, datagram.source), None);
                     continue;
                 }
                 run = match run {
@@ -207,7 +209,7 @@ fn batches(
             if segmented {
                 send_run(socket, run, &answers);
             } else if !tx.is_empty() {
-                tx.send(socket);
+                tx.send(socket, 0);
             }
             latch.count_handled(handled);
             if received != Received::Full {

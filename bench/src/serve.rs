@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tollgate::clock::{Clock, Now};
 use tollgate::event::{Event, EventReceiver, Outcome, event_queue};
 use tollgate::metrics::ShardMetrics;
-use tollgate::net::{Datagram, Poller, bind_group};
+use tollgate::net::{Answer, Datagram, Poller, bind_group};
 use tollgate::policy::cell::PolicyCell;
 use tollgate::policy::rows::Rows;
 use tollgate::policy::{Decision, Snapshot};
@@ -37,11 +37,23 @@ struct GatedSlot<T> {
 impl<S: Stages> Stages for Gated<S> {
     type Slot = GatedSlot<S::Slot>;
 
+    fn set_draining(&mut self, draining: bool) {
+        self.inner.set_draining(draining);
+    }
+
     fn slot(&self) -> Self::Slot {
         GatedSlot {
             is_mark: false,
             inner: self.inner.slot(),
         }
+    }
+
+    fn is_expendable(&self, policy: &Snapshot, datagram: &Datagram<'_>) -> bool {
+        !self.latch.is_mark(datagram.bytes) && self.inner.is_expendable(policy, datagram)
+    }
+
+    fn is_stranger(&self, policy: &Snapshot, datagram: &Datagram<'_>) -> bool {
+        self.inner.is_stranger(policy, datagram)
     }
 
     fn scan(&self, policy: &Snapshot, datagram: &Datagram<'_>, slot: &mut Self::Slot) {
@@ -69,7 +81,7 @@ impl<S: Stages> Stages for Gated<S> {
         datagram: &Datagram<'_>,
         slot: &mut Self::Slot,
         out: &mut [u8],
-    ) -> Option<(usize, SocketAddr)> {
+    ) -> Option<Answer> {
         if slot.is_mark {
             return None;
         }
@@ -125,7 +137,17 @@ impl Stages for CannedStages {
     /// Whether it is an ACK, which nobody answers.
     type Slot = bool;
 
+    fn set_draining(&mut self, _draining: bool) {}
+
     fn slot(&self) -> bool {
+        false
+    }
+
+    fn is_expendable(&self, _policy: &Snapshot, _datagram: &Datagram<'_>) -> bool {
+        false
+    }
+
+    fn is_stranger(&self, _policy: &Snapshot, _datagram: &Datagram<'_>) -> bool {
         false
     }
 
@@ -143,13 +165,13 @@ impl Stages for CannedStages {
         datagram: &Datagram<'_>,
         is_ack: &mut bool,
         out: &mut [u8],
-    ) -> Option<(usize, SocketAddr)> {
+    ) -> Option<Answer> {
         if *is_ack {
             return None;
         }
         let place = out.get_mut(..ANSWER_OCTETS)?;
         place.copy_from_slice(&self.answer);
-        Some((ANSWER_OCTETS, datagram.source))
+        Some(Answer::fixed(ANSWER_OCTETS, datagram.source))
     }
 
     fn outcome(&self, is_ack: &bool) -> Outcome {

@@ -162,7 +162,7 @@ impl<S: Stages> Work<S> {
         for ((bytes, slot), (out, length)) in all {
             let datagram = datagram(bytes, self.source);
             let reply = self.stages.respond(&self.policy, &datagram, slot, out);
-            *length = reply.map(|(length, _destination)| length);
+            *length = reply.map(|answer| answer.length);
         }
     }
 
@@ -233,6 +233,7 @@ fn datagram(bytes: &[u8], source: SocketAddr) -> Datagram<'_> {
         bytes,
         full_length: bytes.len(),
         source,
+        local: None,
     }
 }
 

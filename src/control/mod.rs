@@ -24,7 +24,7 @@ mod translate;
 pub use domains::EMERGENCY_DEFAULT;
 pub use fault::{Fault, Faults, Place};
 pub use last_good::{Bundle, BundleSource};
-pub use node::{AdminToken, Cores, Listener, NodeConfig, NodeKey, Shards};
+pub use node::{AdminToken, Cores, Listener, NodeConfig, NodeKey, Shards, Steering};
 pub use source::{SAMPLE_BUNDLE, SAMPLE_CONFIG, Source, write_sample};
 
 use crate::clock::Now;

@@ -112,11 +112,41 @@ impl fmt::Debug for AdminToken {
     }
 }
 
-/// One `[[listen]]`: a UDP socket group that screens calls, steered by the kernel's own hash.
+/// How datagrams are shared among the shards of a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Steering {
+    /// By what they say: the calls of one balancer, from one port, reach all shards. Short ones, of less than 256 octets,
+    /// by address and port.
+    Payload,
+    /// By address and port, as the kernel does by itself: right for many peers, and wrong for one balancer.
+    Kernel,
+}
+
+/// The words for them.
+pub(super) const STEERINGS: [(&str, Steering); 2] =
+    [("payload", Steering::Payload), ("kernel", Steering::Kernel)];
+
+/// One `[[listen]]`: a UDP socket group that screens calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Listener {
     /// Address and port; port 0 lets the kernel choose.
     pub udp: SocketAddr,
+    /// How the shards share it. Default payload.
+    pub steering: Steering,
+    /// Whether answers of one destination leave in runs (`UDP_SEGMENT`). Default true.
+    pub gso: bool,
+}
+
+impl Listener {
+    /// A listener with every default.
+    #[must_use]
+    pub const fn at(udp: SocketAddr) -> Self {
+        Self {
+            udp,
+            steering: Steering::Payload,
+            gso: true,
+        }
+    }
 }
 
 /// The node's configuration, every default filled in.
@@ -366,22 +396,23 @@ fn listen_table(mut table: Table<'_>, listeners: &mut Vec<Listener>, findings: &
         table.refuse(key, findings);
     }
     let address = table.require("udp", findings);
+    let steering = table
+        .take("steering")
+        .and_then(|value| value.word(&STEERINGS, findings));
+    let gso = table.take("gso").and_then(|value| value.boolean(findings));
     if let Some(value) = address
         && let Some(udp) = socket_address(&value, findings)
     {
         if udp.port() != 0 && listeners.iter().any(|known| known.udp == udp) {
             value.fault(findings, format!("listen.udp {udp} stands twice"));
         } else {
-            listeners.push(Listener { udp });
+            let default = Listener::at(udp);
+            listeners.push(Listener {
+                udp,
+                steering: steering.unwrap_or(default.steering),
+                gso: gso.unwrap_or(default.gso),
+            });
         }
-    }
-    if let Some(value) = table.take("steering")
-        && value.word(&[("kernel", true), ("payload", false)], findings) == Some(false)
-    {
-        value.fault(
-            findings,
-            "listen.steering = \"payload\" is not in this version; \"kernel\" is",
-        );
     }
     if let Some(value) = table.take("role")
         && value.word(&[("screen", true), ("honeypot", false)], findings) == Some(false)

@@ -59,11 +59,13 @@ pub enum Outcome {
     Unanswerable,
     /// Its batch was lost to a panic of the shard.
     Panicked,
+    /// Given up unread under overload: an OPTIONS, or from nobody's peer.
+    Shed,
 }
 
 impl Outcome {
     /// All outcomes, in the order of their numbers in arrays.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Approved,
         Self::Rejected,
         Self::Repeated,
@@ -90,6 +92,7 @@ impl Outcome {
         Self::Keepalive,
         Self::Unanswerable,
         Self::Panicked,
+        Self::Shed,
     ];
 
     /// What became of a datagram, by what the UAS made of it. `answered`: whether an answer was written.
@@ -175,6 +178,7 @@ impl Outcome {
             Self::Keepalive => "keepalive",
             Self::Unanswerable => "unanswerable",
             Self::Panicked => "panicked",
+            Self::Shed => "shed",
         }
     }
 

@@ -61,13 +61,15 @@ metrics! {
     DATAGRAMS "datagrams_total" Counter "datagrams" "Datagrams read, by shard.";
     OUTCOMES "outcomes_total" Counter "datagrams" "What became of them; every datagram read has exactly one outcome.";
     ANSWERS "answers_total" Counter "datagrams" "Answers that the kernel took.";
+    ANSWERS_IN_RUNS "answers_in_runs_total" Counter "datagrams" "Those of them that left in runs to one destination (`UDP_SEGMENT`), which costs a fifth.";
+    GSO_FALLBACK "gso_fallback_total" Counter "runs" "Runs that the kernel refused, so that their answers left one by one, as all to that destination for a minute.";
     SEND_FAILED "send_failed_total" Counter "datagrams" "Answers that could not be sent, by reason.";
     RECEIVE_ERRORS "receive_errors_total" Counter "errors" "Errors that a socket reported in place of a datagram.";
     KERNEL_DROPPED "kernel_dropped_total" Counter "datagrams" "Datagrams that the kernel dropped because the receive buffer was full.";
     RECEIVE_BUFFER "receive_buffer_bytes" Gauge "bytes" "Receive buffer granted per socket, as the kernel charges it.";
     VERDICTS "verdicts_total" Counter "calls" "Verdicts by domain and code; in detection mode A00, because the call is let through.";
     WOULD_REJECT "would_reject_total" Counter "calls" "Calls that prevention would have rejected, by domain and code; detection mode only.";
-    UNKNOWN_SOURCES "unknown_sources_total" Counter "datagrams" "Datagrams from addresses that are nobody's peer; they are never answered.";
+    UNKNOWN_SOURCES "unknown_sources_total" Counter "datagrams" "Datagrams from addresses that are nobody's peer, also those given up unread; they are never answered.";
     BATCH_SERVICE "batch_service_seconds" Histogram "seconds" "From the clock reading of a batch to that of the next, or to idleness.";
     BATCH_SIZE "batch_size" Histogram "datagrams" "Datagrams in one batch.";
     TRANSACTIONS_DEPTH "transactions_depth_seconds" Gauge "seconds" "Age of what the transaction memory forgets to make room: 64 is that or more; below 32 it is too small for the calls that arrive.";

@@ -2,11 +2,11 @@
 
 use super::text::{Seconds, Text};
 use super::{
-    ANSWERS, BATCH_SERVICE, BATCH_SIZE, BUNDLE_AGE, BUNDLE_REFUSED, BUNDLE_STALE, ControlMetrics,
-    Counter, DATAGRAMS, DRAINING, EVENTS_DROPPED, GENERATION, KERNEL_DROPPED, Metric, OUTCOMES,
-    RECEIVE_BUFFER, RECEIVE_ERRORS, RELOAD, SEND_FAILED, SHARD_PANICS, SHARD_RUNNING, ShardMetrics,
-    TRANSACTIONS_DEPTH, TRANSACTIONS_EVICTED_YOUNG, TRANSACTIONS_UNREMEMBERED, UNKNOWN_SOURCES,
-    VERDICTS, WOULD_REJECT,
+    ANSWERS, ANSWERS_IN_RUNS, BATCH_SERVICE, BATCH_SIZE, BUNDLE_AGE, BUNDLE_REFUSED, BUNDLE_STALE,
+    ControlMetrics, Counter, DATAGRAMS, DRAINING, EVENTS_DROPPED, GENERATION, GSO_FALLBACK,
+    KERNEL_DROPPED, Metric, OUTCOMES, RECEIVE_BUFFER, RECEIVE_ERRORS, RELOAD, SEND_FAILED,
+    SHARD_PANICS, SHARD_RUNNING, ShardMetrics, TRANSACTIONS_DEPTH, TRANSACTIONS_EVICTED_YOUNG,
+    TRANSACTIONS_UNREMEMBERED, UNKNOWN_SOURCES, VERDICTS, WOULD_REJECT,
 };
 use crate::event::Outcome;
 use crate::net::SendFailure;
@@ -124,10 +124,9 @@ impl Scrape<'_> {
     }
 
     fn unknown_sources(&self) -> u64 {
-        let place = Outcome::UnknownSource.index();
-        self.shards
-            .iter()
-            .filter_map(|shard| shard.metrics.outcomes.get(place).map(Counter::get))
+        let shards = self.shards.iter();
+        shards
+            .map(|shard| shard.metrics.unknown_sources.get())
             .sum()
     }
 
@@ -151,6 +150,13 @@ impl Scrape<'_> {
             }
         }
         self.per_shard(text, &ANSWERS, |shard| shard.metrics.answers.get());
+        self.per_shard(text, &ANSWERS_IN_RUNS, |shard| {
+            shard.metrics.answers_in_runs.get()
+        });
+        text.metric(&GSO_FALLBACK);
+        let shards = self.shards.iter();
+        let fallbacks: u64 = shards.map(|shard| shard.metrics.gso_fallbacks.get()).sum();
+        text.sample(&[], fallbacks);
         text.metric(&SEND_FAILED);
         for (number, shard) in self.shards.iter().enumerate() {
             for (reason, counter) in SendFailure::ALL.iter().zip(&shard.metrics.send_failed) {
@@ -230,8 +236,12 @@ mod tests {
 
     fn text() -> String {
         let shards = [ShardMetrics::new(), ShardMetrics::new()];
-        shards[0].count_outcome(Outcome::UnknownSource, 3);
-        shards[1].count_outcome(Outcome::UnknownSource, 4);
+        for (shard, times) in [(0, 3), (1, 4)] {
+            shards[shard].count_outcome(Outcome::UnknownSource, times);
+            for _ in 0..times {
+                shards[shard].count_stranger([192, 0, 2, 1].into());
+            }
+        }
         shards[1].count_outcome(Outcome::Approved, 5);
         shards[1].batch_size.observe(12);
         for _ in 0..5000 {

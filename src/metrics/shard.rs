@@ -7,6 +7,7 @@ use crate::limits::{BATCH_DATAGRAMS, TRANSACTION_SECONDS};
 use crate::net::{SendFailure, SendReport};
 use crate::policy::{Code, DomainSlots};
 use crate::uas::{DEPTH_SECONDS_MAX, Recall};
+use std::net::IpAddr;
 
 /// Bounds of `batch_service_seconds`, nanoseconds: 5 µs to 10 ms, doubling.
 pub const BATCH_SERVICE_BOUNDS_NS: &[u64] = &[
@@ -32,6 +33,10 @@ pub struct ShardMetrics {
     pub outcomes: [Counter; Outcome::ALL.len()],
     /// Answers that the kernel took.
     pub answers: Counter,
+    /// Those of them that left in runs.
+    pub answers_in_runs: Counter,
+    /// Runs that had to be sent one by one.
+    pub gso_fallbacks: Counter,
     /// By `SendFailure::index`.
     pub send_failed: [Counter; SendFailure::ALL.len()],
     /// Errors in place of datagrams.
@@ -52,6 +57,8 @@ pub struct ShardMetrics {
     pub panics: Counter,
     /// 1 while the shard reads its sockets.
     pub running: Counter,
+    /// Datagrams from nobody's peer.
+    pub unknown_sources: Counter,
     /// Which unknown sources send most.
     pub strangers: Strangers,
     verdicts: Box<[[Counter; Code::ALL.len()]]>,
@@ -70,6 +77,8 @@ impl ShardMetrics {
             datagrams: Counter::new(),
             outcomes: [const { Counter::new() }; Outcome::ALL.len()],
             answers: Counter::new(),
+            answers_in_runs: Counter::new(),
+            gso_fallbacks: Counter::new(),
             send_failed: [const { Counter::new() }; SendFailure::ALL.len()],
             receive_errors: Counter::new(),
             batch_service: Histogram::new(BATCH_SERVICE_BOUNDS_NS),
@@ -80,6 +89,7 @@ impl ShardMetrics {
             events_dropped: Counter::new(),
             panics: Counter::new(),
             running: Counter::new(),
+            unknown_sources: Counter::new(),
             strangers: Strangers::new(),
             verdicts: per_domain(),
             would_reject: per_domain(),
@@ -92,6 +102,12 @@ impl ShardMetrics {
         if let Some(counter) = self.outcomes.get(outcome.index()) {
             counter.add(datagrams);
         }
+    }
+
+    /// Counts a datagram from nobody's peer, whatever its outcome.
+    pub fn count_stranger(&self, address: IpAddr) {
+        self.unknown_sources.add(1);
+        self.strangers.count(address);
     }
 
     /// Counts a verdict of a domain, by its number of `DomainSlots`, which lasts as long as the process.
@@ -135,6 +151,8 @@ impl ShardMetrics {
     /// Counts what became of a batch of answers.
     pub fn count_sent(&self, report: &SendReport) {
         self.answers.add(report.sent);
+        self.answers_in_runs.add(report.in_runs);
+        self.gso_fallbacks.add(report.fallbacks);
         for (counter, failed) in self.send_failed.iter().zip(report.failed) {
             if failed > 0 {
                 counter.add(failed);

@@ -61,12 +61,8 @@ pub fn serve(start: Start, overrides: ServeOverrides) -> ExitCode {
         ..
     } = loaded.node.clone();
     let setup = NodeSetup {
-        listeners: loaded
-            .node
-            .listeners
-            .iter()
-            .map(|listener| listener.udp)
-            .collect(),
+        listeners: loaded.node.listeners.clone(),
+        receive_buffer_bytes: RECEIVE_BUFFER_BYTES,
         admin: loaded.node.admin_http,
         cores,
         rows: loaded.rows,

@@ -2,11 +2,10 @@
 
 use crate::clock::Now;
 use crate::event::{Event, Outcome};
-use crate::net::Datagram;
+use crate::net::{Answer, Datagram, Stretch};
 use crate::policy::{CallError, Decision, Snapshot};
 use crate::sip::Header;
-use crate::uas::{Packet, Recall, Slot, Uas};
-use std::net::SocketAddr;
+use crate::uas::{Packet, Recall, Reply, Slot, Uas};
 
 /// The stages of a batch. Every datagram of a batch goes through one before the first goes through the next.
 pub trait Stages {
@@ -19,6 +18,13 @@ pub trait Stages {
     /// An empty slot.
     fn slot(&self) -> Self::Slot;
 
+    /// Whether the datagram is given up unread when there is too much to do. It then goes through no stage, and its slot
+    /// stays as it was.
+    fn is_expendable(&self, policy: &Snapshot, datagram: &Datagram<'_>) -> bool;
+
+    /// Whether the datagram comes from nobody's peer.
+    fn is_stranger(&self, policy: &Snapshot, datagram: &Datagram<'_>) -> bool;
+
     /// Bytes → request → attempt.
     fn scan(&self, policy: &Snapshot, datagram: &Datagram<'_>, slot: &mut Self::Slot);
 
@@ -28,14 +34,14 @@ pub trait Stages {
     /// Attempt → verdict and plan.
     fn decide(&self, policy: &Snapshot, datagram: &Datagram<'_>, now: Now, slot: &mut Self::Slot);
 
-    /// Plan → bytes in `out`; their number and where they go. `None`: silence.
+    /// Plan → bytes in `out`; how many, where they go, and how they may be stretched. `None`: silence.
     fn respond(
         &self,
         policy: &Snapshot,
         datagram: &Datagram<'_>,
         slot: &mut Self::Slot,
         out: &mut [u8],
-    ) -> Option<(usize, SocketAddr)>;
+    ) -> Option<Answer>;
 
     /// What became of the datagram; asked after `respond`.
     fn outcome(&self, slot: &Self::Slot) -> Outcome;
@@ -68,6 +74,14 @@ impl Stages for Uas {
         UasSlot::default()
     }
 
+    fn is_expendable(&self, policy: &Snapshot, datagram: &Datagram<'_>) -> bool {
+        Self::is_expendable(self, policy, &packet(datagram))
+    }
+
+    fn is_stranger(&self, policy: &Snapshot, datagram: &Datagram<'_>) -> bool {
+        Self::is_stranger(self, policy, &packet(datagram))
+    }
+
     fn scan(&self, policy: &Snapshot, datagram: &Datagram<'_>, slot: &mut UasSlot) {
         slot.status = None;
         Self::scan(self, policy, &packet(datagram), &mut slot.slot);
@@ -87,7 +101,7 @@ impl Stages for Uas {
         datagram: &Datagram<'_>,
         slot: &mut UasSlot,
         out: &mut [u8],
-    ) -> Option<(usize, SocketAddr)> {
+    ) -> Option<Answer> {
         let reply = Self::respond(self, policy, &packet(datagram), &slot.slot, out)?;
         // A redirection that would be an amplifier is sent as an error: nobody may count it for an approval.
         if let Some(decision) = slot.slot.decision()
@@ -96,7 +110,14 @@ impl Stages for Uas {
             slot.slot.refuse(CallError::TooLarge, reply.status);
         }
         slot.status = Some(reply.status.0);
-        Some((reply.length, reply.destination))
+        Some(Answer {
+            length: reply.length,
+            destination: reply.destination,
+            stretch: Stretch {
+                at: reply.length.saturating_sub(Reply::TAIL),
+                length_max: reply.length_max,
+            },
+        })
     }
 
     fn outcome(&self, slot: &UasSlot) -> Outcome {

@@ -19,7 +19,7 @@ pub use slot::{Admission, Slot};
 
 use crate::clock::Now;
 use crate::policy::{
-    AnswerPlan, CallAttempt, CallError, ContactPlan, Decision, Prepared, Snapshot, Verdict,
+    AnswerPlan, CallAttempt, CallError, ContactPlan, Decision, Prepared, Snapshot, Source, Verdict,
 };
 use crate::sip::{Span, Status};
 use memory::{Recalled, Remembered};
@@ -44,10 +44,18 @@ pub struct Packet<'a> {
 pub struct Reply {
     /// Octets of it.
     pub length: usize,
+    /// How long blanks in front of its last `Reply::TAIL` octets may make it: they follow `Content-Length:`, where RFC
+    /// 3261 §25.1 lets white space stand, and it still is no amplifier.
+    pub length_max: usize,
     /// Where it goes.
     pub destination: SocketAddr,
     /// Its status.
     pub status: Status,
+}
+
+impl Reply {
+    /// Octets from the value of Content-Length to the end.
+    pub const TAIL: usize = b"0\r\n\r\n".len();
 }
 
 /// The user agent server. One per shard; all of a cluster hold the same key.
@@ -95,6 +103,19 @@ impl Uas {
         self.draining = draining;
     }
 
+    /// Whether the packet may be given up unread when there is too much to do: OPTIONS, and what comes from nobody's peer.
+    /// INVITEs of peers never are: deciding one costs less than hearing it again.
+    #[must_use]
+    pub fn is_expendable(&self, policy: &Snapshot, packet: &Packet<'_>) -> bool {
+        packet.bytes.starts_with(b"OPTIONS ") || self.is_stranger(policy, packet)
+    }
+
+    /// Whether the packet comes from nobody's peer.
+    #[must_use]
+    pub fn is_stranger(&self, policy: &Snapshot, packet: &Packet<'_>) -> bool {
+        policy.source(packet.source.ip().to_canonical()) == Source::Unknown
+    }
+
     /// Stage one: reads the packet into the slot. Of an unknown source nothing is read.
     pub fn scan(&self, policy: &Snapshot, packet: &Packet<'_>, slot: &mut Slot) {
         admit::admit(policy, packet, self.draining, slot);
@@ -102,6 +123,8 @@ impl Uas {
             && slot.state.prepared.is_some()
         {
             slot.state.key = memory.key(packet, slot);
+            // Asked for here, and not in `touch`: the scanning of the next packets hides the miss.
+            memory.touch(slot.state.key);
         }
     }
 
@@ -109,9 +132,6 @@ impl Uas {
     pub fn touch(&self, policy: &Snapshot, slot: &Slot) {
         if let Some(prepared) = &slot.state.prepared {
             policy.touch(prepared);
-            if let Some(memory) = &self.memory {
-                memory.touch(slot.state.key);
-            }
         }
     }
 

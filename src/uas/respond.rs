@@ -226,8 +226,10 @@ impl Uas {
         writer.put(names.content_length);
         writer.put(b"0\r\n\r\n");
         let length = writer.finish()?;
-        (length <= answer_bytes_max(packet.full_length)).then(|| Reply {
+        let length_max = answer_bytes_max(packet.full_length);
+        (length <= length_max).then(|| Reply {
             length,
+            length_max,
             destination: destination(packet, slot, plan.force_rport),
             status: plan.status,
         })

@@ -21,6 +21,7 @@ fn record(change: impl FnOnce(&mut Rows), bytes: &[u8]) -> (Outcome, Event) {
         bytes,
         full_length: bytes.len(),
         source,
+        local: None,
     };
     let uas = Uas::new([7; 16]);
     let mut slot = uas.slot();

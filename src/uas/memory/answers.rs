@@ -6,7 +6,7 @@
 
 use super::table::VALUES;
 use crate::limits::FIXED_HOST_BYTES_MAX;
-use crate::policy::Told;
+use crate::policy::{ContactPlan, Told};
 use foldhash::fast::RandomState;
 use std::hash::BuildHasher as _;
 use std::sync::OnceLock;
@@ -15,8 +15,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Places that are looked at before the answers count as full.
 const PROBES_MAX: usize = 32;
 
-/// A hash's bits that say where to look first.
-const START_MASK: u64 = VALUES as u64 - 1;
+/// The upper bits of a hash say where to look first.
+const START_SHIFT: u32 = u64::BITS - VALUES.trailing_zeros();
 const _: () = assert!(VALUES.is_power_of_two());
 
 /// The answers seen so far.
@@ -77,6 +77,24 @@ impl Answers {
         }
     }
 
+    /// Where to look first: few answers differ in anything but these.
+    fn start(&self, told: &Told, host: &[u8]) -> usize {
+        let [a, b, c] = match told.plan.contact {
+            ContactPlan::Redirect { prefix, .. } => prefix,
+            ContactPlan::None => [0; 3],
+        };
+        let code = u8::try_from(told.code.index()).unwrap_or_default();
+        let would = told.would.map_or(0, |code| code.index().wrapping_add(1));
+        let would = u8::try_from(would).unwrap_or_default();
+        let [high, low] = told.plan.status.0.to_be_bytes();
+        let mut hash = u64::from_be_bytes([a, b, c, code, would, high, low, 0])
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        if !host.is_empty() {
+            hash ^= self.hasher.hash_one(host);
+        }
+        usize::try_from(hash >> START_SHIFT).unwrap_or_default()
+    }
+
     /// The answer with this number.
     pub(super) fn get(&self, number: u16) -> Option<&Answer> {
         self.places.get(usize::from(number))?.answer.get()
@@ -84,8 +102,7 @@ impl Answers {
 
     /// The number of this answer; `None` when there is no room for another one.
     pub(super) fn intern(&self, told: Told, host: &[u8]) -> Option<u16> {
-        let hash = self.hasher.hash_one((told, host));
-        let start = usize::try_from(hash & START_MASK).unwrap_or_default();
+        let start = self.start(&told, host);
         let numbers = (start..VALUES).chain(0..start).take(PROBES_MAX);
         for number in numbers {
             let place = self.places.get(number)?;

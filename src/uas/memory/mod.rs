@@ -3,7 +3,8 @@
 //!
 //! Promises: one table for all shards, without lock and without allocation after the start; an INVITE is decided once
 //! and its copies are answered as it was, until 32 seconds later or until the table is too small for what arrives, which
-//! the metrics say; datagrams from outside the peers, and all that is no INVITE to be decided, never touch it.
+//! the metrics say; datagrams from outside the peers, and all that is no INVITE to be decided, never touch it. An answer
+//! that is too long for its request is refused anew, by the policy in force.
 //! Leaves to `policy`: deciding; to `shard`: counting.
 //!
 //! A call attempt can be several transactions (a fork, an authentication retry). What its limits said will be kept in a
@@ -164,15 +165,21 @@ impl TransactionMemory {
         ] {
             write(request.value(header));
         }
-        hasher.write_u64(lengths);
-        for address in [Some(state.peer_address), state.proxy_address] {
-            match address {
-                Some(IpAddr::V4(address)) => hasher.write_u32(address.to_bits()),
-                Some(IpAddr::V6(address)) => hasher.write_u128(address.to_bits()),
-                None => {}
+        let flags = u64::from(state.call.suspect) << 62 | u64::from(state.call.diverted) << 63;
+        let peer = match state.peer_address {
+            IpAddr::V4(address) => address.to_bits().into(),
+            IpAddr::V6(address) => {
+                hasher.write_u128(address.to_bits());
+                0
             }
+        };
+        hasher.write_u128(u128::from(lengths ^ flags) << 64 | peer);
+        if let Some(proxy) = state.proxy_address {
+            hasher.write_u128(match proxy {
+                IpAddr::V4(address) => address.to_bits().into(),
+                IpAddr::V6(address) => address.to_bits(),
+            });
         }
-        hasher.write_u8(u8::from(state.call.suspect) << 1 | u8::from(state.call.diverted));
         Key(hasher.finish())
     }
 

@@ -155,9 +155,7 @@ impl Table {
         };
         // Each turn but the last means that another shard has entered something into this very set meanwhile.
         loop {
-            let Some(place) = choose(set, fingerprint, tick) else {
-                return nothing;
-            };
+            let place = choose(set, fingerprint, tick);
             if place.is_same && is_remembered(place.word, tick) {
                 return Entered::Already(value(place.word));
             }
@@ -169,7 +167,7 @@ impl Table {
                 Ordering::Acquire,
             );
             if swapped.is_ok() {
-                let age = place.age_above.saturating_sub(AHEAD_MAX);
+                let age = place.rank.saturating_sub(AHEAD_MAX + 1);
                 let replaced = u8::try_from(age).unwrap_or(AGE_SWEPT).min(AGE_SWEPT);
                 return Entered::New {
                     replaced_age_s: replaced,
@@ -200,37 +198,42 @@ impl Table {
 struct Place<'s> {
     entry: &'s AtomicU64,
     word: u64,
-    /// As `age_above` has it; an empty place is older than anything.
-    age_above: u64,
+    /// One more than `age_above` has it, so that every entry outranks none; an empty place outranks every entry.
+    rank: u64,
     /// Whether the key is there, young or old.
     is_same: bool,
 }
 
-/// The place of this key, else of the oldest entry, the first among equals. `None` cannot be: a set has places.
-fn choose(set: &Set, fingerprint: u64, tick: u64) -> Option<Place<'_>> {
-    let mut oldest: Option<Place<'_>> = None;
+const RANK_EMPTY: u64 = TICK_MASK + 2;
+
+/// The place of this key, else of the oldest entry, the first among equals.
+#[inline]
+fn choose(set: &Set, fingerprint: u64, tick: u64) -> Place<'_> {
+    let [first, ..] = &set.0;
+    let mut oldest = Place {
+        entry: first,
+        word: 0,
+        rank: 0,
+        is_same: false,
+    };
     for entry in &set.0 {
         let word = entry.load(Ordering::Acquire);
-        let is_same = word & FINGERPRINT == fingerprint;
-        let age_above = if word == 0 {
-            u64::MAX
+        let rank = if word == 0 {
+            RANK_EMPTY
         } else {
-            age_above(word, tick)
+            age_above(word, tick).wrapping_add(1)
         };
-        let place = Place {
-            entry,
-            word,
-            age_above,
-            is_same,
-        };
-        if is_same {
-            return Some(place);
+        let is_same = word & FINGERPRINT == fingerprint;
+        if is_same || rank > oldest.rank {
+            oldest = Place {
+                entry,
+                word,
+                rank,
+                is_same,
+            };
         }
-        if oldest
-            .as_ref()
-            .is_none_or(|oldest| age_above > oldest.age_above)
-        {
-            oldest = Some(place);
+        if is_same {
+            break;
         }
     }
     oldest
