@@ -4,6 +4,7 @@
 
 #[cfg(test)]
 #[path = "common/counting_allocator.rs"]
+#[expect(dead_code, reason = "frees are watched by another test")]
 mod counting_allocator;
 #[cfg(test)]
 #[path = "common/rows.rs"]

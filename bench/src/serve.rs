@@ -37,6 +37,10 @@ struct GatedSlot<T> {
 impl<S: Stages> Stages for Gated<S> {
     type Slot = GatedSlot<S::Slot>;
 
+    fn set_draining(&mut self, draining: bool) {
+        self.inner.set_draining(draining);
+    }
+
     fn slot(&self) -> Self::Slot {
         GatedSlot {
             is_mark: false,
@@ -136,6 +140,8 @@ impl CannedStages {
 impl Stages for CannedStages {
     /// Whether it is an ACK, which nobody answers.
     type Slot = bool;
+
+    fn set_draining(&mut self, _draining: bool) {}
 
     fn slot(&self) -> bool {
         false
