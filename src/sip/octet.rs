@@ -3,6 +3,8 @@
 //! Promises: every step moves forward or says that it did not; no step leaves the value.
 //! Leaves to the readers: what the pieces mean.
 
+use super::block;
+
 /// The octet may stand in a `token`.
 pub const TOKEN: u8 = 1;
 /// The octet may stand in the user of a SIP URI as it is (`unreserved`, `user-unreserved`); others are escaped.
@@ -76,7 +78,7 @@ pub fn is(octet: u8, class: u8) -> bool {
 #[must_use]
 #[inline]
 pub fn is_token(text: &[u8]) -> bool {
-    !text.is_empty() && text.iter().all(|&octet| is(octet, TOKEN))
+    Cursor::new(text).take_all(TOKEN).len() == text.len() && !text.is_empty()
 }
 
 /// The value without white space (folds included) at both ends.
@@ -125,7 +127,7 @@ pub fn port(digits: &[u8]) -> Option<u16> {
 #[must_use]
 #[inline]
 pub fn split_once(value: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
-    let (before, rest) = value.split_at_checked(memchr::memchr(at, value)?)?;
+    let (before, rest) = value.split_at_checked(block::find(value, at)?)?;
     Some((before, rest.get(1..)?))
 }
 
@@ -182,6 +184,34 @@ impl<'a> Cursor<'a> {
         {
             self.rest = rest;
         }
+    }
+
+    /// Takes octets as long as they are in one of the classes, each of which must hold what `block` calls plain.
+    #[inline]
+    pub fn take_all(&mut self, classes: u8) -> &'a [u8] {
+        self.take_from_plain(|octet| is(octet, classes))
+    }
+
+    /// Takes octets up to the first that is in one of the classes, none of which may hold what `block` calls plain.
+    #[inline]
+    pub fn take_until(&mut self, classes: u8) -> &'a [u8] {
+        self.take_from_plain(|octet| !is(octet, classes))
+    }
+
+    /// Takes plain octets sixteen at a time, then what follows them one by one.
+    #[inline]
+    fn take_from_plain(&mut self, fits: impl Fn(u8) -> bool) -> &'a [u8] {
+        let whole = self.rest;
+        let plain = block::plain_run(whole);
+        let length = whole
+            .iter()
+            .enumerate()
+            .skip(plain)
+            .find(|(_, octet)| !fits(**octet))
+            .map_or(whole.len(), |(at, _)| at);
+        let (taken, rest) = whole.split_at_checked(length).unwrap_or((whole, b""));
+        self.rest = rest;
+        taken
     }
 
     /// Takes octets as long as they fit.
@@ -248,7 +278,7 @@ impl<'a> Cursor<'a> {
         }
         self.skip_lws();
         let from = self.rest;
-        let name = self.take_while(|octet| is(octet, TOKEN));
+        let name = self.take_all(TOKEN);
         if name.is_empty() {
             return Err(BadParameter);
         }
@@ -266,7 +296,7 @@ impl<'a> Cursor<'a> {
         let value = if self.peek() == Some(b'"') {
             self.take_quoted().ok_or(BadParameter)?
         } else {
-            self.take_while(|octet| !is(octet, VALUE_END))
+            self.take_until(VALUE_END)
         };
         if value.is_empty() {
             return Err(BadParameter);
@@ -291,7 +321,7 @@ pub fn split_list(list: &[u8]) -> (&[u8], Option<&[u8]>) {
 }
 
 fn list_comma(list: &[u8]) -> Option<usize> {
-    let comma = memchr::memchr(b',', list)?;
+    let comma = block::find(list, b',')?;
     if !list.get(..comma)?.contains(&b'"') {
         return Some(comma);
     }

@@ -98,7 +98,7 @@ impl<'a> SipUri<'a> {
 #[inline]
 pub fn take_host<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
     if cursor.peek() != Some(b'[') {
-        let host = cursor.take_while(|octet| is(octet, octet::HOST));
+        let host = cursor.take_all(octet::HOST);
         return (!host.is_empty()).then_some(host);
     }
     let whole = cursor.rest();
@@ -160,7 +160,7 @@ fn take_uri<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
     }
     let start = *cursor;
     // RFC 3261 §20.10: without brackets a ";" starts a header parameter, and there is no "," and no "?".
-    let spec = cursor.take_while(|octet| !is(octet, octet::VALUE_END));
+    let spec = cursor.take_until(octet::VALUE_END);
     let mut after = *cursor;
     after.skip_lws();
     if spec.contains(&b':') && matches!(after.peek(), None | Some(b';' | b',')) {

@@ -110,7 +110,7 @@ fn only_once<'a>(place: &mut Option<&'a [u8]>, value: &'a [u8]) -> Option<()> {
 }
 
 fn take_token<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
-    let token = cursor.take_while(|octet| is(octet, octet::TOKEN));
+    let token = cursor.take_all(octet::TOKEN);
     (!token.is_empty()).then_some(token)
 }
 
