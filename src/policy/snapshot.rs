@@ -653,7 +653,7 @@ impl Domain {
         };
         let mut numbers = NumberPlan::new(&row.emergency);
         numbers.bare_e164 = row.bare_e164;
-        numbers.wire_codes = row.wire_codes.to_vec();
+        numbers.set_wire_codes(&row.wire_codes);
         numbers.translations = row
             .translations
             .iter()
