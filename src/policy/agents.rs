@@ -21,6 +21,11 @@ const EXPRESSION_BYTES_MAX: usize = 1 << 20;
 /// Largest cache of an expression's lazy automaton per thread, octets.
 const EXPRESSION_CACHE_BYTES_MAX: usize = 1 << 18;
 
+/// Below this length the filter would fall back on a search of single octets.
+const FILTERED_BYTES_MIN: usize = 64;
+
+const _: () = assert!(FILTERED_BYTES_MIN <= SCREENING_VALUE_BYTES_MAX);
+
 /// All agent rows of all scopes; a scope is a number that `snapshot` gives.
 #[derive(Debug, Default)]
 pub(super) struct Agents {
@@ -128,15 +133,17 @@ impl Agents {
             return None;
         }
         let cut = agent.get(..SCREENING_VALUE_BYTES_MAX).unwrap_or(agent);
-        let mut lower = [0_u8; SCREENING_VALUE_BYTES_MAX];
-        let lower = lower.get_mut(..cut.len())?;
+        let mut lowered = [0_u8; SCREENING_VALUE_BYTES_MAX];
+        let lower = lowered.get_mut(..cut.len())?;
         lower.copy_from_slice(cut);
         lower.make_ascii_lowercase();
+        let lower = lowered.get(..cut.len())?;
+        let filtered = lowered.get(..cut.len().max(FILTERED_BYTES_MIN))?;
         let whole = (lower.len() == agent.len())
             .then(|| self.whole(scopes, lower))
             .flatten();
         let row = whole
-            .or_else(|| self.part(scopes, lower))
+            .or_else(|| self.part(scopes, lower, filtered))
             .or_else(|| self.expression(scopes, cut))?;
         self.rows.get(row as usize).copied()
     }
@@ -150,10 +157,11 @@ impl Agents {
             .find_map(|scope| self.wholes.get(scope, lower))
     }
 
-    fn part(&self, scopes: [u32; 3], lower: &[u8]) -> Option<u32> {
+    /// `filtered` is the agent with zeros behind it: a part found there may be none of the agent, but no part is missed.
+    fn part(&self, scopes: [u32; 3], lower: &[u8], filtered: &[u8]) -> Option<u32> {
         let parts = self.parts.as_ref()?;
         if let Some(filter) = &self.parts_filter {
-            filter.find(lower)?;
+            filter.find(filtered)?;
         }
         let mut best: Option<(usize, usize, u32)> = None;
         for found in parts.find_overlapping_iter(lower) {

@@ -461,6 +461,7 @@ impl Snapshot {
             }
         }
         if let ContactPlan::Redirect { prefix, .. } = decision.plan.contact
+            && prefix.len() + attempt.user_part.len() > CONTACT_USER_BYTES_MAX
             && prefix.len() + bare_user(attempt.user_part).len() > CONTACT_USER_BYTES_MAX
         {
             return error(decision, CallError::AddressIncomplete);

@@ -52,21 +52,31 @@ fn first(text: &[u8], mask: impl Fn(&[u8; BLOCK]) -> u32) -> Option<usize> {
         passed = passed.wrapping_add(BLOCK);
         rest = after;
     }
-    let at = mask(&padded(rest)).trailing_zeros() as usize;
+    let found = match text.last_chunk::<BLOCK>() {
+        // The last block once more, what was passed shifted out.
+        Some(block) => mask(block).unbounded_shr(missing(rest, BLOCK)),
+        None => mask(&padded(rest)),
+    };
+    let at = found.trailing_zeros() as usize;
     (at < rest.len()).then(|| passed.wrapping_add(at))
+}
+
+/// How many octets a text has less than these.
+#[inline]
+fn missing(text: &[u8], whole: usize) -> u32 {
+    u32::try_from(whole.saturating_sub(text.len())).unwrap_or(0)
 }
 
 /// Up to fifteen octets with zeros behind them. Two words that overlap do it without a loop.
 #[inline]
 fn padded(text: &[u8]) -> [u8; BLOCK] {
-    let missing = |whole: usize| u32::try_from(whole.saturating_sub(text.len())).unwrap_or(0);
     if let (Some(low), Some(high)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
-        let high = u64::from_le_bytes(*high).unbounded_shr(missing(16).wrapping_mul(8));
+        let high = u64::from_le_bytes(*high).unbounded_shr(missing(text, 16).wrapping_mul(8));
         let word = u128::from(u64::from_le_bytes(*low)) | u128::from(high) << 64;
         return word.to_le_bytes();
     }
     let word = if let (Some(low), Some(high)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
-        let high = u32::from_le_bytes(*high).unbounded_shr(missing(8).wrapping_mul(8));
+        let high = u32::from_le_bytes(*high).unbounded_shr(missing(text, 8).wrapping_mul(8));
         u64::from(u32::from_le_bytes(*low)) | u64::from(high) << 32
     } else {
         let octets = [text.first(), text.get(1), text.get(2)];

@@ -81,6 +81,14 @@ pub fn is_token(text: &[u8]) -> bool {
     Cursor::new(text).take_all(TOKEN).len() == text.len() && !text.is_empty()
 }
 
+/// Whether there is white space, folds included.
+#[must_use]
+#[inline]
+pub fn has_lws(text: &[u8]) -> bool {
+    // White space is among the octets up to SP, of which most texts have none.
+    block::find_blank(text).is_some() && text.iter().any(|&octet| is(octet, LWS))
+}
+
 /// The value without white space (folds included) at both ends.
 #[must_use]
 #[inline]
@@ -198,17 +206,19 @@ impl<'a> Cursor<'a> {
         self.take_from_plain(|octet| !is(octet, classes))
     }
 
-    /// Takes plain octets sixteen at a time, then what follows them one by one.
+    /// Takes plain octets sixteen at a time, and others that fit one by one.
     #[inline]
     fn take_from_plain(&mut self, fits: impl Fn(u8) -> bool) -> &'a [u8] {
         let whole = self.rest;
-        let plain = block::plain_run(whole);
-        let length = whole
-            .iter()
-            .enumerate()
-            .skip(plain)
-            .find(|(_, octet)| !fits(**octet))
-            .map_or(whole.len(), |(at, _)| at);
+        let mut rest = whole;
+        loop {
+            rest = rest.get(block::plain_run(rest)..).unwrap_or_default();
+            match rest {
+                [first, after @ ..] if fits(*first) => rest = after,
+                _ => break,
+            }
+        }
+        let length = whole.len().wrapping_sub(rest.len());
         let (taken, rest) = whole.split_at_checked(length).unwrap_or((whole, b""));
         self.rest = rest;
         taken

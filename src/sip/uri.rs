@@ -177,7 +177,7 @@ fn take_bracketed<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
         return None;
     }
     let (uri, rest) = split_once(cursor.rest(), b'>')?;
-    if uri.iter().any(|&octet| is(octet, octet::LWS)) {
+    if octet::has_lws(uri) {
         return None;
     }
     *cursor = Cursor::new(rest);

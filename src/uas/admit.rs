@@ -6,7 +6,7 @@
 use super::slot::{Admission, CallSpans, Slot, State, TagSeed, TopVia};
 use super::{Packet, screening};
 use crate::policy::{CallError, Scheme, Snapshot, Source};
-use crate::sip::octet::{LWS, is, number, trim};
+use crate::sip::octet::{LWS, has_lws, is, number, trim};
 use crate::sip::{
     Address, Fault, Header, Kind, Method, Phrase, Request, SipUri, Span, Uri, Version, Via,
 };
@@ -178,7 +178,7 @@ fn judge<'a>(
     }
     match request.value(Header::CallId) {
         None => return syntax(Phrase::MissingCallId),
-        Some(call_id) if call_id.is_empty() || call_id.iter().any(|&octet| is(octet, LWS)) => {
+        Some(call_id) if call_id.is_empty() || has_lws(call_id) => {
             return syntax(Phrase::BadCallId);
         }
         Some(_) => {}

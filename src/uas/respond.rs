@@ -85,6 +85,10 @@ const fn plain(status: u16) -> AnswerPlan {
 
 /// Whether the Contact of this user part keeps within what Asterisk dials.
 pub(super) fn contact_fits(user_part: &[u8], prefix: &[u8; 3]) -> bool {
+    // An escape makes three octets of one.
+    if user_part.len() <= (CONTACT_USER_BYTES_MAX - 3) / 3 {
+        return true;
+    }
     let length = user_length(contact_user(user_part)).saturating_add(prefix.len());
     length <= CONTACT_USER_BYTES_MAX
 }

@@ -200,10 +200,9 @@ impl Layout {
                 }
             })
             .filter(|(method, (uri, _))| {
-                let white = |octet: &u8| is(*octet, octet::LWS);
                 (Method::of(method) != Method::Unknown || is_token(method))
                     && !uri.is_empty()
-                    && (block::find_blank(uri).is_none() || !uri.iter().any(white))
+                    && !octet::has_lws(uri)
             });
         let Some((method, (uri, version))) = parts else {
             // The method is still told: an ACK is never answered, and an INVITE's error is worn by its profile.
