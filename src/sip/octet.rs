@@ -93,6 +93,13 @@ pub fn has_lws(text: &[u8]) -> bool {
 #[must_use]
 #[inline]
 pub fn trim(mut value: &[u8]) -> &[u8] {
+    // One SP before the value and none behind it, as nearly everybody writes.
+    if let [b' ', inner @ ..] = value
+        && let ([first, ..], [.., last]) = (inner, inner)
+        && first.min(last) > &b' '
+    {
+        return inner;
+    }
     while let [first, rest @ ..] = value
         && is(*first, LWS)
     {

@@ -74,9 +74,12 @@ impl<'a> SipUri<'a> {
             None
         };
         let tail = cursor.rest();
-        let (parameters, headers) = match split_once(tail, b'?') {
-            Some((parameters, headers)) => (parameters, Some(headers)),
-            None => (tail, None),
+        let (parameters, headers) = match tail {
+            [] => (tail, None),
+            _ => match split_once(tail, b'?') {
+                Some((parameters, headers)) => (parameters, Some(headers)),
+                None => (tail, None),
+            },
         };
         if !matches!(parameters, [] | [b';', ..]) {
             return None;

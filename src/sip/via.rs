@@ -151,29 +151,35 @@ fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
     }
     let mut address = 0_u32;
     let mut dots = 0_u32;
-    // What is read of the part, and its digits. As the standard library: "010" might be octal somewhere, so it is no
-    // part here.
+    // What is read of the part, and its digits.
     let (mut part, mut digits) = (0_u32, 0_u32);
     for &octet in text {
-        if octet == b'.' && digits != 0 {
-            address = address << 8 | part;
-            dots = dots.wrapping_add(1);
-            (part, digits) = (0, 0);
+        let digit = u32::from(octet.wrapping_sub(b'0'));
+        if digit <= 9 {
+            // With so many digits that this wraps it is no part anyway.
+            part = part.wrapping_mul(10).wrapping_add(digit);
+            digits = digits.wrapping_add(1);
             continue;
         }
-        let digit = u32::from(octet.wrapping_sub(b'0'));
-        if digit > 9 || (part == 0 && digits != 0) {
+        if octet != b'.' || !is_ipv4_part(part, digits) {
             return None;
         }
-        // At most 255 was read before, so there is room.
-        part = part.wrapping_mul(10).wrapping_add(digit);
-        digits = digits.wrapping_add(1);
-        if part > 255 {
-            return None;
-        }
+        address = address << 8 | part;
+        dots = dots.wrapping_add(1);
+        (part, digits) = (0, 0);
     }
-    // With more than three dots the first part was shifted out, but the dots are counted.
-    (dots == 3 && digits != 0).then(|| Ipv4Addr::from_bits(address << 8 | part))
+    (dots == 3 && is_ipv4_part(part, digits)).then(|| Ipv4Addr::from_bits(address << 8 | part))
+}
+
+/// As the standard library: "010" might be octal somewhere, so it is no part here.
+#[inline]
+fn is_ipv4_part(part: u32, digits: u32) -> bool {
+    match digits {
+        1 => true,
+        2 => part >= 10,
+        3 => (100..=255).contains(&part),
+        _ => false,
+    }
 }
 
 fn ipv6(text: &[u8]) -> Option<IpAddr> {

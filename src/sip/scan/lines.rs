@@ -105,16 +105,14 @@ impl<'a> Lines<'a> {
 
     #[inline]
     fn compare_block(&mut self) -> Option<()> {
-        let mut last = [0; BLOCK];
+        let last;
         let octets = match self.rest.split_first_chunk::<BLOCK>() {
             Some((octets, rest)) => {
                 self.rest = rest;
                 octets
             }
-            None if self.rest.is_empty() => return None,
             None => {
-                last.get_mut(..self.rest.len())?.copy_from_slice(self.rest);
-                self.rest = &[];
+                last = self.take_last_block()?;
                 &last
             }
         };
@@ -126,6 +124,17 @@ impl<'a> Lines<'a> {
         self.carried = returns >> 63;
         self.feeds = feeds;
         Some(())
+    }
+
+    /// What is left, with zeros behind it; `None` when nothing is.
+    #[cold]
+    fn take_last_block(&mut self) -> Option<[u8; BLOCK]> {
+        let mut last = [0; BLOCK];
+        let place = last.get_mut(..self.rest.len())?;
+        place.copy_from_slice(self.rest);
+        let left = !self.rest.is_empty();
+        self.rest = &[];
+        left.then_some(last)
     }
 
     /// Whether the lines so far hold a CR that no LF follows, if all of their line ends are CR and LF.
