@@ -31,10 +31,6 @@ pub(super) enum Dialled {
 /// A short byte string: what was given as long as nothing in it had to change, which is so for most numbers, else a
 /// copy on the stack.
 #[derive(Debug, Clone, Copy)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nothing is allocated; it lives on the stack of one look-up"
-)]
 pub(super) enum Text<'a> {
     Given(&'a [u8]),
     Changed(Buffer),

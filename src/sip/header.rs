@@ -193,7 +193,8 @@ static KNOWN: [Known; PLACES] = known();
 #[expect(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
-    reason = "evaluated by the compiler, bounded by the loops' conditions"
+    clippy::cast_possible_truncation,
+    reason = "evaluated by the compiler, bounded by the loops' conditions; names have at most fifteen octets"
 )]
 const fn known() -> [Known; PLACES] {
     const NOBODY: Known = Known {

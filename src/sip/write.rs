@@ -105,9 +105,8 @@ impl<'o> Writer<'o> {
         }
     }
 
-    /// The first Via field, changed in its top value. `name` as for `field`.
-    pub fn top_via(&mut self, name: &[u8], field: &[u8], changes: &ViaChanges<'_>, clean: bool) {
-        self.put(name);
+    /// The first Via field, changed in its top value, behind its name.
+    pub fn top_via(&mut self, field: &[u8], changes: &ViaChanges<'_>, clean: bool) {
         if changes.received_whole.is_none() && changes.rport_whole.is_none() && clean {
             // Nothing is replaced; most Vias of a PBX on the same network.
             let (value, below) = field
@@ -330,8 +329,8 @@ mod tests {
         let value = octet::trim(split_list(field.as_bytes()).0);
         let via = Via::read(value).expect("a Via");
         written(|writer| {
+            writer.put(b"Via: ");
             writer.top_via(
-                b"Via: ",
                 field.as_bytes(),
                 &ViaChanges {
                     value,
