@@ -8,8 +8,9 @@ use crate::control::{self, Cores, Faults, Loaded, Shards, Source, node};
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// The exit codes of the interface (those of sysexits.h).
@@ -48,8 +49,8 @@ enum Command {
     Serve(ServeArguments),
     /// Say what is wrong in the configuration and its bundle, all of it, and start nothing.
     Check(ConfigArgument),
-    /// Print the configuration in force, defaults included.
-    Config(ConfigArgument),
+    /// Print the settings in force, defaults included; lists and subscribers as counts.
+    Config(ConfigArguments),
 }
 
 #[derive(Debug, Args)]
@@ -69,6 +70,15 @@ struct ConfigArgument {
     /// The tollgate.toml; without it, the sample inside the program.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct ConfigArguments {
+    #[command(flatten)]
+    config: ConfigArgument,
+    /// Write the sample into this folder instead, as files to start from; nothing that is there is overwritten.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "config")]
+    write: Option<PathBuf>,
 }
 
 impl ConfigArgument {
@@ -96,7 +106,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match command_line.command {
         Command::Serve(arguments) => serve(arguments),
         Command::Check(argument) => check(&argument.source()),
-        Command::Config(argument) => config(&argument.source()),
+        Command::Config(arguments) => match arguments.write {
+            Some(folder) => write_sample(&folder),
+            None => config(&arguments.config.source()),
+        },
     }
 }
 
@@ -145,6 +158,28 @@ fn config(source: &Source) -> ExitCode {
     match control::load(source) {
         Ok(loaded) => say(&mut io::stdout(), &control::show::in_force(&loaded)),
         Err(faults) => refuse(&faults),
+    }
+}
+
+fn write_sample(folder: &Path) -> ExitCode {
+    match control::write_sample(folder) {
+        Ok(paths) => {
+            let mut text: String = paths
+                .iter()
+                .map(|path| format!("wrote {}\n", path.display()))
+                .collect();
+            let config = folder.join("tollgate.toml");
+            let _always_ok = writeln!(
+                text,
+                "next: edit them, then\n      tollgate check --config {0}\n      tollgate serve --config {0}",
+                config.display()
+            );
+            say(&mut io::stdout(), &text)
+        }
+        Err(sentence) => {
+            say(&mut io::stderr(), &format!("tollgate config: {sentence}\n"));
+            Exit::Unavailable.into()
+        }
     }
 }
 

@@ -32,6 +32,26 @@ pub const SCREENING_VALUE_BYTES_MAX: usize = 256;
 /// Datagrams in one batch of `recvmmsg`. 8, 32 and 128 cost 2,049, 1,971 and 1,923 ns a packet: 32 is where it flattens.
 pub const BATCH_DATAGRAMS: usize = 32;
 
+/// Octets of an answer that may leave in a run of answers. Above it a link's path may cut it: it leaves alone. Loopback
+/// bears more, so only a real link would show the difference.
+pub const RUN_DATAGRAM_BYTES_MAX: usize = 1400;
+
+/// Answers of one destination are stretched to a multiple of this, octets, so that their sizes agree: in a run only the
+/// last one may be shorter.
+pub const RUN_STEP_BYTES: usize = 64;
+
+/// How long a destination gets no runs after one was refused, nanoseconds.
+pub const RUN_BARRED_NS: u64 = 60_000_000_000;
+
+/// Destinations that get no runs, per shard. Beyond it the one whose time is over soonest gets runs again, and they fall
+/// back to single datagrams again.
+pub const RUN_BARRED_DESTINATIONS: usize = 64;
+
+const _: () = assert!(
+    BATCH_DATAGRAMS * RUN_DATAGRAM_BYTES_MAX <= 65_507 && BATCH_DATAGRAMS <= 64,
+    "a run is one message of UDP, cut into at most 64"
+);
+
 /// Domains in one bundle: verdicts are counted per domain in arrays of this size.
 pub const DOMAINS_MAX: usize = 4096;
 
@@ -65,6 +85,20 @@ pub const PANICS_IN_A_ROW_MAX: u32 = 8;
 
 /// How long a shard that was told to stop goes on serving what its sockets hold, nanoseconds.
 pub const STOP_SERVE_NS_MAX: u64 = 300_000_000;
+
+/// How long the transaction memory knows an INVITE, seconds: Timer B, 64 × T1 (RFC 3261 §17.1.1.2), after which no client
+/// sends it again.
+pub const TRANSACTION_SECONDS: u8 = 32;
+
+/// Room of the transaction memory as a multiple of the transactions that are young at one moment.
+pub const TRANSACTIONS_HEADROOM: u64 = 4;
+
+/// Calls per second that the transaction memory has room for when the configuration does not say; 1,048,576 entries of
+/// 8 octets. With more calls it is too short, which `tollgate_transactions_depth_seconds` says.
+pub const EXPECTED_CALLS_PER_SECOND_DEFAULT: u64 = 8192;
+
+/// Most calls per second that can be expected: their transaction memory is a gibibyte.
+pub const EXPECTED_CALLS_PER_SECOND_MAX: u64 = 1_000_000;
 
 const _: () = assert!(
     HEAD_BYTES_MAX <= u16::MAX as usize,

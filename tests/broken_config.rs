@@ -135,6 +135,7 @@ drain_time = "30s"
 [[listen]]
 udp = "127.0.0.1:0"
 steering = "kernel"
+gso = false
 role = "screen"
 [bundle]
 path = "bundle"
@@ -162,11 +163,10 @@ token_file = "token"
         case.write("bundle/destinations.csv", "prefix,risk\n+3906,high\n");
         case.write("bundle/README", "");
         case.accepted(&[
-        "warning: tollgate.toml:2:29: node.expected_calls_per_second has no effect in this version",
         "warning: tollgate.toml:3:21: node.counters_capacity has no effect in this version",
         "warning: tollgate.toml:4:14: node.drain_time has no effect in this version",
-        "warning: tollgate.toml:12:8: admin.http 0.0.0.0:0 can be reached from other machines, and this version asks nobody for a token",
-        "warning: tollgate.toml:13:14: admin.token_file has no effect in this version",
+        "warning: tollgate.toml:13:8: admin.http 0.0.0.0:0 can be reached from other machines, and this version asks nobody for a token",
+        "warning: tollgate.toml:14:14: admin.token_file has no effect in this version",
         r#"warning: bundle/destinations.csv:2:1: prefix "+3906": 28 longer prefixes below it in the table keep what they say"#,
         "warning: bundle/domains.toml:9:21: domain.spoofing_filtered has no effect in this version",
         "warning: bundle/domains.toml:8:9: domain.email has no effect in this version",
@@ -191,7 +191,8 @@ cores = [0, 0]
 key_file = "secret"
 [[listen]]
 udp = "localhost:5060"
-steering = "payload"
+steering = "hash"
+gso = "off"
 role = "honeypot"
 [[listen]]
 tcp = "127.0.0.1:5060"
@@ -211,12 +212,13 @@ path = "journal"
         "tollgate.toml:5:13: node.cores has core 0 twice",
         "tollgate.toml:6:12: node.key_file secret has 5 octets; at least 16",
         r#"tollgate.toml:8:7: listen.udp "localhost:5060" is no address and port, like "192.0.2.1:5060" or "[2001:db8::1]:5060""#,
-        r#"tollgate.toml:9:12: listen.steering = "payload" is not in this version; "kernel" is"#,
-        r#"tollgate.toml:10:8: listen.role = "honeypot" is not in this version; "screen" is"#,
-        "tollgate.toml:11:1: listen.udp is missing",
-        "tollgate.toml:12:7: listen.tcp is not in this version; take it out",
-        "tollgate.toml:16:1: admin.https is not known; did you mean admin.http?",
-        "tollgate.toml:17:1: journal is not in this version; take it out",
+        r#"tollgate.toml:9:12: listen.steering is "hash", but must be "payload" or "kernel""#,
+        r#"tollgate.toml:10:7: listen.gso must be true or false, not a string"#,
+        r#"tollgate.toml:11:8: listen.role = "honeypot" is not in this version; "screen" is"#,
+        "tollgate.toml:12:1: listen.udp is missing",
+        "tollgate.toml:13:7: listen.tcp is not in this version; take it out",
+        "tollgate.toml:17:1: admin.https is not known; did you mean admin.http?",
+        "tollgate.toml:18:1: journal is not in this version; take it out",
     ]);
     }
 
@@ -552,6 +554,20 @@ system,number,+3906,deny
         let case = Case::new("no-config");
         fs::remove_file(case.folder.join("tollgate.toml")).unwrap();
         case.refused(&["tollgate.toml: cannot be read: No such file or directory (os error 2)"]);
+    }
+
+    #[test]
+    fn a_document_that_is_not_utf8_says_where() {
+        let case = Case::new("latin1");
+        case.write_octets("tollgate.toml", b"[bundle]\npath = \"caf\xe9\"\n");
+        case.refused(&["tollgate.toml:2:12: is not UTF-8"]);
+        let case = Case::new("latin1-bundle");
+        case.write_octets("bundle/policies.toml", b"[[policy]]\nname = \"\xc3\xa9\xff");
+        case.write_octets("bundle/domains.toml", b"\xff");
+        case.refused(&[
+            "bundle/policies.toml:2:10: is not UTF-8",
+            "bundle/domains.toml:1:1: is not UTF-8",
+        ]);
     }
 
     #[test]

@@ -28,8 +28,10 @@ mod captures {
         time::Duration,
     };
     use tollgate::{
+        clock::Clock,
+        control::{self, Source},
         e164::E164,
-        policy::{CallAttempt, HeaderFamily, Peer, Scheme, Screening},
+        policy::{CallAttempt, Code, Decision, HeaderFamily, Peer, Scheme, Screening, Verdict},
         uas::{Packet, Slot, Uas},
     };
 
@@ -53,6 +55,8 @@ mod captures {
         status: Option<u16>,
         contact: Option<String>,
         verdict: String,
+        /// `-` or codes.
+        reports: String,
     }
 
     fn expected_answers() -> Vec<Expected> {
@@ -65,8 +69,7 @@ mod captures {
         lines
             .map(|line| {
                 let fields: Vec<&str> = line.split('\t').collect();
-                let [capture, profile, status, contact, verdict, _reports, _why] = fields[..]
-                else {
+                let [capture, profile, status, contact, verdict, reports, _why] = fields[..] else {
                     panic!("not seven fields: {line}");
                 };
                 Expected {
@@ -75,6 +78,7 @@ mod captures {
                     status: (status != "silence").then(|| status.parse().unwrap()),
                     contact: (contact != "-").then(|| contact.to_owned()),
                     verdict: verdict.to_owned(),
+                    reports: reports.to_owned(),
                 }
             })
             .collect()
@@ -198,6 +202,11 @@ mod captures {
 
     /// A server with the bundle of the captures in `profile`.
     fn server_in(profile: &str) -> Server {
+        Server::start(&configured(profile))
+    }
+
+    /// A folder with the bundle of the captures in `profile`.
+    fn configured(profile: &str) -> PathBuf {
         let folder_of_server = server::scratch(&format!("captures-{profile}"));
         let bundle = folder().join("bundle");
         let domains = fs::read_to_string(bundle.join("domains.toml")).unwrap();
@@ -218,7 +227,7 @@ mod captures {
                 ("bundle/policies.toml", &policies),
             ],
         );
-        Server::start(&folder_of_server)
+        folder_of_server
     }
 
     /// What `socket` hears next.
@@ -376,6 +385,60 @@ mod captures {
             faults.len(),
             faults.join("\n")
         );
+    }
+
+    /// Codes in the words of the table: `R14` or `-`.
+    fn reports(decision: &Decision) -> String {
+        let codes: Vec<&str> = Code::ALL
+            .into_iter()
+            .filter(|code| decision.reports.contains(*code))
+            .map(Code::text)
+            .collect();
+        if codes.is_empty() {
+            return "-".to_owned();
+        }
+        codes.join(" ")
+    }
+
+    /// What no status shows: with which code, and what was reported without deciding.
+    #[test]
+    fn every_capture_gets_the_verdict_and_the_reports_worked_out_by_hand() {
+        let uas = Uas::new([0; 16]);
+        let mut faults = Vec::new();
+        for profile in PROFILES {
+            let config = Source::File(configured(profile).join("tollgate.toml"));
+            let loaded = control::load(&config).unwrap();
+            let policy = control::build(&loaded.rows, Clock::start().now());
+            for expected in expected_answers()
+                .iter()
+                .filter(|row| row.profile == profile)
+            {
+                let bytes = capture(&expected.capture);
+                let message = Message::read(&bytes).unwrap();
+                let (host, port) = message.sent_by().unwrap();
+                let packet = Packet {
+                    bytes: &bytes,
+                    full_length: bytes.len(),
+                    source: SocketAddr::new(host.parse().unwrap(), port.unwrap_or(5060)),
+                };
+                let mut slot = Slot::new();
+                uas.scan(&policy, &packet, &mut slot);
+                uas.decide(&policy, &packet, Clock::start().now(), &mut slot);
+                let decision = slot.decision().unwrap();
+                let verdict = match decision.verdict {
+                    Verdict::Approve | Verdict::Reject => decision.code.text().to_owned(),
+                    Verdict::Error(error) => format!("{error:?}").to_lowercase(),
+                };
+                let got = (verdict, reports(decision));
+                if got != (expected.verdict.clone(), expected.reports.clone()) {
+                    faults.push(format!(
+                        "{profile}: {}: {got:?}, expected {} {}",
+                        expected.capture, expected.verdict, expected.reports
+                    ));
+                }
+            }
+        }
+        assert!(faults.is_empty(), "{}", faults.join("\n"));
     }
 
     #[test]
@@ -661,7 +724,7 @@ mod captures {
             };
             let mut slot = Slot::new();
             uas.scan(&policy, &packet, &mut slot);
-            uas.decide(&policy, &packet, &mut slot);
+            uas.decide(&policy, &packet, rows::at_ms(0), &mut slot);
             let attempt = slot
                 .attempt(bytes)
                 .unwrap_or_else(|| panic!("{name}: {:?}", slot.admission()));

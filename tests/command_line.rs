@@ -5,7 +5,7 @@ mod command_line {
     use std::fs;
     use std::path::Path;
     use std::process::{Command, Output};
-    use tollgate::control::{EMERGENCY_DEFAULT, SAMPLE_BUNDLE, SAMPLE_CONFIG};
+    use tollgate::control::EMERGENCY_DEFAULT;
 
     const EXIT_OK: i32 = 0;
     const EXIT_USAGE: i32 = 64;
@@ -43,12 +43,19 @@ mod command_line {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
             .join(format!("sample-on-disk-{}", std::process::id()));
         let config = folder.join("tollgate.toml");
-        fs::create_dir_all(folder.join("bundle/lists")).unwrap();
-        fs::write(&config, SAMPLE_CONFIG).unwrap();
-        for (name, text) in SAMPLE_BUNDLE {
-            fs::write(folder.join("bundle").join(name), text).unwrap();
-        }
+        let written = said(&["config", "--write", folder.to_str().unwrap()]);
+        assert_eq!(written.matches("wrote ").count(), 6, "{written}");
         let path = config.to_str().unwrap();
+        assert!(
+            written.contains(&format!("tollgate check --config {path}")),
+            "{written}"
+        );
+        let again = tollgate(&["config", "--write", folder.to_str().unwrap()]);
+        assert_eq!(again.status.code(), Some(69));
+        assert_eq!(
+            String::from_utf8(again.stderr).unwrap(),
+            format!("tollgate config: {path} is there already; nothing was written\n")
+        );
         let embedded = said(&["check"]);
         assert_eq!(said(&["check", "--config", path]), embedded);
 
@@ -68,9 +75,16 @@ mod command_line {
         let document: toml::Table = text.parse().unwrap();
         let string = |value: &toml::Value| value.as_str().unwrap().to_owned();
         assert_eq!(string(&document["listen"][0]["udp"]), "127.0.0.1:5060");
+        assert_eq!(string(&document["listen"][0]["steering"]), "payload");
+        assert_eq!(document["listen"][0]["gso"].as_bool(), Some(true));
         assert_eq!(string(&document["admin"]["http"]), "127.0.0.1:8060");
         assert_eq!(string(&document["node"]["shards"]), "auto");
         assert_eq!(string(&document["node"]["state_dir"]), "./tollgate-state");
+        assert_eq!(
+            document["node"]["expected_calls_per_second"].as_integer(),
+            Some(8192)
+        );
+        assert!(text.contains("# transaction memory of 1048576 entries, 8 octets each\n"));
         let domain = &document["domain"][0];
         let emergency: Vec<String> = domain["emergency"]
             .as_array()

@@ -15,9 +15,12 @@ mod no_allocation {
     use super::rows;
     use std::fs;
     use std::hint::black_box;
+    use std::net::UdpSocket;
     use std::path::Path;
-    use tollgate::limits::RESPONSE_BYTES_MAX;
-    use tollgate::uas::{Packet, Slot, Uas};
+    use std::sync::Arc;
+    use tollgate::limits::{BATCH_DATAGRAMS, RECEIVE_BUFFER_BYTES, RESPONSE_BYTES_MAX};
+    use tollgate::net::{Answer, RxBatch, Stretch, TxBatch, bind_group};
+    use tollgate::uas::{Packet, Slot, TransactionMemory, Uas};
 
     #[global_allocator]
     static ALLOCATOR: Counting = Counting;
@@ -34,7 +37,9 @@ mod no_allocation {
         let mut rows = rows::approving();
         rows.domains[0].proxies = vec![rows::single("127.0.0.20")];
         let policy = rows::snapshot(&rows);
-        let uas = Uas::new([7; 16]);
+        let memory = Arc::new(TransactionMemory::new(4096, [9; 16]));
+        let uas = Uas::new([7; 16]).with_memory(memory);
+        let now = rows::at_ms(0);
         let mut slot = Slot::new();
         let mut out = [0_u8; RESPONSE_BYTES_MAX];
         let mut answered = 0;
@@ -57,7 +62,7 @@ mod no_allocation {
                     let before = allocations();
                     uas.scan(&policy, &packet, &mut slot);
                     uas.touch(&policy, &slot);
-                    uas.decide(&policy, &packet, &mut slot);
+                    uas.decide(&policy, &packet, now, &mut slot);
                     let reply = uas.respond(&policy, &packet, &slot, &mut out);
                     let attempt = slot.attempt(&bytes);
                     assert_eq!(allocations(), before, "{}", path.display());
@@ -67,5 +72,44 @@ mod no_allocation {
             }
         }
         assert!(answered > 200, "{answered}");
+    }
+
+    #[test]
+    fn receiving_and_sending_runs_allocates_nothing() {
+        let any = "0.0.0.0:0".parse().expect("an address");
+        let mut group = bind_group(any, 1, RECEIVE_BUFFER_BYTES).expect("a socket");
+        let to = ("127.0.0.1", group[0].address().port());
+        let peers = [(); 3].map(|()| UdpSocket::bind("127.0.0.1:0").expect("a socket"));
+        let mut rx = RxBatch::new();
+        let mut tx = TxBatch::new();
+        let mut in_runs = 0;
+        for round in 0..20 {
+            group[0].set_sends_runs(round % 2 == 0);
+            for number in 0..BATCH_DATAGRAMS {
+                let length = 100 + 7 * number;
+                let peer = &peers[number % peers.len()];
+                peer.send_to(&[b'x'; 400][..length], to).expect("room");
+            }
+            let before = allocations();
+            black_box(rx.receive(&group[0]));
+            for datagram in rx.iter() {
+                let out = tx.next_slot().expect("room");
+                let length = datagram.bytes.len();
+                out[..length].copy_from_slice(datagram.bytes);
+                let answer = Answer {
+                    stretch: Stretch {
+                        at: length - 5,
+                        length_max: 2 * length,
+                    },
+                    ..Answer::fixed(length, datagram.source)
+                };
+                tx.commit(answer, datagram.local);
+            }
+            let report = tx.send(&group[0], 0);
+            assert_eq!(allocations(), before, "round {round}");
+            assert_eq!(report.sent, 32);
+            in_runs += report.in_runs;
+        }
+        assert!(in_runs >= 250, "{in_runs}");
     }
 }

@@ -4,7 +4,17 @@
 //! Leaves to `serve.rs`: the program, with real calls.
 
 #[cfg(test)]
+#[expect(
+    clippy::allow_attributes,
+    reason = "each test uses its own part of what is shared, so no one set of expectations fits"
+)]
+#[allow(dead_code, reason = "each test uses its own part of what is shared")]
+#[path = "common/rows.rs"]
+mod rows;
+
+#[cfg(test)]
 mod node {
+    use super::rows;
     use std::collections::BTreeSet;
     use std::io::{Read, Write};
     use std::net::{SocketAddr, TcpStream, UdpSocket};
@@ -12,14 +22,19 @@ mod node {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::thread;
     use std::time::Duration;
-    use tollgate::clock::Clock;
+    use tollgate::clock::{Clock, Now};
+    use tollgate::control::Listener;
+    use tollgate::e164::E164;
     use tollgate::event::{Event, EventReceiver, Outcome, event_queue};
-    use tollgate::limits::{DATAGRAM_BYTES_MAX, EVENTS_PER_BLOCK};
-    use tollgate::net::Datagram;
-    use tollgate::policy::rows::Rows;
-    use tollgate::policy::{Decision, Snapshot};
+    use tollgate::limits::{
+        BATCH_DATAGRAMS, DATAGRAM_BYTES_MAX, EVENTS_PER_BLOCK, RECEIVE_BUFFER_BYTES,
+    };
+    use tollgate::net::{Answer, Datagram};
+    use tollgate::policy::rows::{ListRow, Pattern, Rows, Scope};
+    use tollgate::policy::{Code, Decision, Snapshot};
     use tollgate::process::{Accounting, Node, NodeSetup};
     use tollgate::shard::Stages;
+    use tollgate::uas::{Recall, TransactionMemory, Uas};
 
     /// How long an answer may take on a busy machine.
     const PATIENCE: Duration = Duration::from_secs(20);
@@ -53,6 +68,15 @@ mod node {
             Outcome::Unparsable
         }
 
+        /// `x`: can be spared.
+        fn is_expendable(&self, _policy: &Snapshot, datagram: &Datagram<'_>) -> bool {
+            datagram.bytes.first() == Some(&b'x')
+        }
+
+        fn is_stranger(&self, _policy: &Snapshot, _datagram: &Datagram<'_>) -> bool {
+            false
+        }
+
         fn scan(&self, _policy: &Snapshot, datagram: &Datagram<'_>, slot: &mut Outcome) {
             while !self.open.load(Ordering::Acquire) {
                 thread::yield_now();
@@ -65,7 +89,13 @@ mod node {
 
         fn touch(&self, _policy: &Snapshot, _slot: &Outcome) {}
 
-        fn decide(&self, _policy: &Snapshot, datagram: &Datagram<'_>, _slot: &mut Outcome) {
+        fn decide(
+            &self,
+            _policy: &Snapshot,
+            datagram: &Datagram<'_>,
+            _now: Now,
+            _slot: &mut Outcome,
+        ) {
             assert_ne!(datagram.bytes.first(), Some(&b'p'), "as this test wants it");
         }
 
@@ -75,13 +105,13 @@ mod node {
             datagram: &Datagram<'_>,
             slot: &mut Outcome,
             out: &mut [u8],
-        ) -> Option<(usize, SocketAddr)> {
+        ) -> Option<Answer> {
             if *slot == Outcome::Ack {
                 return None;
             }
             let text = format!("{} of {}", datagram.bytes.len(), datagram.full_length);
             out[..text.len()].copy_from_slice(text.as_bytes());
-            Some((text.len(), datagram.source))
+            Some(Answer::fixed(text.len(), datagram.source))
         }
 
         fn outcome(&self, slot: &Outcome) -> Outcome {
@@ -92,6 +122,10 @@ mod node {
             None
         }
 
+        fn recall(&self, _slot: &Outcome) -> Recall {
+            Recall::Unasked
+        }
+
         fn describe(&self, datagram: &Datagram<'_>, _slot: &Outcome, event: &mut Event) {
             event.dialled.set(datagram.bytes);
         }
@@ -99,10 +133,15 @@ mod node {
 
     fn setup(listeners: &[&str], shards: usize) -> NodeSetup {
         NodeSetup {
-            listeners: listeners.iter().map(|text| text.parse().unwrap()).collect(),
+            listeners: listeners
+                .iter()
+                .map(|text| Listener::at(text.parse().unwrap()))
+                .collect(),
+            receive_buffer_bytes: RECEIVE_BUFFER_BYTES,
             admin: "127.0.0.1:0".parse().unwrap(),
             cores: vec![None; shards],
             rows: Rows::default(),
+            memory: None,
             events: Vec::new(),
         }
     }
@@ -292,6 +331,119 @@ mod node {
         check_sums(&sums, SENT);
     }
 
+    /// The first batch was read before there was anything behind it; from then on what can be spared is given up.
+    #[test]
+    fn under_overload_the_expendable_go_unread_and_are_counted_as_such() {
+        for (datagrams, overload) in [(1000, true), (40, false)] {
+            let echo = Echo::new();
+            echo.open.store(false, Ordering::Release);
+            let (sender, receiver) = event_queue(100);
+            let node = Node::start(
+                NodeSetup {
+                    events: vec![sender],
+                    receive_buffer_bytes: 1 << 20,
+                    ..setup(&["127.0.0.1:0"], 1)
+                },
+                &echo,
+            )
+            .unwrap();
+            let socket = client(node.listeners()[0]);
+            for _ in 0..datagrams {
+                socket.send(&[b'x'; 600]).unwrap();
+                socket.send(&[b's'; 600]).unwrap();
+            }
+            echo.open.store(true, Ordering::Release);
+            let sums = node.stop();
+            check_sums(&sums, 2 * datagrams);
+            let shed = sums.outcome(Outcome::Shed);
+            assert_eq!(shed > 0, overload, "{sums:?}");
+            // Of what cannot be spared all that was read went through every stage.
+            let others = sums.datagrams - shed;
+            assert_eq!(
+                sums.outcome(Outcome::Ack) + sums.outcome(Outcome::Options),
+                others
+            );
+            assert!(sums.outcome(Outcome::Ack) > shed / 2, "{sums:?}");
+            let told = collect(&receiver);
+            assert_eq!(
+                u64::try_from(told.len()).unwrap(),
+                others,
+                "no event tells of the others"
+            );
+        }
+    }
+
+    #[test]
+    fn a_flooded_listener_does_not_hold_up_the_other() {
+        let echo = Echo::new();
+        echo.open.store(false, Ordering::Release);
+        let (sender, receiver) = event_queue(100);
+        let node = Node::start(
+            NodeSetup {
+                events: vec![sender],
+                ..setup(&["127.0.0.1:0", "127.0.0.1:0"], 1)
+            },
+            &echo,
+        )
+        .unwrap();
+        for flooded in [0, 1] {
+            echo.open.store(false, Ordering::Release);
+            let flood = client(node.listeners()[flooded]);
+            for _ in 0..20 * BATCH_DATAGRAMS {
+                flood.send(b"silent").unwrap();
+            }
+            let other = client(node.listeners()[1 - flooded]);
+            other.send(b"here").unwrap();
+            echo.open.store(true, Ordering::Release);
+            assert_eq!(other.recv(&mut [0; 100]).unwrap(), 6);
+            let deadline = deadline();
+            let mut events = Vec::new();
+            while events.len() < 20 * BATCH_DATAGRAMS + 1 {
+                events.extend(collect(&receiver));
+                assert!(!deadline.passed(), "{} events", events.len());
+            }
+            let place = events.iter().position(|(_, text, _)| text == b"here");
+            // One batch was under way, one more may have been due.
+            let place = place.unwrap();
+            assert!(
+                place <= 3 * BATCH_DATAGRAMS,
+                "listener {flooded}: after {place}"
+            );
+        }
+        let _sums = node.stop();
+    }
+
+    /// RFC 3581 §4: an answer leaves from the very address and port that the request came to.
+    #[test]
+    fn a_wildcard_listener_answers_from_the_address_that_was_asked() {
+        for (listener, targets) in [
+            ("0.0.0.0:0", &["127.0.0.1", "127.0.0.2", "127.0.0.3"][..]),
+            ("[::]:0", &["::1"][..]),
+            ("127.0.0.2:0", &["127.0.0.2"][..]),
+        ] {
+            let node = Node::start(setup(&[listener], 2), &Echo::new()).unwrap();
+            let port = node.listeners()[0].port();
+            let any = if listener.starts_with('[') {
+                "[::1]:0"
+            } else {
+                "127.0.0.1:0"
+            };
+            let socket = UdpSocket::bind(any).unwrap();
+            socket.set_read_timeout(Some(PATIENCE)).unwrap();
+            for target in targets {
+                let target = SocketAddr::new(target.parse().unwrap(), port);
+                for _ in 0..3 {
+                    socket.send_to(b"hello", target).unwrap();
+                }
+                for _ in 0..3 {
+                    let (_, from) = socket.recv_from(&mut [0; 100]).unwrap();
+                    assert_eq!(from, target, "{listener}");
+                }
+            }
+            check_sums(&node.stop(), 3 * u64::try_from(targets.len()).unwrap());
+        }
+    }
+
     #[test]
     fn what_was_sent_before_the_stop_is_answered() {
         let echo = Echo::new();
@@ -312,6 +464,96 @@ mod node {
                 assert_eq!(socket.recv(&mut [0; 100]).unwrap(), 6);
             }
         }
+    }
+
+    fn invite(call: usize, from: &UdpSocket) -> String {
+        let via = from.local_addr().unwrap();
+        format!(
+            "INVITE sip:+442071838750@gw.example SIP/2.0\r\n\
+             Via: SIP/2.0/UDP {via};branch=z9hG4bK{call}\r\n\
+             From: <sip:1003@pbx.example.com>;tag=f{call}\r\n\
+             To: <sip:+442071838750@gw.example>\r\n\
+             Call-ID: {call}@pbx.example.com\r\n\
+             CSeq: 1 INVITE\r\n\
+             Content-Length: 0\r\n\r\n"
+        )
+    }
+
+    /// RFC 3261 §17.1.1.2: a client sends its INVITE again for 32 seconds. A list row that expires puts a new snapshot in
+    /// force meanwhile.
+    #[test]
+    fn a_retransmission_after_a_snapshot_swap_gets_the_answer_of_before() {
+        const DENIED_S: u64 = 3;
+        // Room for all the calls by which the test waits for the expiry.
+        let memory = Arc::new(TransactionMemory::new(1 << 20, [5; 16]));
+        let mut rows = rows::approving();
+        rows.lists.push(ListRow {
+            scope: Scope::System,
+            pattern: Pattern::Number(E164::from_digits(b"442071838750").unwrap()),
+            deny: Some(Code::R03),
+            expires_unix_s: Some(Clock::start().now().unix_s() + DENIED_S),
+            file: 0,
+            line: 1,
+        });
+        let node = Node::start(
+            NodeSetup {
+                rows,
+                memory: Some(Arc::clone(&memory)),
+                ..setup(&["127.0.0.1:0"], 2)
+            },
+            &Uas::new([7; 16]).with_memory(memory),
+        )
+        .unwrap();
+        // Another port is another shard, more often than not.
+        let sockets: Vec<UdpSocket> = (0..8).map(|_| client(node.listeners()[0])).collect();
+        let packet = invite(0, &sockets[0]).replace("branch", "rport;branch");
+        let rport = sockets
+            .iter()
+            .map(|socket| socket.local_addr().unwrap().port().to_string());
+        let rports: Vec<String> = rport.collect();
+        let answers = || -> Vec<String> {
+            let ask_all = sockets.iter().zip(&rports);
+            ask_all
+                .map(|(socket, port)| {
+                    let answer = ask_long(socket, packet.as_bytes());
+                    answer.replacen(&format!("rport={port}"), "rport=PORT", 1)
+                })
+                .collect()
+        };
+        let before = answers();
+        assert!(before[0].starts_with("SIP/2.0 603 "), "{}", before[0]);
+        // Until a call of its own is approved, the row has not expired.
+        let deadline = deadline();
+        let mut others = 0;
+        loop {
+            others += 1;
+            let packet = invite(others, &sockets[0]).replace("branch", "rport;branch");
+            if ask_long(&sockets[0], packet.as_bytes()).starts_with("SIP/2.0 302 ") {
+                break;
+            }
+            assert!(!deadline.passed(), "the row never expired");
+        }
+        let after = answers();
+        assert_eq!(after, before);
+        assert!(after.iter().all(|answer| *answer == after[0]), "{after:?}");
+        let series = "tollgate_verdicts_total{domain=\"loopback\",code=\"A00\"}";
+        assert_eq!(metric(node.admin(), series), 1);
+        let sums = node.stop();
+        assert_eq!(sums.outcome(Outcome::Repeated), 15);
+        assert_eq!(sums.outcome(Outcome::Approved), 1);
+        // One for the call that was repeated, one for each that came before the expiry.
+        assert_eq!(
+            sums.outcome(Outcome::Rejected),
+            u64::try_from(others).unwrap()
+        );
+        check_sums(&sums, u64::try_from(others + 16).unwrap());
+    }
+
+    fn ask_long(socket: &UdpSocket, datagram: &[u8]) -> String {
+        socket.send(datagram).unwrap();
+        let mut bytes = [0; 2000];
+        let length = socket.recv(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes[..length]).into_owned()
     }
 
     fn collect(receiver: &EventReceiver) -> Vec<(Outcome, Vec<u8>, SocketAddr)> {

@@ -58,7 +58,7 @@ mod tidy {
         ("aho_corasick", &["policy"]),
         ("regex", &["policy"]),
         ("xorf", &["policy"]),
-        ("foldhash", &["policy"]),
+        ("foldhash", &["policy", "uas"]),
         ("siphasher", &["uas"]),
         ("clap", &["cli"]),
         ("signal_hook", &["process"]),

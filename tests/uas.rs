@@ -12,11 +12,17 @@ mod rows;
 #[path = "uas/corpora.rs"]
 mod corpora;
 #[cfg(test)]
+#[path = "uas/decided.rs"]
+mod decided;
+#[cfg(test)]
 #[path = "uas/harness.rs"]
 mod harness;
 #[cfg(test)]
 #[path = "uas/hostile.rs"]
 mod hostile;
+#[cfg(test)]
+#[path = "uas/memory.rs"]
+mod memory;
 #[cfg(test)]
 #[path = "uas/rules.rs"]
 mod rules;

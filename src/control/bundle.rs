@@ -198,10 +198,8 @@ impl Reading<'_> {
         }
         let text = match source::document(self.open(name, findings)?) {
             Ok(text) => text,
-            Err(sentence) => {
-                findings
-                    .faults
-                    .whole_file(&self.folder.display(name), sentence);
+            Err(unread) => {
+                unread.report(&self.folder.display(name), &mut findings.faults);
                 return None;
             }
         };

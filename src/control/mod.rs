@@ -22,8 +22,8 @@ mod translate;
 
 pub use domains::EMERGENCY_DEFAULT;
 pub use fault::{Fault, Faults, Place};
-pub use node::{Cores, Listener, NodeConfig, NodeKey, Shards};
-pub use source::{SAMPLE_BUNDLE, SAMPLE_CONFIG, Source};
+pub use node::{Cores, Listener, NodeConfig, NodeKey, Shards, Steering};
+pub use source::{SAMPLE_BUNDLE, SAMPLE_CONFIG, Source, write_sample};
 
 use crate::clock::Now;
 use crate::policy::Snapshot;

@@ -7,7 +7,7 @@
 use super::document::{Table, Text, Value, recovered_string};
 use super::fault::Findings;
 use super::source::{Source, unreadable};
-use crate::limits::SHARDS_MAX;
+use crate::limits::{EXPECTED_CALLS_PER_SECOND_DEFAULT, EXPECTED_CALLS_PER_SECOND_MAX, SHARDS_MAX};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::net::SocketAddr;
@@ -64,11 +64,41 @@ impl fmt::Debug for NodeKey {
     }
 }
 
-/// One `[[listen]]`: a UDP socket group that screens calls, steered by the kernel's own hash.
+/// How datagrams are shared among the shards of a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Steering {
+    /// By what they say: the calls of one balancer, from one port, reach all shards. Short ones, of less than 256 octets,
+    /// by address and port.
+    Payload,
+    /// By address and port, as the kernel does by itself: right for many peers, and wrong for one balancer.
+    Kernel,
+}
+
+/// The words for them.
+pub(super) const STEERINGS: [(&str, Steering); 2] =
+    [("payload", Steering::Payload), ("kernel", Steering::Kernel)];
+
+/// One `[[listen]]`: a UDP socket group that screens calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Listener {
     /// Address and port; port 0 lets the kernel choose.
     pub udp: SocketAddr,
+    /// How the shards share it. Default payload.
+    pub steering: Steering,
+    /// Whether answers of one destination leave in runs (`UDP_SEGMENT`). Default true.
+    pub gso: bool,
+}
+
+impl Listener {
+    /// A listener with every default.
+    #[must_use]
+    pub const fn at(udp: SocketAddr) -> Self {
+        Self {
+            udp,
+            steering: Steering::Payload,
+            gso: true,
+        }
+    }
 }
 
 /// The node's configuration, every default filled in.
@@ -82,6 +112,8 @@ pub struct NodeConfig {
     pub cores: Cores,
     /// Where state is kept. Default `./tollgate-state` beside `tollgate.toml`.
     pub state_dir: PathBuf,
+    /// Calls per second to be expected at most, 1 to 1,000,000: the transaction memory has room for them. Default 8,192.
+    pub expected_calls_per_second: u64,
     /// The key file, if one is configured.
     pub key_file: Option<PathBuf>,
     /// The key from that file. `None`: whoever needs a key draws one and keeps it in `state_dir`.
@@ -141,8 +173,8 @@ pub(super) fn read(source: &Source, findings: &mut Findings) -> Reading {
     let file = source.name();
     let text = match source.text() {
         Ok(text) => text,
-        Err(sentence) => {
-            findings.faults.whole_file(&file, sentence);
+        Err(unread) => {
+            unread.report(&file, &mut findings.faults);
             return Reading::Broken { bundle_path: None };
         }
     };
@@ -164,6 +196,7 @@ fn root_table(source: &Source, mut root: Table<'_>, findings: &mut Findings) -> 
         shards: Shards::Auto,
         cores: Cores::Auto,
         state_dir: source.resolve(STATE_DIR_DEFAULT),
+        expected_calls_per_second: EXPECTED_CALLS_PER_SECOND_DEFAULT,
         key_file: None,
         key: None,
         listeners: Vec::new(),
@@ -269,11 +302,14 @@ fn node_table(
         }
         config.key_file = Some(path);
     }
-    for key in ["expected_calls_per_second", "counters_capacity"] {
-        table.without_effect(key, findings, |value, findings| {
-            let _checked = value.integer(1..=1_000_000_000, findings);
-        });
+    if let Some(value) = table.take("expected_calls_per_second")
+        && let Some(calls) = value.integer(1..=EXPECTED_CALLS_PER_SECOND_MAX, findings)
+    {
+        config.expected_calls_per_second = calls;
     }
+    table.without_effect("counters_capacity", findings, |value, findings| {
+        let _checked = value.integer(1..=1_000_000_000, findings);
+    });
     table.without_effect("drain_time", findings, duration_value);
     table.finish(findings);
 }
@@ -299,22 +335,23 @@ fn listen_table(mut table: Table<'_>, listeners: &mut Vec<Listener>, findings: &
         table.refuse(key, findings);
     }
     let address = table.require("udp", findings);
+    let steering = table
+        .take("steering")
+        .and_then(|value| value.word(&STEERINGS, findings));
+    let gso = table.take("gso").and_then(|value| value.boolean(findings));
     if let Some(value) = address
         && let Some(udp) = socket_address(&value, findings)
     {
         if udp.port() != 0 && listeners.iter().any(|known| known.udp == udp) {
             value.fault(findings, format!("listen.udp {udp} stands twice"));
         } else {
-            listeners.push(Listener { udp });
+            let default = Listener::at(udp);
+            listeners.push(Listener {
+                udp,
+                steering: steering.unwrap_or(default.steering),
+                gso: gso.unwrap_or(default.gso),
+            });
         }
-    }
-    if let Some(value) = table.take("steering")
-        && value.word(&[("kernel", true), ("payload", false)], findings) == Some(false)
-    {
-        value.fault(
-            findings,
-            "listen.steering = \"payload\" is not in this version; \"kernel\" is",
-        );
     }
     if let Some(value) = table.take("role")
         && value.word(&[("screen", true), ("honeypot", false)], findings) == Some(false)

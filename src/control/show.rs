@@ -4,7 +4,7 @@
 //! `policies.toml`, with every default written out, so that nothing in force stands only in the code.
 
 use super::fault::plural;
-use super::node::{Cores, NodeConfig, Shards, cores_allowed};
+use super::node::{Cores, NodeConfig, STEERINGS, Shards, Steering, cores_allowed};
 use super::statuses::Answer;
 use super::{Loaded, Source, domains, policies};
 use crate::clock::Now;
@@ -13,6 +13,7 @@ use crate::policy::rows::{
     Action, AddressBlock, ContactHostRow, DestinationTerm, DomainRow, PolicyRow, Profile, Risk,
     TranslateRow,
 };
+use crate::uas::entries_for;
 use std::net::IpAddr;
 use toml::Value;
 
@@ -143,6 +144,12 @@ fn node(page: &mut Page, node: &NodeConfig) {
         ),
     }
     page.set("state_dir", node.state_dir.display().to_string());
+    let entries = entries_for(node.expected_calls_per_second);
+    page.set_with(
+        "expected_calls_per_second",
+        i64::try_from(node.expected_calls_per_second).unwrap_or(i64::MAX),
+        &format!("transaction memory of {entries} entries, 8 octets each"),
+    );
     match &node.key_file {
         Some(path) => page.set("key_file", path.display().to_string()),
         None => page.comment(
@@ -152,7 +159,20 @@ fn node(page: &mut Page, node: &NodeConfig) {
     for listener in &node.listeners {
         page.header("[[listen]]");
         page.set("udp", listener.udp.to_string());
-        page.set("steering", "kernel");
+        let shared = match listener.steering {
+            Steering::Payload => {
+                "shards share datagrams by what they say, so also those of one port"
+            }
+            Steering::Kernel => {
+                "shards share datagrams by address and port: all of one port go to one shard"
+            }
+        };
+        page.set_with("steering", word(&STEERINGS, listener.steering), shared);
+        page.set_with(
+            "gso",
+            listener.gso,
+            "whether answers of one destination leave in runs",
+        );
         page.set("role", "screen");
     }
     page.header("[bundle]");

@@ -3,9 +3,10 @@
 //! Promises: both are read through one door, so the sample goes through every check that a file does; with a file
 //! given, nothing of the sample is used.
 
+use super::fault::{Faults, Place};
 use crate::limits::DOCUMENT_BYTES_MAX;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// What `--config` said.
@@ -38,6 +39,36 @@ pub const SAMPLE_BUNDLE: [(&str, &str); 5] = [
     ),
 ];
 
+/// Writes the sample into `folder` as files to start from: `tollgate.toml`, and the bundle in `bundle/`. Makes the folder
+/// if need be. Returns what was written.
+///
+/// # Errors
+/// A sentence, when one of the files is there already (then none is written) or cannot be written.
+pub fn write_sample(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let bundle = folder.join("bundle");
+    let files: Vec<(PathBuf, &str)> =
+        std::iter::once((folder.join("tollgate.toml"), SAMPLE_CONFIG))
+            .chain(SAMPLE_BUNDLE.map(|(name, text)| (bundle.join(name), text)))
+            .collect();
+    if let Some((taken, _)) = files.iter().find(|(path, _)| path.exists()) {
+        return Err(format!(
+            "{} is there already; nothing was written",
+            taken.display()
+        ));
+    }
+    let failed = |path: &Path, error: io::Error| format!("{}: {error}", path.display());
+    for (path, text) in &files {
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(|error| failed(parent, error))?;
+        }
+        // Not `fs::write`: a file that came to be since the look above stays as it is.
+        File::create_new(path)
+            .and_then(|mut file| file.write_all(text.as_bytes()))
+            .map_err(|error| failed(path, error))?;
+    }
+    Ok(files.into_iter().map(|(path, _)| path).collect())
+}
+
 impl Source {
     /// The name of the configuration in sentences.
     #[must_use]
@@ -49,11 +80,11 @@ impl Source {
     }
 
     /// The text of `tollgate.toml`.
-    pub(super) fn text(&self) -> Result<String, String> {
+    pub(super) fn text(&self) -> Result<String, Unread> {
         match self {
             Self::Sample => Ok(SAMPLE_CONFIG.to_owned()),
             Self::File(path) => {
-                let file = File::open(path).map_err(|error| unreadable(&error))?;
+                let file = File::open(path).map_err(|error| Unread::of(unreadable(&error)))?;
                 document(Box::new(file))
             }
         }
@@ -131,28 +162,55 @@ impl Folder {
     }
 }
 
+/// Why the text of a document is not to be had.
+#[derive(Debug)]
+pub(super) struct Unread {
+    place: Option<Place>,
+    sentence: String,
+}
+
+impl Unread {
+    fn of(sentence: String) -> Self {
+        Self {
+            place: None,
+            sentence,
+        }
+    }
+
+    /// Adds it to the faults of `file`.
+    pub(super) fn report(self, file: &str, faults: &mut Faults) {
+        match self.place {
+            Some(place) => faults.at(file, place, self.sentence),
+            None => faults.whole_file(file, self.sentence),
+        }
+    }
+}
+
 /// Reads a document whole, up to its bound.
-pub(super) fn document(reader: Box<dyn Read>) -> Result<String, String> {
+pub(super) fn document(reader: Box<dyn Read>) -> Result<String, Unread> {
     let mut bytes = Vec::new();
     reader
         .take(DOCUMENT_BYTES_MAX + 1)
         .read_to_end(&mut bytes)
-        .map_err(|error| unreadable(&error))?;
+        .map_err(|error| Unread::of(unreadable(&error)))?;
     if bytes.len() as u64 > DOCUMENT_BYTES_MAX {
-        return Err(format!(
+        return Err(Unread::of(format!(
             "is longer than {} MiB; what grows belongs into the CSV files",
             DOCUMENT_BYTES_MAX >> 20
-        ));
+        )));
     }
     String::from_utf8(bytes).map_err(|error| {
-        let line = error
-            .as_bytes()
-            .iter()
-            .take(error.utf8_error().valid_up_to())
-            .filter(|&&octet| octet == b'\n')
-            .count()
-            + 1;
-        format!("line {line} is not UTF-8")
+        let good = error.utf8_error().valid_up_to();
+        let before = String::from_utf8_lossy(error.as_bytes().get(..good).unwrap_or_default());
+        let line = before.matches('\n').count() as u64 + 1;
+        let in_line = before.rsplit('\n').next().unwrap_or_default();
+        Unread {
+            place: Some(Place {
+                line,
+                column: in_line.chars().count() as u64 + 1,
+            }),
+            sentence: "is not UTF-8".to_owned(),
+        }
     })
 }
 

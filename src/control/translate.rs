@@ -108,7 +108,15 @@ fn count(number: Option<u64>) -> Option<usize> {
 
 fn dialled(value: &Value<'_>, findings: &mut Findings) -> Option<Vec<u8>> {
     let text = value.string(findings)?;
-    match parse::dialled("match", text) {
+    let checked = parse::dialled("match", text).and_then(|()| {
+        match text.chars().find(|character| matches!(character, '-' | '.')) {
+            None => Ok(()),
+            Some(separator) => Err(format!(
+                "match \"{text}\" would never fit: separators like {separator:?} are taken out of what was dialled before"
+            )),
+        }
+    });
+    match checked {
         Ok(()) => Some(text.as_bytes().to_vec()),
         Err(sentence) => {
             value.fault_named(findings, sentence);
@@ -176,6 +184,26 @@ mod tests {
                 max_digits: CONTACT_USER_BYTES_MAX,
             }]
         );
+    }
+
+    #[test]
+    fn a_match_with_a_separator_is_refused_since_dialled_strings_have_none_by_then() {
+        for (given, refused) in [
+            ("1-800", true),
+            ("1.800", true),
+            ("1800", false),
+            ("*_#+", false),
+        ] {
+            let (_, findings) = read_all(&format!(
+                "[[translate]]\nmatch = \"{given}\"\nstrip = 4\nmin_digits = 4\n"
+            ));
+            assert_eq!(
+                !findings.faults.is_empty(),
+                refused,
+                "{given}: {}",
+                findings.faults
+            );
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! One event: raw facts and what was decided, copied out of the datagram. Fixed size.
 
 use super::outcome::Outcome;
-use crate::policy::{CallAttempt, Decision};
+use crate::policy::{CallAttempt, Decision, Screening};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// A bounded copy of octets from the wire.
@@ -68,11 +68,13 @@ pub struct Event {
     pub from_tag: Text<48>,
     /// User of the From URI.
     pub from_user: Text<48>,
-    /// The user that the screening headers named.
+    /// The calling number as received, from the headers that the domain's `calling_from` names.
+    pub calling_number: Text<48>,
+    /// The user that the screening headers named; this and what else they said only where the domain trusts them.
     pub screening_user: Text<48>,
     /// User part of the Request-URI as received.
     pub dialled: Text<80>,
-    /// The caller's user agent that the screening headers named, else the User-Agent header.
+    /// The user agent that the rules saw: what trusted screening headers named; without such headers, User-Agent.
     pub agent: Text<80>,
     /// The caller's own address that the screening headers named.
     pub address: Option<IpAddr>,
@@ -94,6 +96,7 @@ impl Event {
         call_id: Text::EMPTY,
         from_tag: Text::EMPTY,
         from_user: Text::EMPTY,
+        calling_number: Text::EMPTY,
         screening_user: Text::EMPTY,
         dialled: Text::EMPTY,
         agent: Text::EMPTY,
@@ -101,16 +104,20 @@ impl Event {
         reported_calls: None,
     };
 
-    /// Copies what an INVITE said; the octets that were here before stay behind the lengths.
-    pub fn set_attempt(&mut self, attempt: &CallAttempt<'_>) {
-        let screening = &attempt.screening;
+    /// Copies what an INVITE said; the octets that were here before stay behind the lengths. Screening headers count only
+    /// if `screening_trusted`: what was not believed must not pass for a fact.
+    pub fn set_attempt(&mut self, attempt: &CallAttempt<'_>, screening_trusted: bool) {
+        let (screening, agent) = if screening_trusted {
+            (attempt.screening, attempt.screening.agent)
+        } else {
+            (Screening::NONE, attempt.user_agent)
+        };
         self.peer = attempt.peer_address;
         self.proxy = attempt.proxy_address;
         self.from_user.set(attempt.from_user);
         self.screening_user.set(screening.user.unwrap_or_default());
         self.dialled.set(attempt.user_part);
-        self.agent
-            .set(screening.agent.or(attempt.user_agent).unwrap_or_default());
+        self.agent.set(agent.unwrap_or_default());
         self.address = screening.address;
         self.reported_calls = screening.reported_calls;
     }

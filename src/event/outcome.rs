@@ -1,7 +1,7 @@
 //! The one thing that became of a datagram.
 
 use crate::policy::{CallError, Decision, Verdict};
-use crate::uas::Admission;
+use crate::uas::{Admission, Recall};
 
 /// What became of a datagram that was read. Exactly one each: their sum and the kernel's drops are what was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -11,6 +11,8 @@ pub enum Outcome {
     Approved = 0,
     /// INVITE: rejected.
     Rejected,
+    /// INVITE that was decided before: a copy, answered as the first one was.
+    Repeated,
     /// INVITE that cannot be read: 400, or what the profile says; so are the errors that follow.
     ErrorSyntax,
     /// Another SIP version.
@@ -57,13 +59,16 @@ pub enum Outcome {
     Unanswerable,
     /// Its batch was lost to a panic of the shard.
     Panicked,
+    /// Given up unread under overload: an OPTIONS, or from nobody's peer.
+    Shed,
 }
 
 impl Outcome {
     /// All outcomes, in the order of their numbers in arrays.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::Approved,
         Self::Rejected,
+        Self::Repeated,
         Self::ErrorSyntax,
         Self::ErrorVersion,
         Self::ErrorScheme,
@@ -87,11 +92,17 @@ impl Outcome {
         Self::Keepalive,
         Self::Unanswerable,
         Self::Panicked,
+        Self::Shed,
     ];
 
     /// What became of a datagram, by what the UAS made of it. `answered`: whether an answer was written.
     #[must_use]
-    pub fn of(admission: Admission, decision: Option<&Decision>, answered: bool) -> Self {
+    pub fn of(
+        admission: Admission,
+        decision: Option<&Decision>,
+        recall: Recall,
+        answered: bool,
+    ) -> Self {
         let outcome = match admission {
             Admission::UnknownSource => return Self::UnknownSource,
             Admission::KeepAlive => return Self::Keepalive,
@@ -108,6 +119,7 @@ impl Outcome {
             Admission::MethodUnknown => Self::MethodUnknown,
             Admission::Refused(_) => Self::Refused,
             Admission::CallError(error) => Self::of_error(error),
+            Admission::Call if recall == Recall::Repeated => Self::Repeated,
             Admission::Call => match decision.map(|decision| decision.verdict) {
                 Some(Verdict::Approve) => Self::Approved,
                 Some(Verdict::Reject) => Self::Rejected,
@@ -142,6 +154,7 @@ impl Outcome {
         match self {
             Self::Approved => "approved",
             Self::Rejected => "rejected",
+            Self::Repeated => "repeated",
             Self::ErrorSyntax => "error_syntax",
             Self::ErrorVersion => "error_version",
             Self::ErrorScheme => "error_scheme",
@@ -165,6 +178,7 @@ impl Outcome {
             Self::Keepalive => "keepalive",
             Self::Unanswerable => "unanswerable",
             Self::Panicked => "panicked",
+            Self::Shed => "shed",
         }
     }
 
@@ -211,8 +225,34 @@ mod tests {
                 Outcome::Unanswerable,
             ),
         ] {
-            assert_eq!(Outcome::of(admission, None, true), answered);
-            assert_eq!(Outcome::of(admission, None, false), silent);
+            assert_eq!(
+                Outcome::of(admission, None, Recall::Unasked, true),
+                answered
+            );
+            assert_eq!(Outcome::of(admission, None, Recall::Unasked, false), silent);
+        }
+    }
+
+    #[test]
+    fn a_copy_is_no_decision() {
+        for (recall, outcome) in [
+            (Recall::Unasked, Outcome::Unanswerable),
+            (Recall::Unremembered, Outcome::Unanswerable),
+            (
+                Recall::Remembered { replaced_age_s: 1 },
+                Outcome::Unanswerable,
+            ),
+            (Recall::Repeated, Outcome::Repeated),
+        ] {
+            assert_eq!(Outcome::of(Admission::Call, None, recall, true), outcome);
+            assert_eq!(
+                Outcome::of(Admission::Call, None, recall, false),
+                Outcome::Unanswerable
+            );
+            assert_eq!(
+                Outcome::of(Admission::Cancel, None, recall, true),
+                Outcome::Cancel
+            );
         }
     }
 

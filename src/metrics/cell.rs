@@ -16,6 +16,12 @@ impl Counter {
         Self(AtomicU64::new(0))
     }
 
+    /// A figure to begin with.
+    #[must_use]
+    pub const fn of(value: u64) -> Self {
+        Self(AtomicU64::new(value))
+    }
+
     /// Adds; for the one writer only.
     pub fn add(&self, number: u64) {
         // Relaxed: a reader wants a recent figure, and no other memory depends on it.

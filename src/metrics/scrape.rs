@@ -2,9 +2,10 @@
 
 use super::text::{Seconds, Text};
 use super::{
-    ANSWERS, BATCH_SERVICE, BATCH_SIZE, BUNDLE_AGE, Counter, DATAGRAMS, EVENTS_DROPPED, GENERATION,
-    KERNEL_DROPPED, Metric, OUTCOMES, RECEIVE_BUFFER, RECEIVE_ERRORS, SEND_FAILED, SHARD_PANICS,
-    SHARD_RUNNING, ShardMetrics, UNKNOWN_SOURCES, VERDICTS, WOULD_REJECT,
+    ANSWERS, ANSWERS_IN_RUNS, BATCH_SERVICE, BATCH_SIZE, BUNDLE_AGE, Counter, DATAGRAMS,
+    EVENTS_DROPPED, GENERATION, GSO_FALLBACK, KERNEL_DROPPED, Metric, OUTCOMES, RECEIVE_BUFFER,
+    RECEIVE_ERRORS, SEND_FAILED, SHARD_PANICS, SHARD_RUNNING, ShardMetrics, TRANSACTIONS_DEPTH,
+    TRANSACTIONS_EVICTED_YOUNG, TRANSACTIONS_UNREMEMBERED, UNKNOWN_SOURCES, VERDICTS, WOULD_REJECT,
 };
 use crate::event::Outcome;
 use crate::limits::DOMAINS_MAX;
@@ -43,6 +44,7 @@ impl Scrape<'_> {
         text.metric(&UNKNOWN_SOURCES);
         text.sample(&[], self.unknown_sources());
         self.batches(&mut text);
+        self.transactions(&mut text);
         self.per_shard(&mut text, &EVENTS_DROPPED, |shard| {
             shard.metrics.events_dropped.get()
         });
@@ -68,11 +70,45 @@ impl Scrape<'_> {
         text.finish()
     }
 
-    fn unknown_sources(&self) -> u64 {
-        let place = Outcome::UnknownSource.index();
-        self.shards
+    /// The shards share one memory. The least depth is that of the shard whose entries it was too small for.
+    fn transactions(&self, text: &mut Text) {
+        let depths = self
+            .shards
             .iter()
-            .filter_map(|shard| shard.metrics.outcomes.get(place).map(Counter::get))
+            .map(|shard| shard.metrics.transactions_depth_us.get());
+        text.metric(&TRANSACTIONS_DEPTH);
+        if let Some(depth_us) = depths.min() {
+            text.sample(
+                &[],
+                Seconds {
+                    ns: depth_us.saturating_mul(1000),
+                },
+            );
+        }
+        type Read = fn(&ShardMetrics) -> &Counter;
+        let counters: [(&Metric, Read); 2] = [
+            (&TRANSACTIONS_EVICTED_YOUNG, |metrics| {
+                &metrics.transactions_evicted_young
+            }),
+            (&TRANSACTIONS_UNREMEMBERED, |metrics| {
+                &metrics.transactions_unremembered
+            }),
+        ];
+        for (metric, read) in counters {
+            text.metric(metric);
+            let sum: u64 = self
+                .shards
+                .iter()
+                .map(|shard| read(shard.metrics).get())
+                .sum();
+            text.sample(&[], sum);
+        }
+    }
+
+    fn unknown_sources(&self) -> u64 {
+        let shards = self.shards.iter();
+        shards
+            .map(|shard| shard.metrics.unknown_sources.get())
             .sum()
     }
 
@@ -96,6 +132,13 @@ impl Scrape<'_> {
             }
         }
         self.per_shard(text, &ANSWERS, |shard| shard.metrics.answers.get());
+        self.per_shard(text, &ANSWERS_IN_RUNS, |shard| {
+            shard.metrics.answers_in_runs.get()
+        });
+        text.metric(&GSO_FALLBACK);
+        let shards = self.shards.iter();
+        let fallbacks: u64 = shards.map(|shard| shard.metrics.gso_fallbacks.get()).sum();
+        text.sample(&[], fallbacks);
         text.metric(&SEND_FAILED);
         for (number, shard) in self.shards.iter().enumerate() {
             for (reason, counter) in SendFailure::ALL.iter().zip(&shard.metrics.send_failed) {
@@ -172,14 +215,23 @@ mod tests {
     use super::*;
     use crate::clock::Clock;
     use crate::policy::rows::Rows;
+    use crate::uas::Recall;
     use std::collections::{BTreeMap, BTreeSet};
 
     fn text() -> String {
         let shards = [ShardMetrics::new(), ShardMetrics::new()];
-        shards[0].count_outcome(Outcome::UnknownSource, 3);
-        shards[1].count_outcome(Outcome::UnknownSource, 4);
+        for (shard, times) in [(0, 3), (1, 4)] {
+            shards[shard].count_outcome(Outcome::UnknownSource, times);
+            for _ in 0..times {
+                shards[shard].count_stranger([192, 0, 2, 1].into());
+            }
+        }
         shards[1].count_outcome(Outcome::Approved, 5);
         shards[1].batch_size.observe(12);
+        for _ in 0..5000 {
+            shards[1].count_recall(Recall::Remembered { replaced_age_s: 8 });
+        }
+        shards[0].count_recall(Recall::Unremembered);
         let views = shards.each_ref().map(|metrics| ShardView {
             metrics,
             kernel_dropped: 2,
@@ -211,6 +263,8 @@ mod tests {
             "tollgate_batch_size_bucket{shard=\"1\",le=\"16\"} 1",
             "tollgate_bundle_generation_info{gen=\"0123abcd\"} 1",
             "tollgate_bundle_age_seconds 1.5",
+            "tollgate_transactions_evicted_young_total 5000",
+            "tollgate_transactions_unremembered_total 1",
         ] {
             assert!(
                 text.lines().any(|found| found == line),

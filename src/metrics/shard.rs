@@ -3,9 +3,11 @@
 use super::cell::{Counter, Histogram};
 use super::strangers::Strangers;
 use crate::event::Outcome;
-use crate::limits::{BATCH_DATAGRAMS, DOMAINS_MAX};
+use crate::limits::{BATCH_DATAGRAMS, DOMAINS_MAX, TRANSACTION_SECONDS};
 use crate::net::{SendFailure, SendReport};
 use crate::policy::Code;
+use crate::uas::{DEPTH_SECONDS_MAX, Recall};
+use std::net::IpAddr;
 
 /// Bounds of `batch_service_seconds`, nanoseconds: 5 µs to 10 ms, doubling.
 pub const BATCH_SERVICE_BOUNDS_NS: &[u64] = &[
@@ -16,6 +18,9 @@ pub const BATCH_SERVICE_BOUNDS_NS: &[u64] = &[
 /// Bounds of `batch_size`, datagrams.
 pub const BATCH_SIZE_BOUNDS: &[u64] = &[1, 2, 4, 8, 16, 31, 32];
 const _: () = assert!(BATCH_SIZE_BOUNDS[BATCH_SIZE_BOUNDS.len() - 1] == BATCH_DATAGRAMS as u64);
+
+/// The weight of one observation in the depth of the transaction memory is one in so many.
+const DEPTH_WEIGHT: u64 = 256;
 
 /// What one shard counts. The shard alone writes; everybody may read. About 512 KiB, of which only the lines of domains
 /// that call are ever touched.
@@ -28,6 +33,10 @@ pub struct ShardMetrics {
     pub outcomes: [Counter; Outcome::ALL.len()],
     /// Answers that the kernel took.
     pub answers: Counter,
+    /// Those of them that left in runs.
+    pub answers_in_runs: Counter,
+    /// Runs that had to be sent one by one.
+    pub gso_fallbacks: Counter,
     /// By `SendFailure::index`.
     pub send_failed: [Counter; SendFailure::ALL.len()],
     /// Errors in place of datagrams.
@@ -36,12 +45,20 @@ pub struct ShardMetrics {
     pub batch_service: Histogram<13>,
     /// Datagrams per batch.
     pub batch_size: Histogram<8>,
+    /// Mean age of what the transaction memory forgot to make room lately, microseconds.
+    pub transactions_depth_us: Counter,
+    /// Transactions forgotten while young.
+    pub transactions_evicted_young: Counter,
+    /// Transactions that could not be remembered.
+    pub transactions_unremembered: Counter,
     /// Events lost.
     pub events_dropped: Counter,
     /// Panics.
     pub panics: Counter,
     /// 1 while the shard reads its sockets.
     pub running: Counter,
+    /// Datagrams from nobody's peer.
+    pub unknown_sources: Counter,
     /// Which unknown sources send most.
     pub strangers: Strangers,
     verdicts: Box<[[Counter; Code::ALL.len()]]>,
@@ -60,13 +77,19 @@ impl ShardMetrics {
             datagrams: Counter::new(),
             outcomes: [const { Counter::new() }; Outcome::ALL.len()],
             answers: Counter::new(),
+            answers_in_runs: Counter::new(),
+            gso_fallbacks: Counter::new(),
             send_failed: [const { Counter::new() }; SendFailure::ALL.len()],
             receive_errors: Counter::new(),
             batch_service: Histogram::new(BATCH_SERVICE_BOUNDS_NS),
             batch_size: Histogram::new(BATCH_SIZE_BOUNDS),
+            transactions_depth_us: Counter::of(depth_us(u8::MAX)),
+            transactions_evicted_young: Counter::new(),
+            transactions_unremembered: Counter::new(),
             events_dropped: Counter::new(),
             panics: Counter::new(),
             running: Counter::new(),
+            unknown_sources: Counter::new(),
             strangers: Strangers::new(),
             verdicts: per_domain(),
             would_reject: per_domain(),
@@ -79,6 +102,12 @@ impl ShardMetrics {
         if let Some(counter) = self.outcomes.get(outcome.index()) {
             counter.add(datagrams);
         }
+    }
+
+    /// Counts a datagram from nobody's peer, whatever its outcome.
+    pub fn count_stranger(&self, address: IpAddr) {
+        self.unknown_sources.add(1);
+        self.strangers.count(address);
     }
 
     /// Counts a verdict of a domain. The number of a domain means the same domain as long as the process lives.
@@ -101,9 +130,29 @@ impl ShardMetrics {
         }
     }
 
+    /// Counts what the transaction memory did with one INVITE.
+    pub fn count_recall(&self, recall: Recall) {
+        match recall {
+            Recall::Unasked | Recall::Repeated => {}
+            Recall::Unremembered => self.transactions_unremembered.add(1),
+            Recall::Remembered { replaced_age_s } => {
+                if replaced_age_s <= TRANSACTION_SECONDS {
+                    self.transactions_evicted_young.add(1);
+                }
+                // A mean over the last few hundred.
+                let mean = self.transactions_depth_us.get();
+                let rest = mean.saturating_sub(mean / DEPTH_WEIGHT);
+                let share = depth_us(replaced_age_s) / DEPTH_WEIGHT;
+                self.transactions_depth_us.set(rest.saturating_add(share));
+            }
+        }
+    }
+
     /// Counts what became of a batch of answers.
     pub fn count_sent(&self, report: &SendReport) {
         self.answers.add(report.sent);
+        self.answers_in_runs.add(report.in_runs);
+        self.gso_fallbacks.add(report.fallbacks);
         for (counter, failed) in self.send_failed.iter().zip(report.failed) {
             if failed > 0 {
                 counter.add(failed);
@@ -122,6 +171,11 @@ impl ShardMetrics {
     pub fn would_reject(&self, domain: usize) -> [u64; Code::ALL.len()] {
         read(&self.would_reject, domain)
     }
+}
+
+/// An age in seconds as microseconds; the deepest when it is that or more.
+fn depth_us(age_s: u8) -> u64 {
+    u64::from(age_s.min(DEPTH_SECONDS_MAX)) * 1_000_000
 }
 
 fn per_domain() -> Box<[[Counter; Code::ALL.len()]]> {
@@ -150,6 +204,28 @@ mod tests {
         let sum: u64 = metrics.outcomes.iter().map(Counter::get).sum();
         assert!(sum > 0);
         assert_eq!(metrics.datagrams.get(), sum);
+    }
+
+    #[test]
+    fn the_depth_follows_what_is_forgotten_and_young_ones_are_counted() {
+        let metrics = ShardMetrics::new();
+        let depth_s = || metrics.transactions_depth_us.get() / 1_000_000;
+        metrics.count_recall(Recall::Repeated);
+        metrics.count_recall(Recall::Unasked);
+        metrics.count_recall(Recall::Unremembered);
+        assert_eq!(metrics.transactions_unremembered.get(), 1);
+        assert_eq!(depth_s(), 64);
+        for (replaced_age_s, young) in [(33, 0), (32, 3000), (5, 6000), (64, 6000)] {
+            for _ in 0..3000 {
+                metrics.count_recall(Recall::Remembered { replaced_age_s });
+            }
+            assert!(
+                depth_s().abs_diff(replaced_age_s.into()) <= 1,
+                "{}",
+                depth_s()
+            );
+            assert_eq!(metrics.transactions_evicted_young.get(), young);
+        }
     }
 
     #[test]

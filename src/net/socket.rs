@@ -14,6 +14,7 @@ pub struct Socket {
     inner: UdpSocket,
     address: SocketAddr,
     receive_buffer_bytes: usize,
+    sends_runs: bool,
 }
 
 /// Why a listener could not be opened; its text is a sentence for the operator.
@@ -85,13 +86,33 @@ fn open(address: SocketAddr, receive_buffer_bytes: usize, shared: bool) -> io::R
     if shared {
         sys::share_port(socket.as_fd())?;
     }
+    if address.ip().is_unspecified() {
+        // Any address of the machine may be meant, and the answer has to leave from the one that was. About 40 ns a
+        // datagram, so only here.
+        sys::name_local_address(socket.as_fd())?;
+    }
     socket.bind(&address.into())?;
     let inner = UdpSocket::from(socket);
     Ok(Socket {
         address: inner.local_addr()?,
         receive_buffer_bytes: sys::receive_buffer(inner.as_fd())?,
         inner,
+        sends_runs: true,
     })
+}
+
+/// Lets the group share its datagrams by their octets instead of by address and port: a balancer in front of us sends
+/// everything from one port, and the kernel's own hash would put all of it on one shard. A call and its retransmissions
+/// reach the same shard as before. One socket needs no steering and gets none.
+///
+/// # Errors
+/// The kernel refuses the packet program.
+pub fn steer(group: &[Socket]) -> io::Result<()> {
+    let [first, _, ..] = group else {
+        return Ok(());
+    };
+    // The program lives as long as the group, which is as long as any of its sockets.
+    sys::steer_by_payload(first.as_fd(), u32::try_from(group.len()).unwrap_or(1))
 }
 
 impl Socket {
@@ -113,6 +134,29 @@ impl Socket {
     #[must_use]
     pub fn kernel_dropped(&self) -> Option<u64> {
         sys::kernel_dropped(self.as_fd()).ok()
+    }
+
+    /// Whether answers of one destination leave in runs; they do unless told otherwise.
+    #[must_use]
+    pub fn sends_runs(&self) -> bool {
+        self.sends_runs
+    }
+
+    /// Sends every answer on its own from now on, or not.
+    pub fn set_sends_runs(&mut self, sends_runs: bool) {
+        self.sends_runs = sends_runs;
+    }
+
+    /// Whether more than half of the receive buffer is taken; about 150 ns. False when this kernel does not tell.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        sys::receive_queue(self.as_fd()).is_ok_and(|(held, room)| held > room / 2)
+    }
+
+    /// Whether it takes what comes to any address of the machine.
+    #[must_use]
+    pub fn is_wildcard(&self) -> bool {
+        self.address.ip().is_unspecified()
     }
 
     pub(super) fn raw(&self) -> RawFd {

@@ -3,7 +3,7 @@
 use crate::sip::{Phrase, Status};
 
 /// Everything that is not a verdict. What the wire says is the profile's affair; `status` is RFC 3261's own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CallError {
     /// The request cannot be read; the phrase names the fault (400).
     Syntax(Phrase),
@@ -41,7 +41,7 @@ impl CallError {
 }
 
 /// Whose host stands in our Contact.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ContactHost {
     /// The From URI's host (without port), the default.
     From,
@@ -57,7 +57,7 @@ pub enum ContactHost {
 }
 
 /// The Contact of an answer: `<sip:` prefix, the user part as received up to its first `;` or `:`, `@`, host, `>`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ContactPlan {
     /// No Contact.
     None,
@@ -71,7 +71,7 @@ pub enum ContactPlan {
 }
 
 /// All that `uas` needs to write the answer. Small and `Copy`, so that it can be remembered per transaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AnswerPlan {
     /// The status on the wire.
     pub status: Status,

@@ -64,7 +64,7 @@ impl Code {
 }
 
 /// A set of codes, for what was reported without deciding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub struct CodeSet(u16);
 
 impl CodeSet {

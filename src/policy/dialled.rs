@@ -157,16 +157,20 @@ impl NumberPlan {
         scheme: Scheme,
         tech_prefix: Option<&[u8]>,
     ) -> Dialled {
-        // SEMANTICS: emergency numbers are compared whole, raw or translated, before everything.
         let cleaned = clean(decoded);
         let raw = cleaned.as_bytes();
-        if self.is_emergency(decoded) || self.is_emergency(raw) {
-            return Dialled::Emergency;
-        }
         let shortened = tech_prefix
             .and_then(|prefix| decoded.strip_prefix(prefix))
             .map(clean);
         let text = shortened.as_ref().map_or(raw, Text::as_bytes);
+        // SEMANTICS: emergency numbers are compared whole, raw or translated, before everything. Behind a tech prefix
+        // they are raw once that is off: a translation that fits them, too, must not hide them.
+        if [decoded, raw, text]
+            .into_iter()
+            .any(|text| self.is_emergency(text))
+        {
+            return Dialled::Emergency;
+        }
         let translation = self
             .translations
             .iter()
@@ -308,6 +312,17 @@ mod tests {
         plan
     }
 
+    /// A translation that fits every dialled string.
+    fn everything_to(prepend: &str) -> Translation {
+        Translation {
+            matches: Vec::new(),
+            strip: 0,
+            prepend: prepend.as_bytes().to_vec(),
+            min_digits: 0,
+            max_digits: 99,
+        }
+    }
+
     fn read_as(
         plan: &NumberPlan,
         user_part: &str,
@@ -402,10 +417,21 @@ mod tests {
                 "{user_part}"
             );
         }
-        assert_eq!(
-            read_as(&plan(), "77112", Scheme::Sip, Some(b"77")),
-            Dialled::Emergency
-        );
+        for user_part in ["77112", "77911", "7711-2", "112"] {
+            let mut plan = plan();
+            assert_eq!(
+                read_as(&plan, user_part, Scheme::Sip, Some(b"77")),
+                Dialled::Emergency,
+                "{user_part}"
+            );
+            // A translation of everything changes nothing.
+            plan.translations.insert(0, everything_to("39"));
+            assert_eq!(
+                read_as(&plan, user_part, Scheme::Sip, Some(b"77")),
+                Dialled::Emergency,
+                "{user_part}, translated"
+            );
+        }
     }
 
     #[test]

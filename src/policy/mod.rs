@@ -29,4 +29,4 @@ pub use attempt::{CallAttempt, HeaderFamily, Scheme, Screening};
 pub use cell::PolicyCell;
 pub use code::{Code, CodeSet};
 pub use destinations::DestinationClass;
-pub use snapshot::{Decision, Peer, Prepared, Snapshot, Source, Verdict};
+pub use snapshot::{Decision, Peer, Prepared, Snapshot, Source, Told, Verdict};

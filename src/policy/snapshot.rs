@@ -12,7 +12,9 @@ use super::destinations::{DestinationClass, Destinations, Permitted};
 use super::dialled::{Dialled, NumberPlan, Translation, bare_user, decode};
 use super::lists::{self, Listed, ScopeLists, ScopeRows};
 use super::profile::{AnswerSettings, Answers, error_plan};
-use super::rows::{Action, ContactHostRow, DomainRow, ListRow, Mode, Profile, Rows, Scope};
+use super::rows::{
+    Action, CallingHeader, ContactHostRow, DomainRow, ListRow, Mode, Profile, Rows, Scope,
+};
 use super::who::{Peers, Subscribers};
 use crate::clock::Now;
 use crate::e164::E164;
@@ -38,7 +40,7 @@ pub enum Source {
 }
 
 /// What a call gets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verdict {
     /// Approved.
     Approve,
@@ -73,6 +75,36 @@ pub struct Decision {
     pub plan: AnswerPlan,
 }
 
+/// The part of a decision that the caller hears and the sums show: what can be remembered across snapshots, as far as it
+/// names no row of one. (A fixed Contact host does: whoever remembers keeps its text.)
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Told {
+    /// As in the decision; so are the others.
+    pub verdict: Verdict,
+    /// The code in force.
+    pub code: Code,
+    /// The code of prevention, in detection mode.
+    pub would: Option<Code>,
+    /// Codes of rules whose action is `report`.
+    pub reports: CodeSet,
+    /// How the answer is worn.
+    pub plan: AnswerPlan,
+}
+
+impl Decision {
+    /// What of it is told.
+    #[must_use]
+    pub fn told(&self) -> Told {
+        Told {
+            verdict: self.verdict,
+            code: self.code,
+            would: self.would,
+            reports: self.reports,
+            plan: self.plan,
+        }
+    }
+}
+
 /// What is known of an attempt before its tables are looked up: made for all of a batch first, so that the cache misses
 /// of the look-ups overlap.
 #[derive(Debug, Clone, Copy)]
@@ -89,7 +121,7 @@ pub struct Prepared {
     /// The caller's own address, from headers that the domain trusts.
     address: Option<IpAddr>,
     /// Whether the domain trusts the screening headers and there are some.
-    trusted: bool,
+    pub trusted: bool,
 }
 
 /// The policy in force.
@@ -120,6 +152,7 @@ struct Domain {
     mode: Mode,
     trust_headers: bool,
     default_policy: u32,
+    calling_from: Vec<CallingHeader>,
     numbers: NumberPlan,
     answers: Answers,
     contact_host: Vec<u8>,
@@ -317,6 +350,37 @@ impl Snapshot {
         first.answers.error(error)
     }
 
+    /// The answer to an INVITE that was decided but cannot be answered so: its own domain's, since that is known.
+    #[must_use]
+    pub fn decided_error_plan(&self, decision: &Decision, error: CallError) -> AnswerPlan {
+        match decision
+            .domain
+            .and_then(|number| self.domain(number.into()))
+        {
+            Some(domain) => domain.answers.error(error),
+            None => self.error_plan(Source::Unknown, None, error),
+        }
+    }
+
+    /// The calling number as received: the user of the first of the domain's `calling_from` headers that names one;
+    /// empty when none does.
+    #[must_use]
+    pub fn calling_number<'a>(&self, domain: u16, attempt: &CallAttempt<'a>) -> &'a [u8] {
+        let headers = self
+            .domain(domain.into())
+            .map_or(&[][..], |domain| &domain.calling_from);
+        headers
+            .iter()
+            .filter_map(|header| match header {
+                CallingHeader::From => Some(attempt.from_user),
+                CallingHeader::AssertedIdentity => attempt.asserted_identity_user,
+                CallingHeader::PreferredIdentity => attempt.preferred_identity_user,
+                CallingHeader::RemotePartyId => attempt.remote_party_user,
+            })
+            .find(|user| !user.is_empty())
+            .unwrap_or_default()
+    }
+
     /// Stage nought, which changes nothing but speed: asks for what `prepare` will read of the subscriber. Best called
     /// for each attempt as soon as it is scanned, so that the rest of the batch's scanning hides the cache miss.
     pub fn foresee(&self, attempt: &CallAttempt<'_>) {
@@ -467,6 +531,24 @@ impl Snapshot {
             return error(decision, CallError::AddressIncomplete);
         }
         decision
+    }
+
+    /// In place of `decide`, for a request that was decided before: the same is told. Which rows decided then is not known
+    /// any more.
+    #[must_use]
+    pub fn repeat(&self, prepared: &Prepared, told: &Told) -> Decision {
+        Decision {
+            verdict: told.verdict,
+            code: told.code,
+            would: told.would,
+            reports: told.reports,
+            domain: prepared.domain,
+            subscriber: prepared.subscriber,
+            number: prepared.number,
+            destination: None,
+            list_row: None,
+            plan: told.plan,
+        }
     }
 
     /// SEMANTICS, Order: number allowed? → R14 → R01 agent → R02/R12 address → R03 number → R06/R07 destination → A00.
@@ -673,6 +755,7 @@ impl Domain {
             mode: row.mode,
             trust_headers: row.trust_headers,
             default_policy: count(row.default_policy),
+            calling_from: row.calling_from.clone(),
             numbers,
             answers: Answers::new(AnswerSettings {
                 profile: row.profile,

@@ -7,13 +7,14 @@ use super::accounting::Accounting;
 use super::renewal::Renewal;
 use crate::admin::{Admin, ShardSource, View};
 use crate::clock::Clock;
+use crate::control::{Listener, Steering};
 use crate::event::EventSender;
-use crate::limits::RECEIVE_BUFFER_BYTES;
 use crate::metrics::{Counter, ShardMetrics};
-use crate::net::{Poller, Socket, bind_group};
+use crate::net::{Poller, Socket, bind_group, steer};
 use crate::policy::rows::Rows;
 use crate::policy::{PolicyCell, Snapshot};
 use crate::shard::{self, Shard, Stages, Switches};
+use crate::uas::TransactionMemory;
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -28,14 +29,18 @@ const RENEWAL_STOP_TIMEOUT: Duration = Duration::from_millis(300);
 /// What a node is made of.
 #[derive(Debug)]
 pub struct NodeSetup {
-    /// UDP addresses; port 0 lets the kernel choose.
-    pub listeners: Vec<SocketAddr>,
+    /// UDP addresses, and how they are served; port 0 lets the kernel choose.
+    pub listeners: Vec<Listener>,
+    /// Receive buffer asked for on every UDP socket, octets. `RECEIVE_BUFFER_BYTES`, unless a test wants to see drops.
+    pub receive_buffer_bytes: usize,
     /// Where the admin port listens.
     pub admin: SocketAddr,
     /// One entry per shard: its core, or `None` to leave it unpinned.
     pub cores: Vec<Option<usize>>,
     /// The bundle.
     pub rows: Rows,
+    /// The transaction memory that the stages share, if they have one: it is kept from ageing.
+    pub memory: Option<Arc<TransactionMemory>>,
     /// Where events go, one sender per shard; empty: nobody wants them.
     pub events: Vec<EventSender>,
 }
@@ -75,7 +80,8 @@ impl Node {
         S: Stages + Clone + Send + 'static,
     {
         let count = setup.cores.len();
-        let (listeners, sockets) = open_sockets(&setup.listeners, count)?;
+        let (listeners, sockets) =
+            open_sockets(&setup.listeners, count, setup.receive_buffer_bytes)?;
         let admin_listener =
             TcpListener::bind(setup.admin).map_err(|error| admin_fault(setup.admin, &error))?;
         let pollers: Vec<Poller> = (0..count)
@@ -130,6 +136,7 @@ impl Node {
             publisher,
             switches: Arc::clone(&switches),
             published_ns,
+            memory: setup.memory,
         };
         let (stop_renewal, stopped) = mpsc::channel();
         let (ended, renewal_ended) = mpsc::channel();
@@ -202,22 +209,36 @@ impl Node {
 
 type SocketsByShard = Vec<Vec<Arc<Socket>>>;
 
-/// Opens all sockets; their addresses, and for every shard its own of each listener.
+/// Opens all sockets; their addresses, and for every shard its own of each listener. They live as long as the process:
+/// a shard that starts again finds its own, and closing one would move another one of its group into its place.
 fn open_sockets(
-    addresses: &[SocketAddr],
+    listeners: &[Listener],
     shards: usize,
+    receive_buffer_bytes: usize,
 ) -> Result<(Vec<SocketAddr>, SocketsByShard), Unavailable> {
-    let mut bound = Vec::with_capacity(addresses.len());
+    let mut bound = Vec::with_capacity(listeners.len());
     let mut by_shard: SocketsByShard = (0..shards).map(|_shard| Vec::new()).collect();
-    for address in addresses {
-        let group = bind_group(*address, shards, RECEIVE_BUFFER_BYTES)
+    for listener in listeners {
+        let group = bind_group(listener.udp, shards, receive_buffer_bytes)
             .map_err(|error| Unavailable(error.to_string()))?;
+        match listener.steering {
+            Steering::Kernel => {}
+            Steering::Payload => steer(&group).map_err(|error| steering_fault(listener, &error))?,
+        }
         bound.extend(group.first().map(Socket::address));
-        for (sockets, socket) in by_shard.iter_mut().zip(group) {
+        for (sockets, mut socket) in by_shard.iter_mut().zip(group) {
+            socket.set_sends_runs(listener.gso);
             sockets.push(Arc::new(socket));
         }
     }
     Ok((bound, by_shard))
+}
+
+fn steering_fault(listener: &Listener, error: &io::Error) -> Unavailable {
+    Unavailable(format!(
+        "udp {} cannot be steered by payload: {error}; set listen.steering = \"kernel\"",
+        listener.udp
+    ))
 }
 
 fn admin_fault(address: SocketAddr, error: &io::Error) -> Unavailable {

@@ -1,4 +1,5 @@
-//! Builds the policy anew when a list row expires, and frees snapshots that nobody reads any more.
+//! What must be done again and again beside the calls: builds the policy anew when a list row expires, frees snapshots
+//! that nobody reads any more, keeps the transaction memory from ageing.
 //!
 //! Promises: an expired row stops counting within a second of its time; no shard ever builds or frees a snapshot.
 
@@ -9,6 +10,7 @@ use crate::policy::cell::PolicyPublisher;
 use crate::policy::rows::Rows;
 use crate::shard::Switches;
 use crate::sys;
+use crate::uas::{SWEEP_SECONDS, TransactionMemory};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -32,6 +34,8 @@ pub(super) struct Renewal {
     pub(super) switches: Arc<Switches>,
     /// When the snapshot in force was published; written here alone.
     pub(super) published_ns: Arc<Counter>,
+    /// The memory to sweep.
+    pub(super) memory: Option<Arc<TransactionMemory>>,
 }
 
 impl Renewal {
@@ -39,8 +43,17 @@ impl Renewal {
     pub(super) fn run(mut self, clock: Clock, stop: &Receiver<()>) {
         // Building is done when the shards leave time for it. Refused, it is done beside them.
         let _idle = sys::idle_class();
+        let mut swept_ns = 0;
         loop {
-            let wait = self.step(clock.now());
+            let now = clock.now();
+            let mut wait = self.step(now);
+            if let Some(memory) = &self.memory {
+                if now.monotonic_ns.saturating_sub(swept_ns) >= SWEEP_SECONDS * 1_000_000_000 {
+                    memory.sweep(now);
+                    swept_ns = now.monotonic_ns;
+                }
+                wait = wait.min(Duration::from_secs(SWEEP_SECONDS));
+            }
             match stop.recv_timeout(wait) {
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
@@ -113,6 +126,7 @@ mod tests {
             publisher,
             switches: Arc::new(Switches::new(Vec::new())),
             published_ns: Arc::new(Counter::new()),
+            memory: None,
         };
         let first = std::ptr::from_ref(reader.load());
         assert_eq!(renewal.step(at(0)), LOOK_AGAIN);

@@ -7,12 +7,13 @@ use crate::cli::{self, Exit, ServeOverrides};
 use crate::control::{Loaded, NodeConfig, Source};
 use crate::limits::RECEIVE_BUFFER_BYTES;
 use crate::shard::allowed_cores;
-use crate::uas::Uas;
+use crate::uas::{self, TransactionMemory, Uas};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Serves until SIGINT or SIGTERM. Lines that programs may read stand alone on standard error: `listening udp
 /// ADDR:PORT` for each listener, `admin http://ADDR:PORT`, and `ready` last; at the end, one line of JSON on standard
@@ -36,24 +37,29 @@ pub fn serve(loaded: Loaded, overrides: ServeOverrides) -> ExitCode {
         Ok(found) => found,
         Err(sentence) => return refuse(&sentence),
     };
+    let mut seed = [0; 16];
+    if let Err(error) = getrandom::fill(&mut seed) {
+        return refuse(&format!(
+            "no random octets for the transaction memory: {error}"
+        ));
+    }
+    let entries = uas::entries_for(loaded.node.expected_calls_per_second);
+    let memory = Arc::new(TransactionMemory::new(entries, seed));
     let head = head(&loaded, &overrides, &cores);
     let setup = NodeSetup {
-        listeners: loaded
-            .node
-            .listeners
-            .iter()
-            .map(|listener| listener.udp)
-            .collect(),
+        listeners: loaded.node.listeners.clone(),
+        receive_buffer_bytes: RECEIVE_BUFFER_BYTES,
         admin: loaded.node.admin_http,
         cores,
         rows: loaded.rows,
+        memory: Some(Arc::clone(&memory)),
         events: Vec::new(),
     };
-    let node = match Node::start(setup, &Uas::new(key)) {
+    let node = match Node::start(setup, &Uas::new(key).with_memory(memory)) {
         Ok(node) => node,
         Err(fault) => return refuse(&fault.to_string()),
     };
-    say(&(head + &key_text + &body(&node)));
+    say(&(head + &key_text + &body(&node, &loaded.source)));
     // The first of the two is enough; a second one while stopping changes nothing.
     let _signal = signals.forever().next();
     let sums = node.stop().json();
@@ -115,7 +121,7 @@ fn head(loaded: &Loaded, overrides: &ServeOverrides, cores: &[Option<usize>]) ->
     text
 }
 
-fn body(node: &Node) -> String {
+fn body(node: &Node, source: &Source) -> String {
     let mut text = String::new();
     let granted = node.receive_buffer_bytes() / 1024;
     let wanted = 2 * RECEIVE_BUFFER_BYTES / 1024;
@@ -133,11 +139,13 @@ fn body(node: &Node) -> String {
     }
     let admin = node.admin();
     let _always_ok = writeln!(text, "admin http://{admin}");
-    if let Some(target) = node.listeners().first() {
+    let _always_ok = writeln!(text, "next: curl http://{admin}/metrics");
+    // Only the sample gives the generator's mix the verdicts that it expects.
+    if let (Source::Sample, Some(target)) = (source, node.listeners().first()) {
         let _always_ok = writeln!(
             text,
-            "next: cargo run --release -p tollgate-loadgen -- run --target {target} --rate 20000 --duration 10s\n      \
-             curl http://{admin}/metrics"
+            "      cargo run --release -p tollgate-loadgen -- run --target {target} --rate 20000 --duration 10s\n      \
+             tollgate config --write FOLDER   (the sample as files, for a configuration of your own)"
         );
     }
     text.push_str("ready\n");

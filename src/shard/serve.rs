@@ -12,6 +12,7 @@ use crate::metrics::ShardMetrics;
 use crate::net::{Datagram, Poller, Readiness, Received, RxBatch, Socket, TxBatch};
 use crate::policy::Verdict;
 use crate::policy::cell::PolicyReader;
+use crate::uas::Recall;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -105,6 +106,8 @@ struct Loop<'a, S: Stages> {
     slots: Box<[S::Slot]>,
     rx: RxBatch,
     tx: TxBatch,
+    /// The socket was left with more than it should hold: what can be spared is given up unread.
+    overloaded: bool,
     /// When the last batch began, if its service time has not been counted.
     began_ns: Option<u64>,
 }
@@ -119,6 +122,7 @@ impl<'a, S: Stages> Loop<'a, S> {
             slots: (0..BATCH_DATAGRAMS).map(|_| shard.stages.slot()).collect(),
             rx: RxBatch::new(),
             tx: TxBatch::new(),
+            overloaded: false,
             began_ns: None,
             in_flight,
             shard,
@@ -175,36 +179,53 @@ impl<'a, S: Stages> Loop<'a, S> {
             tx,
             slots,
             in_flight,
+            overloaded,
             ..
         } = self;
         let policy = shard.policy.load(); // a batch is answered by one policy, never by two
         let stages = &shard.stages;
-        for (datagram, slot) in rx.iter().zip(slots.iter_mut()) {
+        let mut shed = Shed::NONE;
+        if *overloaded {
+            for (number, datagram) in rx.iter().enumerate() {
+                if stages.is_expendable(policy, &datagram) {
+                    shed.add(number);
+                    if stages.is_stranger(policy, &datagram) {
+                        shard.metrics.count_stranger(datagram.source.ip());
+                    }
+                }
+            }
+        }
+        for (datagram, slot) in shed.spared(rx.iter().zip(slots.iter_mut())) {
             stages.scan(policy, &datagram, slot);
         }
-        for (_datagram, slot) in rx.iter().zip(slots.iter()) {
+        for (_datagram, slot) in shed.spared(rx.iter().zip(slots.iter())) {
             stages.touch(policy, slot);
         }
-        for (datagram, slot) in rx.iter().zip(slots.iter_mut()) {
-            stages.decide(policy, &datagram, slot);
+        for (datagram, slot) in shed.spared(rx.iter().zip(slots.iter_mut())) {
+            stages.decide(policy, &datagram, now, slot);
         }
-        for (datagram, slot) in rx.iter().zip(slots.iter_mut()) {
+        for (datagram, slot) in shed.spared(rx.iter().zip(slots.iter_mut())) {
             // There are as many places for answers as for datagrams.
             let Some(out) = tx.next_slot() else { continue };
-            if let Some((length, destination)) = stages.respond(policy, &datagram, slot, out) {
-                tx.commit(length, destination);
+            if let Some(answer) = stages.respond(policy, &datagram, slot, out) {
+                tx.commit(answer, datagram.local);
             }
         }
         if let Some(socket) = shard.sockets.get(number)
             && !tx.is_empty()
         {
-            shard.metrics.count_sent(&tx.send(socket));
+            shard.metrics.count_sent(&tx.send(socket, now.monotonic_ns));
         }
-        for (datagram, slot) in rx.iter().zip(slots.iter()) {
+        for (datagram, slot) in shed.spared(rx.iter().zip(slots.iter())) {
             let outcome = shard.stages.outcome(slot);
             shard.metrics.count_outcome(outcome, 1);
             **in_flight = in_flight.saturating_sub(1);
             tell(shard, now, outcome, &datagram, slot);
+        }
+        // Of these no event tells: writing it costs more than all that was saved.
+        if shed.count() > 0 {
+            shard.metrics.count_outcome(Outcome::Shed, shed.count());
+            **in_flight = in_flight.saturating_sub(shed.count());
         }
     }
 
@@ -218,15 +239,20 @@ impl<'a, S: Stages> Loop<'a, S> {
             return false;
         };
         match self.rx.receive(socket) {
-            Received::Full => *errors = 0,
+            Received::Full => {
+                *errors = 0;
+                self.overloaded = socket.is_crowded();
+            }
             Received::Drained => {
                 *errors = 0;
+                self.overloaded = false;
                 *ready = false;
             }
             Received::Error => {
                 // RFC 3261 §18.4: an ICMP error about an earlier answer ends nothing.
                 self.shard.metrics.receive_errors.add(1);
                 *errors += 1;
+                self.overloaded = false;
                 if *errors >= RECEIVE_ERRORS_IN_A_ROW_MAX {
                     *errors = 0;
                     *ready = false;
@@ -276,6 +302,34 @@ impl<'a, S: Stages> Loop<'a, S> {
     }
 }
 
+/// Which datagrams of a batch are given up unread: a bit each.
+#[derive(Debug, Clone, Copy)]
+struct Shed(u32);
+
+const _: () = assert!(BATCH_DATAGRAMS <= 32, "a bit for every datagram");
+
+impl Shed {
+    const NONE: Self = Self(0);
+
+    fn add(&mut self, number: usize) {
+        self.0 |= 1 << number;
+    }
+
+    fn count(self) -> u64 {
+        u64::from(self.0.count_ones())
+    }
+
+    /// The others.
+    fn spared<T>(self, batch: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
+        let Self(mut bits) = self;
+        batch.filter(move |_datagram| {
+            let spared = bits & 1 == 0;
+            bits >>= 1;
+            spared
+        })
+    }
+}
+
 /// Counts the verdict on one datagram, and tells of the datagram if anybody listens.
 fn tell<S: Stages>(
     shard: &mut Shard<S>,
@@ -285,9 +339,13 @@ fn tell<S: Stages>(
     slot: &S::Slot,
 ) {
     if outcome == Outcome::UnknownSource {
-        shard.metrics.strangers.count(datagram.source.ip());
+        shard.metrics.count_stranger(datagram.source.ip());
     }
-    if let Some(decision) = shard.stages.decision(slot)
+    let recall = shard.stages.recall(slot);
+    shard.metrics.count_recall(recall);
+    // A copy of a call is no call of its own.
+    if recall != Recall::Repeated
+        && let Some(decision) = shard.stages.decision(slot)
         && let Some(domain) = decision.domain
     {
         match decision.verdict {

@@ -1,11 +1,11 @@
 //! What a shard asks of whoever answers, stage by stage. `uas::Uas` does; tests put others in its place.
 
+use crate::clock::Now;
 use crate::event::{Event, Outcome};
-use crate::net::Datagram;
-use crate::policy::{Decision, Snapshot};
+use crate::net::{Answer, Datagram, Stretch};
+use crate::policy::{CallError, Decision, Snapshot};
 use crate::sip::Header;
-use crate::uas::{Packet, Slot, Uas};
-use std::net::SocketAddr;
+use crate::uas::{Packet, Recall, Reply, Slot, Uas};
 
 /// The stages of a batch. Every datagram of a batch goes through one before the first goes through the next.
 pub trait Stages {
@@ -15,6 +15,13 @@ pub trait Stages {
     /// An empty slot.
     fn slot(&self) -> Self::Slot;
 
+    /// Whether the datagram is given up unread when there is too much to do. It then goes through no stage, and its slot
+    /// stays as it was.
+    fn is_expendable(&self, policy: &Snapshot, datagram: &Datagram<'_>) -> bool;
+
+    /// Whether the datagram comes from nobody's peer.
+    fn is_stranger(&self, policy: &Snapshot, datagram: &Datagram<'_>) -> bool;
+
     /// Bytes → request → attempt.
     fn scan(&self, policy: &Snapshot, datagram: &Datagram<'_>, slot: &mut Self::Slot);
 
@@ -22,22 +29,25 @@ pub trait Stages {
     fn touch(&self, policy: &Snapshot, slot: &Self::Slot);
 
     /// Attempt → verdict and plan.
-    fn decide(&self, policy: &Snapshot, datagram: &Datagram<'_>, slot: &mut Self::Slot);
+    fn decide(&self, policy: &Snapshot, datagram: &Datagram<'_>, now: Now, slot: &mut Self::Slot);
 
-    /// Plan → bytes in `out`; their number and where they go. `None`: silence.
+    /// Plan → bytes in `out`; how many, where they go, and how they may be stretched. `None`: silence.
     fn respond(
         &self,
         policy: &Snapshot,
         datagram: &Datagram<'_>,
         slot: &mut Self::Slot,
         out: &mut [u8],
-    ) -> Option<(usize, SocketAddr)>;
+    ) -> Option<Answer>;
 
     /// What became of the datagram; asked after `respond`.
     fn outcome(&self, slot: &Self::Slot) -> Outcome;
 
     /// What was decided, of an INVITE that reached the policy.
     fn decision<'slot>(&self, slot: &'slot Self::Slot) -> Option<&'slot Decision>;
+
+    /// What the transaction memory knew of it; asked after `decide`.
+    fn recall(&self, slot: &Self::Slot) -> Recall;
 
     /// Writes into `event` what is known beyond time, shard, source and outcome.
     fn describe(&self, datagram: &Datagram<'_>, slot: &Self::Slot, event: &mut Event);
@@ -57,6 +67,14 @@ impl Stages for Uas {
         UasSlot::default()
     }
 
+    fn is_expendable(&self, policy: &Snapshot, datagram: &Datagram<'_>) -> bool {
+        Self::is_expendable(self, policy, &packet(datagram))
+    }
+
+    fn is_stranger(&self, policy: &Snapshot, datagram: &Datagram<'_>) -> bool {
+        Self::is_stranger(self, policy, &packet(datagram))
+    }
+
     fn scan(&self, policy: &Snapshot, datagram: &Datagram<'_>, slot: &mut UasSlot) {
         slot.status = None;
         Self::scan(self, policy, &packet(datagram), &mut slot.slot);
@@ -66,8 +84,8 @@ impl Stages for Uas {
         Self::touch(self, policy, &slot.slot);
     }
 
-    fn decide(&self, policy: &Snapshot, datagram: &Datagram<'_>, slot: &mut UasSlot) {
-        Self::decide(self, policy, &packet(datagram), &mut slot.slot);
+    fn decide(&self, policy: &Snapshot, datagram: &Datagram<'_>, now: Now, slot: &mut UasSlot) {
+        Self::decide(self, policy, &packet(datagram), now, &mut slot.slot);
     }
 
     fn respond(
@@ -76,22 +94,40 @@ impl Stages for Uas {
         datagram: &Datagram<'_>,
         slot: &mut UasSlot,
         out: &mut [u8],
-    ) -> Option<(usize, SocketAddr)> {
+    ) -> Option<Answer> {
         let reply = Self::respond(self, policy, &packet(datagram), &slot.slot, out)?;
+        // A redirection that would be an amplifier is sent as an error: nobody may count it for an approval.
+        if let Some(decision) = slot.slot.decision()
+            && decision.plan.status != reply.status
+        {
+            slot.slot.refuse(CallError::TooLarge, reply.status);
+        }
         slot.status = Some(reply.status.0);
-        Some((reply.length, reply.destination))
+        Some(Answer {
+            length: reply.length,
+            destination: reply.destination,
+            stretch: Stretch {
+                at: reply.length.saturating_sub(Reply::TAIL),
+                length_max: reply.length_max,
+            },
+        })
     }
 
     fn outcome(&self, slot: &UasSlot) -> Outcome {
         Outcome::of(
             slot.slot.admission(),
             slot.slot.decision(),
+            slot.slot.recall(),
             slot.status.is_some(),
         )
     }
 
     fn decision<'slot>(&self, slot: &'slot UasSlot) -> Option<&'slot Decision> {
         slot.slot.decision()
+    }
+
+    fn recall(&self, slot: &UasSlot) -> Recall {
+        slot.slot.recall()
     }
 
     fn describe(&self, datagram: &Datagram<'_>, slot: &UasSlot, event: &mut Event) {
@@ -103,7 +139,10 @@ impl Stages for Uas {
         let Some(attempt) = slot.slot.attempt(bytes) else {
             return;
         };
-        event.set_attempt(&attempt);
+        event.set_attempt(&attempt, slot.slot.screening_trusted());
+        event
+            .calling_number
+            .set(slot.slot.calling_number(bytes).unwrap_or_default());
         let request = slot.slot.request(bytes);
         event
             .call_id

@@ -10,20 +10,30 @@
 )]
 
 mod address;
+mod control;
 pub mod lanes;
 mod option;
 pub mod prefetch;
 mod receive;
 mod schedule;
+mod segment;
 mod send;
+mod steer;
+mod usage;
 
+#[cfg(test)]
+pub use option::send_without_checksums;
 pub use option::{
-    force_receive_buffer, kernel_dropped, receive_buffer, set_receive_buffer, share_port,
+    force_receive_buffer, kernel_dropped, name_local_address, receive_buffer, receive_queue,
+    set_receive_buffer, share_port,
 };
 pub use prefetch::prefetch_read;
 pub use receive::ReceiveBatch;
 pub use schedule::{idle_class, nice};
-pub use send::SendBatch;
+pub use segment::{join_datagrams, receive_joined, send_segments};
+pub use send::{Run, SendBatch};
+pub use steer::{STEERED_OCTETS, STEERED_OCTETS_MIN, steer_by_payload};
+pub use usage::{ThreadUsage, thread_time_ns, thread_usage};
 
 /// Errors of the kernel that `net` must tell apart, by their number.
 pub mod errno {
@@ -33,6 +43,10 @@ pub mod errno {
     pub const NOT_PERMITTED: i32 = libc::EPERM;
     /// No memory for the datagram in a queue of this machine.
     pub const NO_BUFFERS: i32 = libc::ENOBUFS;
+    /// Malformed; of a run of datagrams also: longer than its path carries, or too many.
+    pub const INVALID: i32 = libc::EINVAL;
+    /// A run of datagrams on a way without checksum offload.
+    pub const INPUT_OUTPUT: i32 = libc::EIO;
     /// The datagram is longer than its path or its socket carries.
     pub const MESSAGE_SIZE: i32 = libc::EMSGSIZE;
     /// No route to the network.

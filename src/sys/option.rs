@@ -6,13 +6,18 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// Sets an integer option at the socket level.
 fn set(socket: BorrowedFd<'_>, option: i32, value: i32) -> io::Result<()> {
+    set_at(socket, libc::SOL_SOCKET, option, value)
+}
+
+/// Sets an integer option.
+fn set_at(socket: BorrowedFd<'_>, level: i32, option: i32, value: i32) -> io::Result<()> {
     let length = libc::socklen_t::try_from(size_of::<i32>()).unwrap_or(0);
     // SAFETY: setsockopt(2) reads `length` = 4 octets at the pointer, which points to a live i32; the descriptor is
     // open for as long as it is borrowed.
     let answer = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
-            libc::SOL_SOCKET,
+            level,
             option,
             (&raw const value).cast(),
             length,
@@ -102,6 +107,38 @@ pub fn kernel_dropped(socket: BorrowedFd<'_>) -> io::Result<u64> {
     Ok(u64::from(values[DROPS]))
 }
 
+/// Octets in the receive queue and octets that it may hold, both as the kernel charges them (`SO_MEMINFO`). The kernel
+/// gives back what was read in lots of up to a quarter of the buffer, so the first may be too high by that much.
+///
+/// # Errors
+/// Not a socket, or a kernel older than 4.12.
+pub fn receive_queue(socket: BorrowedFd<'_>) -> io::Result<(u32, u32)> {
+    // SK_MEMINFO_RMEM_ALLOC, SK_MEMINFO_RCVBUF
+    let mut values = [0; 2];
+    if get(socket, libc::SO_MEMINFO, &mut values)? < 2 {
+        return Err(io::Error::from(io::ErrorKind::Unsupported));
+    }
+    Ok((values[0], values[1]))
+}
+
+/// Sends without UDP checksums: the kernel then refuses runs, as it does on a way without checksum offload.
+///
+/// # Errors
+/// Not a socket.
+#[cfg(test)]
+pub fn send_without_checksums(socket: BorrowedFd<'_>) -> io::Result<()> {
+    set(socket, libc::SO_NO_CHECK, 1)
+}
+
+/// Lets the kernel name the address that each datagram came to (`IP_PKTINFO`, `IPV6_RECVPKTINFO`).
+///
+/// # Errors
+/// Not an IP socket.
+pub fn name_local_address(socket: BorrowedFd<'_>) -> io::Result<()> {
+    set_at(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)
+        .or_else(|_not_ipv6| set_at(socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,6 +157,8 @@ mod tests {
                 .send_to(&[0; 1000], receiver.local_addr().unwrap())
                 .unwrap();
         }
+        let (held, room) = receive_queue(receiver.as_fd()).unwrap();
+        assert!(held > room / 2, "{held} of {room}");
         receiver.set_nonblocking(true).unwrap();
         let mut read = 0;
         while receiver.recv(&mut [0; 1000]).is_ok() {

@@ -4,8 +4,9 @@
 //! that it had on the wire is known even when it was cut (`MSG_TRUNC`).
 
 use super::address::AddressBytes;
+use super::control::ControlBytes;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 
@@ -15,6 +16,7 @@ pub struct ReceiveBatch {
     datagram_bytes_max: usize,
     storage: Box<[u8]>,
     addresses: Box<[AddressBytes]>,
+    controls: Box<[ControlBytes]>,
     vectors: Box<[libc::iovec]>,
     headers: Box<[libc::mmsghdr]>,
     received: usize,
@@ -28,6 +30,7 @@ impl ReceiveBatch {
             datagram_bytes_max,
             storage: vec![0; datagrams * datagram_bytes_max].into_boxed_slice(),
             addresses: vec![AddressBytes::EMPTY; datagrams].into_boxed_slice(),
+            controls: vec![ControlBytes::EMPTY; datagrams].into_boxed_slice(),
             vectors: vec![EMPTY_VECTOR; datagrams].into_boxed_slice(),
             headers: vec![empty_header(); datagrams].into_boxed_slice(),
             received: 0,
@@ -40,11 +43,24 @@ impl ReceiveBatch {
     /// # Errors
     /// `WouldBlock` when there are none; else what the socket reports.
     pub fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
+        self.read(socket, false)
+    }
+
+    /// As `receive`, from a socket that was told to name the address that each came to (`name_local_address`): `local`
+    /// tells it afterwards.
+    ///
+    /// # Errors
+    /// As `receive`.
+    pub fn receive_with_local(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
+        self.read(socket, true)
+    }
+
+    fn read(&mut self, socket: BorrowedFd<'_>, with_local: bool) -> io::Result<usize> {
         self.received = 0;
-        self.point_at_storage();
+        self.point_at_storage(with_local);
         let count = u32::try_from(self.headers.len()).unwrap_or(u32::MAX);
         // SAFETY: `headers` holds `count` initialised mmsghdr. `point_at_storage` has just aimed each at one iovec, one
-        // address and one slot of `storage`, all owned by `self`, which is borrowed exclusively until the call is over;
+        // address, at most one control buffer and one slot of `storage`, all owned by `self`, which is borrowed exclusively until the call is over;
         // recvmmsg(2) writes at most `count` entries, each within the lengths given, and with MSG_DONTWAIT keeps nothing.
         let answer = unsafe {
             libc::recvmmsg(
@@ -87,12 +103,28 @@ impl ReceiveBatch {
         (bytes, full_length, address.read())
     }
 
+    /// The address of this machine that one of them came to; `None` when that was not asked for.
+    #[must_use]
+    pub fn local(&self, index: usize) -> Option<IpAddr> {
+        let header = self.headers.get(index).filter(|_| index < self.received)?;
+        // Some libraries have a narrower type here.
+        #[expect(
+            clippy::useless_conversion,
+            reason = "msg_controllen is an unsigned int with some C libraries"
+        )]
+        let length = usize::try_from(header.msg_hdr.msg_controllen).unwrap_or(0);
+        self.controls.get(index)?.local(length)
+    }
+
     /// Aims every header at its slot. Done before each call: the kernel overwrites lengths, and pointers that are made
     /// anew never outlive a borrow (3 ns a datagram).
-    fn point_at_storage(&mut self) {
+    fn point_at_storage(&mut self, with_local: bool) {
         let slots = self.storage.chunks_exact_mut(self.datagram_bytes_max);
-        let parts = self.addresses.iter_mut().zip(self.vectors.iter_mut());
-        for ((header, slot), (address, vector)) in self.headers.iter_mut().zip(slots).zip(parts) {
+        let names = self.addresses.iter_mut().zip(self.controls.iter_mut());
+        let parts = names.zip(self.vectors.iter_mut());
+        for ((header, slot), ((address, control), vector)) in
+            self.headers.iter_mut().zip(slots).zip(parts)
+        {
             vector.iov_base = slot.as_mut_ptr().cast();
             vector.iov_len = slot.len();
             header.msg_len = 0;
@@ -101,8 +133,13 @@ impl ReceiveBatch {
             message.msg_namelen = AddressBytes::LENGTH;
             message.msg_iov = ptr::from_mut(vector);
             message.msg_iovlen = 1;
-            message.msg_control = ptr::null_mut();
-            message.msg_controllen = 0;
+            if with_local {
+                message.msg_control = ptr::from_mut(control).cast();
+                message.msg_controllen = ControlBytes::LENGTH;
+            } else {
+                message.msg_control = ptr::null_mut();
+                message.msg_controllen = 0;
+            }
             message.msg_flags = 0;
         }
     }
@@ -124,6 +161,7 @@ pub(super) fn empty_header() -> libc::mmsghdr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::name_local_address;
     use std::net::UdpSocket;
     use std::os::fd::AsFd;
 
@@ -173,6 +211,34 @@ mod tests {
             assert_eq!(batch.receive(receiver.as_fd()).unwrap(), 1);
             let (_, _, source) = batch.get(0);
             assert_eq!(source, Some(sender.local_addr().unwrap()));
+        }
+    }
+
+    #[test]
+    fn the_address_that_a_datagram_came_to_is_named_when_asked_for() {
+        for (any, targets) in [
+            ("0.0.0.0:0", &["127.0.0.1", "127.0.0.2"][..]),
+            ("[::]:0", &["::1"][..]),
+        ] {
+            let receiver = UdpSocket::bind(any).unwrap();
+            let port = receiver.local_addr().unwrap().port();
+            name_local_address(receiver.as_fd()).unwrap();
+            let mut batch = ReceiveBatch::new(4, 64);
+            for target in targets {
+                let target: IpAddr = target.parse().unwrap();
+                for asked in [true, false] {
+                    let sender = UdpSocket::bind((target, 0)).unwrap();
+                    sender.send_to(b"x", (target, port)).unwrap();
+                    let received = if asked {
+                        batch.receive_with_local(receiver.as_fd())
+                    } else {
+                        batch.receive(receiver.as_fd())
+                    };
+                    assert_eq!(received.unwrap(), 1);
+                    assert_eq!(batch.local(0), asked.then_some(target));
+                    assert_eq!(batch.local(1), None);
+                }
+            }
         }
     }
 }

@@ -1,13 +1,38 @@
 //! `sendmmsg` from storage that is allocated once.
 //!
+//! Messages are datagrams of their own, or runs of datagrams that the kernel cuts apart (`UDP_SEGMENT`).
+//!
 //! Promises: what was put in goes out in order, once; a message that cannot be sent is named, never silently lost.
 
 use super::address::AddressBytes;
+use super::control::ControlBytes;
 use super::receive::{EMPTY_VECTOR, empty_header};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
+
+/// One message of `send_runs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    /// Where its slots begin in the order that is sent.
+    pub first: usize,
+    /// How many slots it has. All go where the first one goes.
+    pub count: usize,
+    /// The size of each of its datagrams but the last, which may be shorter. `None`: the message is one datagram.
+    pub segment: Option<u16>,
+    /// The address that it leaves from; `None` leaves that to the route.
+    pub local: Option<IpAddr>,
+}
+
+impl Run {
+    /// Its places in the order.
+    #[must_use]
+    pub fn places(&self) -> Range<usize> {
+        self.first..self.first.saturating_add(self.count)
+    }
+}
 
 /// Room for a batch of answers and their destinations.
 #[derive(Debug)]
@@ -17,6 +42,7 @@ pub struct SendBatch {
     lengths: Box<[usize]>,
     addresses: Box<[AddressBytes]>,
     address_lengths: Box<[libc::socklen_t]>,
+    controls: Box<[ControlBytes]>,
     vectors: Box<[libc::iovec]>,
     headers: Box<[libc::mmsghdr]>,
     filled: usize,
@@ -32,6 +58,7 @@ impl SendBatch {
             lengths: vec![0; datagrams].into_boxed_slice(),
             addresses: vec![AddressBytes::EMPTY; datagrams].into_boxed_slice(),
             address_lengths: vec![0; datagrams].into_boxed_slice(),
+            controls: vec![ControlBytes::EMPTY; datagrams].into_boxed_slice(),
             vectors: vec![EMPTY_VECTOR; datagrams].into_boxed_slice(),
             headers: vec![empty_header(); datagrams].into_boxed_slice(),
             filled: 0,
@@ -74,22 +101,59 @@ impl SendBatch {
         self.filled += 1;
     }
 
-    /// Sends the messages from `first` on; how many went out before one could not. Zero messages are sent as zero.
+    /// The whole room of a slot that was committed, and the length it was committed with.
+    pub fn slot(&mut self, index: usize) -> Option<(&mut [u8], &mut usize)> {
+        if index >= self.filled {
+            return None;
+        }
+        let start = index * self.datagram_bytes_max;
+        let room = self
+            .storage
+            .get_mut(start..start + self.datagram_bytes_max)?;
+        Some((room, self.lengths.get_mut(index)?))
+    }
+
+    /// Sends the slots from `first` on, a message each; how many went out before one could not. Zero messages are sent
+    /// as zero.
     ///
     /// # Errors
     /// What the kernel says about message `first`; `WouldBlock` when the socket takes no more.
     pub fn send(&mut self, socket: BorrowedFd<'_>, first: usize) -> io::Result<usize> {
         self.point_at_storage();
-        let Some(headers) = self.headers.get_mut(first..self.filled) else {
+        self.send_headers(socket, first..self.filled)
+    }
+
+    /// Sends `runs`, a message each, made of the slots whose numbers stand in `order`; how many messages went out before
+    /// one could not. Zero messages are sent as zero.
+    ///
+    /// # Errors
+    /// `InvalidInput` when a run names a slot that is not filled, or the runs have more messages or slots than there are;
+    /// else what the kernel says about the first run. Of a run with segments also: `EINVAL` or `EMSGSIZE` (a segment
+    /// above the path's MTU, too many of them, or more than 65,507 octets), `EIO` (no checksum offload).
+    pub fn send_runs(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        order: &[u8],
+        runs: &[Run],
+    ) -> io::Result<usize> {
+        self.point_at_runs(order, runs)
+            .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        self.send_headers(socket, 0..runs.len())
+    }
+
+    /// Sends the messages whose headers have been aimed.
+    fn send_headers(&mut self, socket: BorrowedFd<'_>, range: Range<usize>) -> io::Result<usize> {
+        let Some(headers) = self.headers.get_mut(range) else {
             return Ok(0);
         };
         if headers.is_empty() {
             return Ok(0);
         }
         let count = u32::try_from(headers.len()).unwrap_or(u32::MAX);
-        // SAFETY: `headers` holds `count` initialised mmsghdr. `point_at_storage` has just aimed each at one iovec over
-        // initialised octets of `storage` and at one address of the length given, all owned by `self`, which is borrowed
-        // exclusively until the call is over; sendmmsg(2) writes only `msg_len` of these headers.
+        // SAFETY: `headers` holds `count` initialised mmsghdr. `point_at_storage` or `point_at_runs` has just aimed each
+        // at iovecs over initialised octets of `storage`, at one address and at most one control buffer, of the lengths
+        // given, all owned by `self`, which is borrowed exclusively until the call is over; sendmmsg(2) writes only
+        // `msg_len` of these headers.
         let answer = unsafe {
             libc::sendmmsg(
                 socket.as_raw_fd(),
@@ -100,6 +164,46 @@ impl SendBatch {
         };
         // Negative: an error.
         usize::try_from(answer).map_err(|_negative| io::Error::last_os_error())
+    }
+
+    /// Aims one header for each run at its slots; `None` when they are not there.
+    fn point_at_runs(&mut self, order: &[u8], runs: &[Run]) -> Option<()> {
+        if runs.len() > self.headers.len() {
+            return None;
+        }
+        let mut vectors = &mut *self.vectors;
+        let parts = self.headers.iter_mut().zip(self.controls.iter_mut());
+        for (run, (header, control)) in runs.iter().zip(parts) {
+            let slots = order.get(run.places())?;
+            let first = usize::from(*slots.first()?);
+            let (own, rest) = std::mem::take(&mut vectors).split_at_mut_checked(slots.len())?;
+            vectors = rest;
+            for (slot, vector) in slots.iter().zip(own.iter_mut()) {
+                let slot = usize::from(*slot);
+                if slot >= self.filled {
+                    return None;
+                }
+                let start = slot * self.datagram_bytes_max;
+                let bytes = self.storage.get(start..start + *self.lengths.get(slot)?)?;
+                // The kernel only reads what it sends.
+                vector.iov_base = bytes.as_ptr().cast_mut().cast();
+                vector.iov_len = bytes.len();
+            }
+            header.msg_len = 0;
+            let message = &mut header.msg_hdr;
+            message.msg_name = ptr::from_ref(self.addresses.get(first)?).cast_mut().cast();
+            message.msg_namelen = *self.address_lengths.get(first)?;
+            message.msg_iov = own.as_mut_ptr();
+            message.msg_iovlen = slots.len();
+            message.msg_controllen = control.write(run.segment, run.local);
+            message.msg_control = if message.msg_controllen == 0 {
+                ptr::null_mut()
+            } else {
+                ptr::from_mut(control).cast()
+            };
+            message.msg_flags = 0;
+        }
+        Some(())
     }
 
     /// Aims every filled header at its slot, as `ReceiveBatch` does.
@@ -165,5 +269,60 @@ mod tests {
         assert_eq!(batch.send(sender.as_fd(), 0).unwrap(), 1);
         assert!(batch.send(sender.as_fd(), 1).is_err());
         assert_eq!(batch.send(sender.as_fd(), 2).unwrap(), 1);
+    }
+
+    fn arrangement(first: usize, count: usize, segment: Option<u16>) -> Run {
+        Run {
+            first,
+            count,
+            segment,
+            local: None,
+        }
+    }
+
+    #[test]
+    fn a_run_arrives_as_its_datagrams() {
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let receivers = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+        let mut batch = SendBatch::new(4, 8);
+        for (text, to) in [("one!", 0), ("b", 1), ("two!", 0), ("end", 0)] {
+            batch.next_slot().unwrap()[..text.len()].copy_from_slice(text.as_bytes());
+            batch.commit(text.len(), receivers[to].local_addr().unwrap());
+        }
+        let local = Some(sender.local_addr().unwrap().ip());
+        let runs = [
+            Run {
+                local,
+                ..arrangement(0, 3, Some(4))
+            },
+            arrangement(3, 1, None),
+        ];
+        let sent = batch.send_runs(sender.as_fd(), &[2, 0, 3, 1], &runs);
+        assert_eq!(sent.unwrap(), 2);
+        for (to, text) in [(0, "two!"), (0, "one!"), (0, "end"), (1, "b")] {
+            let mut bytes = [0; 8];
+            let length = receivers[to].recv(&mut bytes).unwrap();
+            assert_eq!(&bytes[..length], text.as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_run_of_what_is_not_there_is_refused() {
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let mut batch = SendBatch::new(2, 8);
+        batch.commit(1, sender.local_addr().unwrap());
+        for (order, runs) in [
+            (&[0, 1][..], &[arrangement(0, 2, None)][..]),
+            (&[0], &[arrangement(0, 2, None)]),
+            (&[0], &[arrangement(0, 0, None)]),
+            (&[0, 0, 0], &[arrangement(0, 3, None)]),
+            (&[0, 0, 0], &[arrangement(0, 1, None); 3]),
+            (&[9], &[arrangement(0, 1, None)]),
+            (&[0], &[arrangement(usize::MAX, 1, None)]),
+        ] {
+            let error = batch.send_runs(sender.as_fd(), order, runs).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{order:?}");
+        }
+        assert_eq!(batch.send_runs(sender.as_fd(), &[], &[]).unwrap(), 0);
     }
 }

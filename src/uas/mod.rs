@@ -8,17 +8,25 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 mod admit;
+mod memory;
 mod respond;
 pub mod screening;
 mod slot;
 mod tag;
 
+pub use memory::{DEPTH_SECONDS_MAX, Recall, SWEEP_SECONDS, TransactionMemory, entries_for};
 pub use slot::{Admission, Slot};
 
-use crate::policy::{AnswerPlan, CallError, ContactPlan, Decision, Snapshot, Verdict};
-use crate::sip::Status;
+use crate::clock::Now;
+use crate::policy::{
+    AnswerPlan, CallAttempt, CallError, ContactPlan, Decision, Prepared, Snapshot, Source, Verdict,
+};
+use crate::sip::{Span, Status};
+use memory::{Recalled, Remembered};
+use slot::State;
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// One datagram as it was received.
 #[derive(Debug, Clone, Copy)]
@@ -36,10 +44,18 @@ pub struct Packet<'a> {
 pub struct Reply {
     /// Octets of it.
     pub length: usize,
+    /// How long blanks in front of its last `Reply::TAIL` octets may make it: they follow `Content-Length:`, where RFC
+    /// 3261 §25.1 lets white space stand, and it still is no amplifier.
+    pub length_max: usize,
     /// Where it goes.
     pub destination: SocketAddr,
     /// Its status.
     pub status: Status,
+}
+
+impl Reply {
+    /// Octets from the value of Content-Length to the end.
+    pub const TAIL: usize = b"0\r\n\r\n".len();
 }
 
 /// The user agent server. One per shard; all of a cluster hold the same key.
@@ -47,6 +63,7 @@ pub struct Reply {
 pub struct Uas {
     key: [u8; 16],
     draining: bool,
+    memory: Option<Arc<TransactionMemory>>,
 }
 
 impl fmt::Debug for Uas {
@@ -55,17 +72,29 @@ impl fmt::Debug for Uas {
         formatter
             .debug_struct("Uas")
             .field("draining", &self.draining)
+            .field("memory", &self.memory)
             .finish_non_exhaustive()
     }
 }
 
 impl Uas {
-    /// A server with the cluster's key for To tags.
+    /// A server with the cluster's key for To tags, which remembers nothing: a copy of a request gets the same answer
+    /// only as long as the policy is the same.
     #[must_use]
     pub fn new(key: [u8; 16]) -> Self {
         Self {
             key,
             draining: false,
+            memory: None,
+        }
+    }
+
+    /// The same server with a memory, which all shards share.
+    #[must_use]
+    pub fn with_memory(self, memory: Arc<TransactionMemory>) -> Self {
+        Self {
+            memory: Some(memory),
+            ..self
         }
     }
 
@@ -74,9 +103,29 @@ impl Uas {
         self.draining = draining;
     }
 
+    /// Whether the packet may be given up unread when there is too much to do: OPTIONS, and what comes from nobody's peer.
+    /// INVITEs of peers never are: deciding one costs less than hearing it again.
+    #[must_use]
+    pub fn is_expendable(&self, policy: &Snapshot, packet: &Packet<'_>) -> bool {
+        packet.bytes.starts_with(b"OPTIONS ") || self.is_stranger(policy, packet)
+    }
+
+    /// Whether the packet comes from nobody's peer.
+    #[must_use]
+    pub fn is_stranger(&self, policy: &Snapshot, packet: &Packet<'_>) -> bool {
+        policy.source(packet.source.ip().to_canonical()) == Source::Unknown
+    }
+
     /// Stage one: reads the packet into the slot. Of an unknown source nothing is read.
     pub fn scan(&self, policy: &Snapshot, packet: &Packet<'_>, slot: &mut Slot) {
         admit::admit(policy, packet, self.draining, slot);
+        if let Some(memory) = &self.memory
+            && slot.state.prepared.is_some()
+        {
+            slot.state.key = memory.key(packet, slot);
+            // Asked for here, and not in `touch`: the scanning of the next packets hides the miss.
+            memory.touch(slot.state.key);
+        }
     }
 
     /// Stage two: asks for the cache lines that the decision will read.
@@ -86,31 +135,46 @@ impl Uas {
         }
     }
 
-    /// Stage three: decides an INVITE. Nothing happens to other slots.
-    pub fn decide(&self, policy: &Snapshot, packet: &Packet<'_>, slot: &mut Slot) {
+    /// Stage three: decides an INVITE, or answers a copy of one as it was decided. Nothing happens to other slots.
+    pub fn decide(&self, policy: &Snapshot, packet: &Packet<'_>, now: Now, slot: &mut Slot) {
         let state = &mut slot.state;
         let (Some(attempt), Some(prepared)) = (state.attempt(packet.bytes), state.prepared) else {
             return;
         };
-        let decision = policy.decide(&attempt, &prepared);
-        let ContactPlan::Redirect { prefix, .. } = decision.plan.contact else {
-            state.decision = Some(decision);
-            return;
+        let recalled = match &self.memory {
+            Some(memory) => memory.recall(state.key, now),
+            None => None,
         };
-        if respond::contact_fits(attempt.user_part, &prefix) {
-            state.decision = Some(decision);
-            return;
+        let decision = match recalled {
+            Some(recalled) => repeat(policy, &prepared, &recalled, state),
+            None => self.decide_anew(policy, &attempt, &prepared, now, state),
+        };
+        state.calling_number = decision
+            .domain
+            .map(|domain| Span::of(policy.calling_number(domain, &attempt), packet.bytes));
+        state.decision = Some(decision);
+    }
+
+    /// The policy's decision, remembered; or another shard's, if that was first.
+    fn decide_anew(
+        &self,
+        policy: &Snapshot,
+        attempt: &CallAttempt<'_>,
+        prepared: &Prepared,
+        now: Now,
+        state: &mut State,
+    ) -> Decision {
+        let decision = decide_call(policy, attempt, prepared);
+        let Some(memory) = &self.memory else {
+            return decision;
+        };
+        match memory.remember(state.key, &decision, policy, now) {
+            Remembered::Stands(recall) => {
+                state.recall = recall;
+                decision
+            }
+            Remembered::Repeats(recalled) => repeat(policy, prepared, &recalled, state),
         }
-        // The policy measures the user part as received; escaping can make it longer.
-        let error = CallError::AddressIncomplete;
-        state.decision = Some(Decision {
-            verdict: Verdict::Error(error),
-            plan: AnswerPlan {
-                force_rport: decision.plan.force_rport,
-                ..policy.error_plan(state.source, state.proxy_address, error)
-            },
-            ..decision
-        });
     }
 
     /// Stage four: writes the answer into `out` (`RESPONSE_BYTES_MAX` octets always do); `None` is silence.
@@ -131,12 +195,44 @@ impl Uas {
         &self,
         policy: &Snapshot,
         packet: &Packet<'_>,
+        now: Now,
         slot: &mut Slot,
         out: &mut [u8],
     ) -> Option<Reply> {
         self.scan(policy, packet, slot);
         self.touch(policy, slot);
-        self.decide(policy, packet, slot);
+        self.decide(policy, packet, now, slot);
         self.respond(policy, packet, slot, out)
     }
+}
+
+fn decide_call(policy: &Snapshot, attempt: &CallAttempt<'_>, prepared: &Prepared) -> Decision {
+    let decision = policy.decide(attempt, prepared);
+    let ContactPlan::Redirect { prefix, .. } = decision.plan.contact else {
+        return decision;
+    };
+    if respond::contact_fits(attempt.user_part, &prefix) {
+        return decision;
+    }
+    // The policy measures the user part as received; escaping can make it longer.
+    let error = CallError::AddressIncomplete;
+    Decision {
+        verdict: Verdict::Error(error),
+        plan: AnswerPlan {
+            force_rport: decision.plan.force_rport,
+            ..policy.decided_error_plan(&decision, error)
+        },
+        ..decision
+    }
+}
+
+fn repeat(
+    policy: &Snapshot,
+    prepared: &Prepared,
+    recalled: &Recalled,
+    state: &mut State,
+) -> Decision {
+    state.recall = Recall::Repeated;
+    state.answer = Some(recalled.answer);
+    policy.repeat(prepared, &recalled.told)
 }

@@ -138,7 +138,11 @@ impl Uas {
         // An answer that would be too long is none. An INVITE still hears that it is refused, so that it looks like no
         // approval.
         let refusal = || match state.admission {
-            Admission::Call | Admission::CallError(_) => AnswerPlan {
+            Admission::Call => state.decision.as_ref().map_or_else(
+                || error_plan(CallError::TooLarge),
+                |decision| policy.decided_error_plan(decision, CallError::TooLarge),
+            ),
+            Admission::CallError(_) => AnswerPlan {
                 force_rport: plan.force_rport,
                 ..error_plan(CallError::TooLarge)
             },
@@ -199,7 +203,8 @@ impl Uas {
         }
         if let ContactPlan::Redirect { prefix, host } = plan.contact {
             writer.put(N::CONTACT);
-            write_contact(&mut writer, policy, packet, slot, prefix, host);
+            let fixed = self.fixed_host(policy, slot, host);
+            write_contact(&mut writer, packet, slot, prefix, host, fixed);
         }
         if plan.reason {
             // RFC 3326, Q.850 cause 21: call rejected.
@@ -223,11 +228,24 @@ impl Uas {
         }
         writer.put(N::END);
         let length = writer.finish()?;
-        (length <= answer_bytes_max(packet.full_length)).then(|| Reply {
+        let length_max = answer_bytes_max(packet.full_length);
+        (length <= length_max).then(|| Reply {
             length,
+            length_max,
             destination: destination(packet, slot, plan.force_rport),
             status: plan.status,
         })
+    }
+
+    /// The text of a fixed Contact host: the snapshot's, or of a copy what it was when its request was decided.
+    fn fixed_host<'t>(&'t self, policy: &'t Snapshot, slot: &Slot, host: ContactHost) -> &'t [u8] {
+        let ContactHost::Fixed { domain } = host else {
+            return b"";
+        };
+        match (&self.memory, slot.state.answer) {
+            (Some(memory), Some(answer)) => memory.contact_host(answer),
+            _ => policy.contact_host(domain),
+        }
     }
 }
 
@@ -273,11 +291,11 @@ fn write_vias<N: Names>(
 /// Behind `<sip:`: code, user, `@`, host `>`: without display name and parameters, which not all PBXs bear.
 fn write_contact(
     writer: &mut Writer<'_>,
-    policy: &Snapshot,
     packet: &Packet<'_>,
     slot: &Slot,
     prefix: [u8; 3],
     host: ContactHost,
+    fixed: &[u8],
 ) {
     let state = &slot.state;
     let bytes = packet.bytes;
@@ -288,7 +306,7 @@ fn write_contact(
         ContactHost::From => state.call.from_host.within(bytes),
         ContactHost::RequestUri => state.call.uri_host.within(bytes),
         ContactHost::Source => b"",
-        ContactHost::Fixed { domain } => policy.contact_host(domain),
+        ContactHost::Fixed { .. } => fixed,
     };
     // A tel: URI has no host; the PBX itself is who shall dial again.
     if text.is_empty() {

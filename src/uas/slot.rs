@@ -3,10 +3,12 @@
 //! Promises: fixed size, no borrow, no heap; filled anew by every scan.
 //! Leaves to `uas`: what stands in it; to `event`: the record made of it.
 
+use super::memory::{Key, Recall};
 use crate::policy::{
-    CallAttempt, CallError, Decision, HeaderFamily, Peer, Prepared, Scheme, Screening, Source,
+    AnswerPlan, CallAttempt, CallError, Code, ContactPlan, Decision, HeaderFamily, Peer, Prepared,
+    Scheme, Screening, Source, Verdict,
 };
-use crate::sip::{Layout, Request, Span};
+use crate::sip::{Layout, Request, Span, Status};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// What became of a datagram. Every one has exactly one.
@@ -68,6 +70,12 @@ pub(super) struct State {
     pub(super) call: CallSpans,
     pub(super) prepared: Option<Prepared>,
     pub(super) decision: Option<Decision>,
+    pub(super) calling_number: Option<Span>,
+    /// What the memory knows an INVITE by; of use when `prepared` is there.
+    pub(super) key: Key,
+    pub(super) recall: Recall,
+    /// The number of the remembered answer that a copy gets.
+    pub(super) answer: Option<u16>,
 }
 
 /// What the answer needs of the top Via.
@@ -160,6 +168,12 @@ impl Slot {
         self.state.decision.as_ref()
     }
 
+    /// What the transaction memory knew of it, when the batch has come past `decide`.
+    #[must_use]
+    pub fn recall(&self) -> Recall {
+        self.state.recall
+    }
+
     /// The peer's address: the packet's source, or who stands behind a listed proxy, as far as that was known.
     #[must_use]
     pub fn peer_address(&self) -> IpAddr {
@@ -182,6 +196,33 @@ impl Slot {
     #[must_use]
     pub fn from_tag<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
         self.state.from_tag.map(|tag| tag.within(bytes))
+    }
+
+    /// The calling number as received, from the headers that the domain names; of an INVITE that was decided.
+    #[must_use]
+    pub fn calling_number<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        self.state.calling_number.map(|number| number.within(bytes))
+    }
+
+    /// Whether the decision was made on the screening headers: the domain trusts them, and there are some.
+    #[must_use]
+    pub fn screening_trusted(&self) -> bool {
+        self.state.prepared.is_some_and(|prepared| prepared.trusted)
+    }
+
+    /// Takes back a decision whose answer could not be written: what was sent in its place is this error.
+    pub fn refuse(&mut self, error: CallError, sent: Status) {
+        if let Some(decision) = &mut self.state.decision {
+            decision.verdict = Verdict::Error(error);
+            decision.code = Code::A00;
+            decision.would = None;
+            decision.plan = AnswerPlan {
+                status: sent,
+                contact: ContactPlan::None,
+                reason: false,
+                ..decision.plan
+            };
+        }
     }
 
     /// The facts that the decision was made on, when `admission` is `Call`. `bytes` are the packet's.
@@ -216,6 +257,10 @@ impl State {
             call: CallSpans::NOTHING,
             prepared: None,
             decision: None,
+            calling_number: None,
+            key: Key::NONE,
+            recall: Recall::Unasked,
+            answer: None,
         }
     }
 
@@ -266,5 +311,8 @@ impl State {
         self.to_tag = None;
         self.prepared = None;
         self.decision = None;
+        self.calling_number = None;
+        self.recall = Recall::Unasked;
+        self.answer = None;
     }
 }

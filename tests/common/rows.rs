@@ -79,9 +79,13 @@ pub(crate) fn approving() -> Rows {
 
 /// The snapshot of these rows, at a moment of no importance.
 pub(crate) fn snapshot(rows: &Rows) -> Snapshot {
-    let now = Now {
-        monotonic_ns: 0,
-        unix_us: 0,
-    };
-    Snapshot::build(rows, now)
+    Snapshot::build(rows, at_ms(0))
+}
+
+/// A moment of a clock that tests move by hand.
+pub(crate) fn at_ms(ms: u64) -> Now {
+    Now {
+        monotonic_ns: ms * 1_000_000,
+        unix_us: ms * 1000,
+    }
 }

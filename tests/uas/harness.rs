@@ -2,18 +2,26 @@
 
 use crate::rows;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use tollgate::clock::Now;
 use tollgate::limits::RESPONSE_BYTES_MAX;
 use tollgate::policy::Snapshot;
 use tollgate::policy::rows::Rows;
-use tollgate::uas::{Admission, Packet, Reply, Slot, Uas};
+use tollgate::uas::{Admission, Packet, Reply, Slot, TransactionMemory, Uas};
 
 /// Where requests come from unless a test says otherwise.
 pub(crate) const SOURCE: &str = "127.0.0.1:40000";
+
+/// A transaction memory of so many entries.
+pub(crate) fn memory(entries: usize) -> Arc<TransactionMemory> {
+    Arc::new(TransactionMemory::new(entries, [9; 16]))
+}
 
 /// A server, its policy and its slot.
 pub(crate) struct Bench {
     pub(crate) uas: Uas,
     pub(crate) policy: Snapshot,
+    pub(crate) now: Now,
     slot: Slot,
 }
 
@@ -35,8 +43,9 @@ impl Bench {
         let mut rows = rows::approving();
         change(&mut rows);
         Self {
-            uas: Uas::new([7; 16]),
+            uas: Uas::new([7; 16]).with_memory(memory(1024)),
             policy: rows::snapshot(&rows),
+            now: rows::at_ms(0),
             slot: Slot::new(),
         }
     }
@@ -61,12 +70,15 @@ impl Bench {
         };
         let answer = |slot: &mut Slot| {
             let mut out = [0xAA_u8; RESPONSE_BYTES_MAX];
-            let reply = self.uas.answer(&self.policy, &packet, slot, &mut out);
+            let reply = self
+                .uas
+                .answer(&self.policy, &packet, self.now, slot, &mut out);
             (reply, out[..reply.map_or(0, |reply| reply.length)].to_vec())
         };
         let (reply, text) = answer(&mut self.slot);
         let shown = String::from_utf8_lossy(bytes).into_owned();
-        // P8: the same octets again give the same answer, from a slot that was used and from a fresh one.
+        // P8: the same octets again give the same answer, from a slot that was used and from a fresh one, decided and
+        // remembered.
         assert_eq!(answer(&mut Slot::new()), (reply, text.clone()), "{shown}");
         if let Some(reply) = reply {
             // P3: to the source address, nowhere else.

@@ -633,7 +633,9 @@ fn a_contact_user_beyond_what_asterisk_dials_is_incomplete() {
     };
     let mut slot = Slot::new();
     bench.uas.scan(&bench.policy, &packet, &mut slot);
-    bench.uas.decide(&bench.policy, &packet, &mut slot);
+    bench
+        .uas
+        .decide(&bench.policy, &packet, bench.now, &mut slot);
     let verdict = slot.decision().map(|decision| decision.verdict);
     assert_eq!(verdict, Some(Verdict::Error(CallError::AddressIncomplete)));
 }

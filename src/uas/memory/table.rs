@@ -1,0 +1,240 @@
+//! What happened lately: a table from keys to small values, one for all shards, which forgets after 32 seconds.
+//!
+//! Promises: no lock, no allocation after the start; a look-up reads one cache line; of two shards that remember the same
+//! key at once exactly one succeeds, and the other is given its value; a full table forgets the oldest of eight.
+//! Leaves to its users: what keys and values mean, and calling `sweep` now and then.
+//!
+//! Why exactly one: whoever finds a key absent replaces the oldest entry of its set by compare-and-swap. Which one that
+//! is depends on the entries alone, not on the moment: time makes all of them older alike, and a sweep, which keeps the
+//! oldest ones from coming round again, changes the choice only by changing the chosen entry itself. So a second shard
+//! swaps at the same place, fails, looks again and finds the key.
+
+use crate::clock::Now;
+use crate::limits::TRANSACTION_SECONDS;
+use crate::sys;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Entries in one set, which is one cache line.
+pub(super) const WAYS: usize = 8;
+
+/// An entry: 46 bits of the key, 7 of the second it was made in, 11 of value. All zero: no entry.
+const FINGERPRINT: u64 = !0 << FINGERPRINT_SHIFT;
+const FINGERPRINT_SHIFT: u32 = 18;
+const TICK_SHIFT: u32 = 11;
+const TICK_MASK: u64 = 127;
+const VALUE_MASK: u64 = (1 << TICK_SHIFT) - 1;
+
+/// Values are less than this.
+pub(super) const VALUES: usize = 1 << TICK_SHIFT;
+
+/// What age an empty place counts as, and the oldest that a sweep leaves, seconds. Ages are told apart up to `AGE_MAX`, so
+/// a sweep may be so much later than `AGE_SWEPT`; after that an old entry looks young, and a request that comes again,
+/// octet for octet, after two minutes gets the answer of then.
+pub const AGE_SWEPT: u8 = 64;
+
+/// A shard that read the clock before another one may meet entries from its future, by so many seconds at most.
+const AHEAD_MAX: u64 = 16;
+const AGE_MAX: u64 = TICK_MASK - AHEAD_MAX;
+const _: () = assert!(TRANSACTION_SECONDS < AGE_SWEPT && (AGE_SWEPT as u64) < AGE_MAX);
+
+/// How often at least `sweep` must be called, seconds: with this there are 31 to spare.
+pub const SWEEP_SECONDS: u64 = 16;
+const _: () = assert!(AGE_SWEPT as u64 + SWEEP_SECONDS + 30 < AGE_MAX);
+
+/// The key of an entry: a keyed hash, so that nobody can choose its set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::uas) struct Key(pub(super) u64);
+
+impl Key {
+    /// Nobody's.
+    pub(in crate::uas) const NONE: Self = Self(0);
+}
+
+/// What became of a value that was to be remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Entered {
+    /// It is remembered, in place of an entry of this age in seconds (`AGE_SWEPT`: that or more, or none).
+    New {
+        /// Seconds, whole.
+        replaced_age_s: u8,
+    },
+    /// The key was there already, with this value.
+    Already(u16),
+}
+
+/// The table.
+#[derive(Debug)]
+pub(super) struct Table {
+    sets: Box<[Set]>,
+    mask: u64,
+}
+
+#[derive(Debug)]
+#[repr(align(64))]
+struct Set([AtomicU64; WAYS]);
+
+/// The second of `now`, as far as entries keep it.
+fn tick(now: Now) -> u64 {
+    (now.monotonic_ns / 1_000_000_000) & TICK_MASK
+}
+
+/// Seconds since the entry was made, above `AHEAD_MAX`: so that those from the future order rightly.
+fn age_above(word: u64, tick: u64) -> u64 {
+    tick.wrapping_sub(word >> TICK_SHIFT)
+        .wrapping_add(AHEAD_MAX)
+        & TICK_MASK
+}
+
+/// Whether the entry is young enough to be heeded. The clock's seconds are whole, so that is 32 to 33 of them.
+fn is_remembered(word: u64, tick: u64) -> bool {
+    age_above(word, tick) <= AHEAD_MAX + u64::from(TRANSACTION_SECONDS)
+}
+
+fn value(word: u64) -> u16 {
+    u16::try_from(word & VALUE_MASK).unwrap_or_default()
+}
+
+/// The fingerprint of a key, in its place and never zero.
+fn fingerprint(key: Key) -> u64 {
+    (key.0 & FINGERPRINT).max(1 << FINGERPRINT_SHIFT)
+}
+
+fn word(fingerprint: u64, tick: u64, value: u16) -> u64 {
+    fingerprint | tick << TICK_SHIFT | (u64::from(value) & VALUE_MASK)
+}
+
+impl Table {
+    /// An empty table of so many entries, rounded up to a power of two of at least one set.
+    pub(super) fn new(entries: usize) -> Self {
+        let sets = entries.div_ceil(WAYS).next_power_of_two();
+        Self {
+            sets: (0..sets)
+                .map(|_set| Set([const { AtomicU64::new(0) }; WAYS]))
+                .collect(),
+            mask: u64::try_from(sets).unwrap_or(1).saturating_sub(1),
+        }
+    }
+
+    /// How many entries it holds when full.
+    pub(super) fn capacity(&self) -> usize {
+        self.sets.len().saturating_mul(WAYS)
+    }
+
+    /// The set of a key. Its number is taken from other bits than the fingerprint while there are at most 2^18 sets.
+    fn set(&self, key: Key) -> Option<&Set> {
+        self.sets.get(usize::try_from(key.0 & self.mask).ok()?)
+    }
+
+    /// Asks for the cache line that the two below will read.
+    pub(super) fn touch(&self, key: Key) {
+        if let Some(set) = self.set(key) {
+            sys::prefetch_read(set);
+        }
+    }
+
+    /// The value that was remembered for this key in the last 32 seconds.
+    #[inline]
+    pub(super) fn recall(&self, key: Key, now: Now) -> Option<u16> {
+        let (fingerprint, tick) = (fingerprint(key), tick(now));
+        self.set(key)?
+            .0
+            .iter()
+            .map(|entry| entry.load(Ordering::Acquire))
+            .find(|&word| word & FINGERPRINT == fingerprint && is_remembered(word, tick))
+            .map(value)
+    }
+
+    /// Remembers a value for a key that `recall` did not find.
+    pub(super) fn remember(&self, key: Key, value_new: u16, now: Now) -> Entered {
+        let (fingerprint, tick) = (fingerprint(key), tick(now));
+        let nothing = Entered::New {
+            replaced_age_s: AGE_SWEPT,
+        };
+        let Some(set) = self.set(key) else {
+            return nothing;
+        };
+        // Each turn but the last means that another shard has entered something into this very set meanwhile.
+        loop {
+            let place = choose(set, fingerprint, tick);
+            if place.is_same && is_remembered(place.word, tick) {
+                return Entered::Already(value(place.word));
+            }
+            let entry = word(fingerprint, tick, value_new);
+            let swapped = place.entry.compare_exchange(
+                place.word,
+                entry,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            );
+            if swapped.is_ok() {
+                let age = place.rank.saturating_sub(AHEAD_MAX + 1);
+                let replaced = u8::try_from(age).unwrap_or(AGE_SWEPT).min(AGE_SWEPT);
+                return Entered::New {
+                    replaced_age_s: replaced,
+                };
+            }
+        }
+    }
+
+    /// Keeps old entries from coming round: what is older than `AGE_SWEPT` is made as old as that. To be called every
+    /// `SWEEP_SECONDS`, not on a shard; reads the whole table, 8 MB in about a millisecond.
+    pub(super) fn sweep(&self, now: Now) {
+        let tick = tick(now);
+        let oldest = tick.wrapping_sub(u64::from(AGE_SWEPT)) & TICK_MASK;
+        for entry in self.sets.iter().flat_map(|set| &set.0) {
+            let old = entry.load(Ordering::Relaxed);
+            if old == 0 || age_above(old, tick) <= AHEAD_MAX + u64::from(AGE_SWEPT) {
+                continue;
+            }
+            let restamped = word(old & FINGERPRINT, oldest, value(old));
+            // It fails when a shard has just put something else there, which is young.
+            let _swapped =
+                entry.compare_exchange(old, restamped, Ordering::AcqRel, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A place in a set where a key is, or may go.
+struct Place<'s> {
+    entry: &'s AtomicU64,
+    word: u64,
+    /// One more than `age_above` has it, so that every entry outranks none; an empty place outranks every entry.
+    rank: u64,
+    /// Whether the key is there, young or old.
+    is_same: bool,
+}
+
+const RANK_EMPTY: u64 = TICK_MASK + 2;
+
+/// The place of this key, else of the oldest entry, the first among equals.
+#[inline]
+fn choose(set: &Set, fingerprint: u64, tick: u64) -> Place<'_> {
+    let [first, ..] = &set.0;
+    let mut oldest = Place {
+        entry: first,
+        word: 0,
+        rank: 0,
+        is_same: false,
+    };
+    for entry in &set.0 {
+        let word = entry.load(Ordering::Acquire);
+        let rank = if word == 0 {
+            RANK_EMPTY
+        } else {
+            age_above(word, tick).wrapping_add(1)
+        };
+        let is_same = word & FINGERPRINT == fingerprint;
+        if is_same || rank > oldest.rank {
+            oldest = Place {
+                entry,
+                word,
+                rank,
+                is_same,
+            };
+        }
+        if is_same {
+            break;
+        }
+    }
+    oldest
+}
