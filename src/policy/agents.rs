@@ -10,6 +10,7 @@ use super::lists::Listed;
 use super::rows::{ListRow, Pattern};
 use crate::limits::SCREENING_VALUE_BYTES_MAX;
 use aho_corasick::AhoCorasick;
+use aho_corasick::packed::Searcher;
 use foldhash::fast::RandomState;
 use regex::bytes::{Regex, RegexBuilder};
 use std::collections::HashMap;
@@ -20,6 +21,11 @@ const EXPRESSION_BYTES_MAX: usize = 1 << 20;
 /// Largest cache of an expression's lazy automaton per thread, octets.
 const EXPRESSION_CACHE_BYTES_MAX: usize = 1 << 18;
 
+/// Below this length the filter would fall back on a search of single octets.
+const FILTERED_BYTES_MIN: usize = 64;
+
+const _: () = assert!(FILTERED_BYTES_MIN <= SCREENING_VALUE_BYTES_MAX);
+
 /// All agent rows of all scopes; a scope is a number that `snapshot` gives.
 #[derive(Debug, Default)]
 pub(super) struct Agents {
@@ -27,10 +33,20 @@ pub(super) struct Agents {
     rows: Vec<Listed>,
     /// Tag: scope.
     wholes: ByteMap,
+    /// Bit n: some whole agent has n octets (63: that many or more). Most agents end at this test.
+    whole_lengths: u64,
+    /// All parts, of an agent in lower case.
     parts: Option<AhoCorasick>,
+    /// Finds whether any part is there at all, vectorised; `None` when there are too many. 13 parts in an agent of 30
+    /// octets: 150 instructions in place of 440.
+    parts_filter: Option<Searcher>,
     /// (pattern in `parts`, scope) → index into `rows`.
     part_rows: HashMap<(u32, u32), u32, RandomState>,
     expressions: HashMap<u32, Vec<(Regex, u32)>, RandomState>,
+}
+
+fn length_bit(length: usize) -> u64 {
+    1 << length.min(63)
 }
 
 /// Builds the engine of a `re:` pattern.
@@ -69,6 +85,7 @@ impl Agents {
             agents.rows.push(listed);
             match &row.pattern {
                 Pattern::AgentWhole(whole) => {
+                    agents.whole_lengths |= length_bit(whole.len());
                     agents.wholes.insert_lowest(
                         scope,
                         whole.to_ascii_lowercase().as_bytes(),
@@ -103,10 +120,8 @@ impl Agents {
         }
         if !parts.is_empty() {
             // It fails only from 2^31 states on; a bundle's lists are far from that.
-            agents.parts = AhoCorasick::builder()
-                .ascii_case_insensitive(true)
-                .build(&parts)
-                .ok();
+            agents.parts = AhoCorasick::new(&parts).ok();
+            agents.parts_filter = Searcher::new(&parts);
         }
         agents
     }
@@ -118,26 +133,38 @@ impl Agents {
             return None;
         }
         let cut = agent.get(..SCREENING_VALUE_BYTES_MAX).unwrap_or(agent);
-        let row = self
-            .whole(scopes, agent)
-            .or_else(|| self.part(scopes, cut))
+        let mut lowered = [0_u8; SCREENING_VALUE_BYTES_MAX];
+        let lower = lowered.get_mut(..cut.len())?;
+        lower.copy_from_slice(cut);
+        lower.make_ascii_lowercase();
+        let lower = lowered.get(..cut.len())?;
+        let filtered = lowered.get(..cut.len().max(FILTERED_BYTES_MIN))?;
+        let whole = (lower.len() == agent.len())
+            .then(|| self.whole(scopes, lower))
+            .flatten();
+        let row = whole
+            .or_else(|| self.part(scopes, lower, filtered))
             .or_else(|| self.expression(scopes, cut))?;
         self.rows.get(row as usize).copied()
     }
 
-    fn whole(&self, scopes: [u32; 3], agent: &[u8]) -> Option<u32> {
-        let mut lower = [0_u8; SCREENING_VALUE_BYTES_MAX];
-        let lower = lower.get_mut(..agent.len())?;
-        lower.copy_from_slice(agent);
-        lower.make_ascii_lowercase();
+    fn whole(&self, scopes: [u32; 3], lower: &[u8]) -> Option<u32> {
+        if self.whole_lengths & length_bit(lower.len()) == 0 {
+            return None;
+        }
         scopes
             .into_iter()
             .find_map(|scope| self.wholes.get(scope, lower))
     }
 
-    fn part(&self, scopes: [u32; 3], agent: &[u8]) -> Option<u32> {
+    /// `filtered` is the agent with zeros behind it: a part found there may be none of the agent, but no part is missed.
+    fn part(&self, scopes: [u32; 3], lower: &[u8], filtered: &[u8]) -> Option<u32> {
+        let parts = self.parts.as_ref()?;
+        if let Some(filter) = &self.parts_filter {
+            filter.find(filtered)?;
+        }
         let mut best: Option<(usize, usize, u32)> = None;
-        for found in self.parts.as_ref()?.find_overlapping_iter(agent) {
+        for found in parts.find_overlapping_iter(lower) {
             let length = found.end() - found.start();
             // The narrowest scope that has this part; then compare by length, then by scope.
             for (breadth, &scope) in scopes.iter().enumerate() {
@@ -157,6 +184,9 @@ impl Agents {
 
     fn expression(&self, scopes: [u32; 3], agent: &[u8]) -> Option<u32> {
         let mut best: Option<(usize, u32)> = None;
+        if self.expressions.is_empty() {
+            return None;
+        }
         for scope in scopes {
             // Within a scope the preferred row comes first, so only a longer match replaces one.
             for (regex, row) in self.expressions.get(&scope).map_or(&[][..], Vec::as_slice) {

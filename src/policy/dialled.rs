@@ -10,6 +10,8 @@
 use super::attempt::Scheme;
 use crate::e164::E164;
 use crate::limits::DIALLED_BYTES_MAX;
+use crate::sip::block;
+use crate::sip::write::contact_user;
 
 /// What the caller dialled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,14 +28,22 @@ pub(super) enum Dialled {
     Unclassified,
 }
 
-/// A short byte string on the stack.
+/// A short byte string: what was given as long as nothing in it had to change, which is so for most numbers, else a
+/// copy on the stack.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Text {
+pub(super) enum Text<'a> {
+    Given(&'a [u8]),
+    Changed(Buffer),
+}
+
+/// Room for one dialled string.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Buffer {
     bytes: [u8; DIALLED_BYTES_MAX],
     length: usize,
 }
 
-impl Text {
+impl Buffer {
     const EMPTY: Self = Self {
         bytes: [0; DIALLED_BYTES_MAX],
         length: 0,
@@ -47,12 +57,21 @@ impl Text {
     }
 
     fn extend(&mut self, bytes: &[u8]) -> Option<()> {
-        bytes.iter().try_for_each(|&byte| self.push(byte))
+        let end = self.length + bytes.len();
+        self.bytes.get_mut(self.length..end)?.copy_from_slice(bytes);
+        self.length = end;
+        Some(())
     }
+}
 
+impl Text<'_> {
     /// What it holds.
+    #[inline]
     pub(super) fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..self.length).unwrap_or(&[])
+        match self {
+            Self::Given(bytes) => bytes,
+            Self::Changed(buffer) => buffer.bytes.get(..buffer.length).unwrap_or(&[]),
+        }
     }
 }
 
@@ -72,11 +91,15 @@ impl Translation {
     }
 
     /// The translated string; `None` when it does not fit our buffer, so is no number either.
-    fn apply(&self, text: &[u8]) -> Option<Text> {
-        let mut translated = Text::EMPTY;
+    fn apply<'a>(&self, text: &'a [u8]) -> Option<Text<'a>> {
+        let kept = text.get(self.strip..).unwrap_or(&[]);
+        if self.prepend.is_empty() {
+            return Some(Text::Given(kept));
+        }
+        let mut translated = Buffer::EMPTY;
         translated.extend(&self.prepend)?;
-        translated.extend(text.get(self.strip..).unwrap_or(&[]))?;
-        Some(translated)
+        translated.extend(kept)?;
+        Some(Text::Changed(translated))
     }
 }
 
@@ -88,7 +111,9 @@ pub(super) struct NumberPlan {
     emergency: Vec<Vec<u8>>,
     /// Bit n: some emergency number has n characters (63: that many or more). Most calls end at this one test.
     emergency_lengths: u64,
-    pub(super) wire_codes: Vec<[u8; 3]>,
+    wire_codes: Vec<[u8; 3]>,
+    /// Bit n: some wire code begins with an octet whose lowest six bits are n. A number's `+` or digit is none of them.
+    wire_code_starts: u64,
 }
 
 impl NumberPlan {
@@ -102,6 +127,14 @@ impl NumberPlan {
         plan
     }
 
+    /// Our own answers begin with one of these.
+    pub(super) fn set_wire_codes(&mut self, codes: &[[u8; 3]]) {
+        self.wire_codes = codes.to_vec();
+        self.wire_code_starts = codes
+            .iter()
+            .fold(0, |starts, [first, ..]| starts | start_bit(*first));
+    }
+
     fn is_emergency(&self, text: &[u8]) -> bool {
         self.emergency_lengths & length_bit(text.len()) != 0
             && self.emergency.iter().any(|number| number == text)
@@ -111,7 +144,10 @@ impl NumberPlan {
         let Some((code, [next, ..])) = decoded.split_first_chunk::<3>() else {
             return false;
         };
-        (next.is_ascii_digit() || *next == b'+') && self.wire_codes.contains(code)
+        let [first, ..] = code;
+        self.wire_code_starts & start_bit(*first) != 0
+            && (next.is_ascii_digit() || *next == b'+')
+            && self.wire_codes.contains(code)
     }
 
     /// What was dialled. `decoded` is the decoded user part; `tech_prefix` the subscriber's.
@@ -121,14 +157,15 @@ impl NumberPlan {
         scheme: Scheme,
         tech_prefix: Option<&[u8]>,
     ) -> Dialled {
-        let raw = clean(decoded);
+        let cleaned = clean(decoded);
+        let raw = cleaned.as_bytes();
         let shortened = tech_prefix
             .and_then(|prefix| decoded.strip_prefix(prefix))
             .map(clean);
-        let text = shortened.as_ref().unwrap_or(&raw).as_bytes();
+        let text = shortened.as_ref().map_or(raw, Text::as_bytes);
         // SEMANTICS: emergency numbers are compared whole, raw or translated, before everything. Behind a tech prefix
         // they are raw once that is off: a translation that fits them, too, must not hide them.
-        if [decoded, raw.as_bytes(), text]
+        if [decoded, raw, text]
             .into_iter()
             .any(|text| self.is_emergency(text))
         {
@@ -149,9 +186,7 @@ impl NumberPlan {
         if self.is_own_answer(decoded) {
             return Dialled::Loop;
         }
-        let dialable =
-            |text: &[u8]| !text.is_empty() && text.iter().all(|byte| is_number_character(*byte));
-        if !dialable(raw.as_bytes()) || !dialable(text) {
+        if !is_dialable(raw) || (shortened.is_some() && !is_dialable(text)) {
             return Dialled::Undialable;
         }
         let digits = in_full.strip_prefix(b"+");
@@ -169,22 +204,31 @@ impl NumberPlan {
     }
 }
 
+fn start_bit(octet: u8) -> u64 {
+    1 << (octet & 0x3f)
+}
+
 fn length_bit(length: usize) -> u64 {
     1 << length.min(63)
 }
 
 /// The user part up to its first `;` or `:`: without parameters and password. This is what a Contact carries back.
+#[inline]
 pub(super) fn bare_user(user_part: &[u8]) -> &[u8] {
-    let end = user_part
-        .iter()
-        .position(|byte| matches!(byte, b';' | b':'))
-        .unwrap_or(user_part.len());
-    user_part.get(..end).unwrap_or(user_part)
+    contact_user(user_part)
 }
 
 /// Decodes `%HH` once; `None` when longer than `DIALLED_BYTES_MAX`. A `%` that begins no escape stays.
-pub(super) fn decode(user: &[u8]) -> Option<Text> {
-    let mut text = Text::EMPTY;
+#[inline]
+pub(super) fn decode(user: &[u8]) -> Option<Text<'_>> {
+    if block::find(user, b'%').is_some() {
+        return decode_escapes(user).map(Text::Changed);
+    }
+    (user.len() <= DIALLED_BYTES_MAX).then_some(Text::Given(user))
+}
+
+fn decode_escapes(user: &[u8]) -> Option<Buffer> {
+    let mut text = Buffer::EMPTY;
     let mut rest = user;
     while let [first, after @ ..] = rest {
         if let (b'%', [high, low, beyond @ ..]) = (*first, after)
@@ -209,16 +253,33 @@ fn hex(digit: u8) -> Option<u8> {
     }
 }
 
+const fn is_separator(byte: u8) -> bool {
+    matches!(byte, b'-' | b'.' | b'(' | b')' | b' ')
+}
+
 /// Without visual separators.
-fn clean(decoded: &[u8]) -> Text {
-    let mut text = Text::EMPTY;
+#[inline]
+fn clean(decoded: &[u8]) -> Text<'_> {
+    if !decoded.iter().any(|byte| is_separator(*byte)) {
+        return Text::Given(decoded);
+    }
+    let mut text = Buffer::EMPTY;
     for &byte in decoded {
-        if !matches!(byte, b'-' | b'.' | b'(' | b')' | b' ') {
+        if !is_separator(byte) {
             // It is no longer than what was decoded, so there is room.
             let _room = text.push(byte);
         }
     }
-    text
+    Text::Changed(text)
+}
+
+#[inline]
+fn is_dialable(text: &[u8]) -> bool {
+    // Plain octets are number characters.
+    let rest = text.strip_prefix(b"+").unwrap_or(text);
+    !text.is_empty()
+        && (block::plain_run(rest) == rest.len()
+            || text.iter().all(|byte| is_number_character(*byte)))
 }
 
 const fn is_number_character(byte: u8) -> bool {
@@ -231,7 +292,7 @@ mod tests {
 
     fn plan() -> NumberPlan {
         let mut plan = NumberPlan::new(&[b"112".to_vec(), b"911".to_vec(), b"*99#".to_vec()]);
-        plan.wire_codes = vec![*b"A00", *b"R33"];
+        plan.set_wire_codes(&[*b"A00", *b"R33"]);
         let translation =
             |matches: &str, strip, prepend: &str, min_digits, max_digits| Translation {
                 matches: matches.as_bytes().to_vec(),

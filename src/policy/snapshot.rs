@@ -581,6 +581,7 @@ impl Snapshot {
             }
         }
         if let ContactPlan::Redirect { prefix, .. } = decision.plan.contact
+            && prefix.len() + attempt.user_part.len() > CONTACT_USER_BYTES_MAX
             && prefix.len() + bare_user(attempt.user_part).len() > CONTACT_USER_BYTES_MAX
         {
             return error(decision, CallError::AddressIncomplete);
@@ -810,7 +811,7 @@ impl Domain {
         };
         let mut numbers = NumberPlan::new(&row.emergency);
         numbers.bare_e164 = row.bare_e164;
-        numbers.wire_codes = row.wire_codes.to_vec();
+        numbers.set_wire_codes(&row.wire_codes);
         numbers.translations = row
             .translations
             .iter()

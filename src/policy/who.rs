@@ -15,6 +15,7 @@ use super::interval::{IntervalTable, edges, sweep};
 use super::rows::{AddressBlock, DomainRow, SubscriberRow};
 use super::snapshot::{Peer, Source};
 use crate::limits::{SCREENING_VALUE_BYTES_MAX, TECH_PREFIX_BYTES_MAX, USER_RANGE_DIGITS_MAX};
+use crate::sip::block;
 use foldhash::fast::RandomState;
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -301,7 +302,7 @@ impl Subscribers {
 
     /// A From user is a URI's: escapes count as what they stand for (RFC 3261 §19.1.4).
     fn by_from(&self, domain: u32, from_user: &[u8]) -> Option<u32> {
-        if !from_user.contains(&b'%') {
+        if block::find(from_user, b'%').is_none() {
             return self.by_user(domain, from_user);
         }
         decode(from_user).and_then(|user| self.by_user(domain, user.as_bytes()))

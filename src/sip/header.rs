@@ -3,6 +3,8 @@
 //! Promises: names are compared without case (RFC 3261 §7.3.1), compact forms are known (§7.3.3).
 //! Leaves to `scan`: where the fields lie; everything that is not listed here is nobody's business.
 
+use crate::sys::lanes::{self, BLOCK};
+
 /// A header field that is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -93,6 +95,27 @@ impl Header {
         (spelled_with_underscore && eq_with_underscore(name, full)).then_some(header)
     }
 
+    /// The header that a line begins with, `None` if it is nobody's business, and how many octets the name and its colon
+    /// take. `None` for the whole when only `of` can say: a rare name, blanks before the colon, or a name that is none.
+    ///
+    /// A look-up and two comparisons of words: 16 lines of an INVITE took 1,900 instructions with `of`.
+    #[must_use]
+    #[inline]
+    pub fn known(line: &[u8; BLOCK]) -> Option<(Option<Self>, usize)> {
+        let length = lanes::equal(line, b':').trailing_zeros();
+        let low = u64::from_le_bytes(*line.first_chunk()?);
+        let high = u64::from_le_bytes(*line.last_chunk()?);
+        let end = (length as usize).wrapping_sub(1);
+        let name = KNOWN.get(place(*line.first()?, *line.get(end)?, length))?;
+        if name.length != length
+            || low & name.mask[0] != name.octets[0]
+            || high & name.mask[1] != name.octets[1]
+        {
+            return None;
+        }
+        Some((name.header, (length as usize).wrapping_add(1)))
+    }
+
     /// Its bit in a set of headers.
     #[must_use]
     pub(super) fn bit(self) -> u32 {
@@ -100,10 +123,122 @@ impl Header {
     }
 }
 
+/// A name of up to fifteen octets as two words, letters in upper case.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    header: Option<Header>,
+    length: u32,
+    /// Without the bit of case where a letter stands; nothing behind the name.
+    mask: [u64; 2],
+    octets: [u64; 2],
+}
+
+/// Names that lines of requests begin with; `None` for those that nobody looks at.
+const NAMES: [(&[u8], Option<Header>); 39] = [
+    (b"v", Some(Header::Via)),
+    (b"f", Some(Header::From)),
+    (b"t", Some(Header::To)),
+    (b"i", Some(Header::CallId)),
+    (b"l", Some(Header::ContentLength)),
+    (b"m", None),
+    (b"c", None),
+    (b"k", None),
+    (b"s", None),
+    (b"via", Some(Header::Via)),
+    (b"from", Some(Header::From)),
+    (b"to", Some(Header::To)),
+    (b"call-id", Some(Header::CallId)),
+    (b"cseq", Some(Header::CSeq)),
+    (b"contact", None),
+    (b"content-length", Some(Header::ContentLength)),
+    (b"content-type", None),
+    (b"max-forwards", Some(Header::MaxForwards)),
+    (b"user-agent", Some(Header::UserAgent)),
+    (b"allow", None),
+    (b"supported", None),
+    (b"date", None),
+    (b"p-tfps", Some(Header::PTfps)),
+    (b"x-tfps", Some(Header::XTfps)),
+    (b"p-received", Some(Header::PReceived)),
+    (b"p-ua", Some(Header::PUa)),
+    (b"p-calls", Some(Header::PCalls)),
+    (b"require", Some(Header::Require)),
+    (b"diversion", Some(Header::Diversion)),
+    (b"history-info", Some(Header::HistoryInfo)),
+    (b"remote-party-id", Some(Header::RemotePartyId)),
+    (b"route", None),
+    (b"record-route", None),
+    (b"expires", None),
+    (b"session-expires", None),
+    (b"min-se", None),
+    (b"accept", None),
+    (b"allow-events", None),
+    (b"privacy", None),
+];
+
+const PLACES: usize = 128;
+
+const FACTOR: u32 = 0xeaea_bce7;
+
+/// A name's place in `KNOWN`: first octet, last octet and length, multiplied so that no two of `NAMES` meet (asserted
+/// below). Any odd factor does for which that holds.
+#[inline]
+const fn place(first: u8, last: u8, length: u32) -> usize {
+    let name = (first & 0x1f) as u32 | ((last & 0x1f) as u32) << 5 | length << 10;
+    (name.wrapping_mul(FACTOR) >> 25) as usize
+}
+
+static KNOWN: [Known; PLACES] = known();
+
+#[expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    reason = "evaluated by the compiler, bounded by the loops' conditions; names have at most fifteen octets"
+)]
+const fn known() -> [Known; PLACES] {
+    const NOBODY: Known = Known {
+        header: None,
+        length: 0,
+        mask: [0; 2],
+        octets: [u64::MAX; 2],
+    };
+    let mut table = [NOBODY; PLACES];
+    let mut number = 0;
+    while number < NAMES.len() {
+        let (name, header) = NAMES[number];
+        let mut entry = Known {
+            header,
+            length: name.len() as u32,
+            mask: [0; 2],
+            octets: [0; 2],
+        };
+        let mut at = 0;
+        while at < name.len() {
+            let shift = 8 * (at % 8);
+            let case = if name[at].is_ascii_alphabetic() {
+                0x20
+            } else {
+                0
+            };
+            entry.mask[at / 8] |= (0xff ^ case) << shift;
+            entry.octets[at / 8] |= (name[at] as u64 & !case) << shift;
+            at += 1;
+        }
+        let place = place(name[0], name[name.len() - 1], entry.length);
+        assert!(table[place].length == 0, "no two names may have one place");
+        table[place] = entry;
+        number += 1;
+    }
+    table
+}
+
+/// The bit of case in each of eight octets.
+const CASE: u64 = 0x2020_2020_2020_2020;
+
 /// Whether a name of the same length is this lowercase one. Eight octets at a time: names are compared for every field.
 #[inline]
 fn eq_lowercase(name: &[u8], full: &[u8]) -> bool {
-    const CASE: u64 = 0x2020_2020_2020_2020;
     let (name_words, name_rest) = name.as_chunks::<8>();
     let (full_words, full_rest) = full.as_chunks::<8>();
     // Setting the bit of case leaves every letter one value of its own; "-" would get a second one, CR, which is in no
@@ -160,6 +295,34 @@ mod tests {
             ("P_Calls", Header::PCalls),
         ] {
             assert_eq!(Header::of(name.as_bytes()), Some(header), "{name}");
+        }
+    }
+
+    #[test]
+    fn known_names_are_read_as_their_octets_say() {
+        for (name, header) in NAMES {
+            assert_eq!(Header::of(name), header, "{name:?}");
+            for name in [name.to_vec(), name.to_ascii_uppercase()] {
+                let mut line = [b'x'; BLOCK];
+                line[..name.len()].copy_from_slice(&name);
+                assert_eq!(Header::known(&line), None, "{line:?}");
+                line[name.len()] = b':';
+                let wanted = Some((header, name.len() + 1));
+                assert_eq!(Header::known(&line), wanted, "{line:?}");
+                for at in 0..name.len() {
+                    let mut other = line;
+                    for octet in 0..=255 {
+                        other[at] = octet;
+                        let same = other[at].eq_ignore_ascii_case(&line[at]);
+                        // Another name may come of it, but only one that says the same.
+                        if let Some((header, after)) = Header::known(&other) {
+                            assert_eq!(Header::of(&other[..after - 1]), header, "{other:?}");
+                        } else {
+                            assert!(!same, "{other:?}");
+                        }
+                    }
+                }
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 //! Leaves to `uas`: whether the request makes sense.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+pub mod block;
 pub mod header;
 pub mod method;
 pub mod octet;

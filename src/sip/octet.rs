@@ -3,6 +3,8 @@
 //! Promises: every step moves forward or says that it did not; no step leaves the value.
 //! Leaves to the readers: what the pieces mean.
 
+use super::block;
+
 /// The octet may stand in a `token`.
 pub const TOKEN: u8 = 1;
 /// The octet may stand in the user of a SIP URI as it is (`unreserved`, `user-unreserved`); others are escaped.
@@ -76,13 +78,28 @@ pub fn is(octet: u8, class: u8) -> bool {
 #[must_use]
 #[inline]
 pub fn is_token(text: &[u8]) -> bool {
-    !text.is_empty() && text.iter().all(|&octet| is(octet, TOKEN))
+    Cursor::new(text).take_all(TOKEN).len() == text.len() && !text.is_empty()
+}
+
+/// Whether there is white space, folds included.
+#[must_use]
+#[inline]
+pub fn has_lws(text: &[u8]) -> bool {
+    // White space is among the octets up to SP, of which most texts have none.
+    block::find_blank(text).is_some() && text.iter().any(|&octet| is(octet, LWS))
 }
 
 /// The value without white space (folds included) at both ends.
 #[must_use]
 #[inline]
 pub fn trim(mut value: &[u8]) -> &[u8] {
+    // One SP before the value and none behind it, as nearly everybody writes.
+    if let [b' ', inner @ ..] = value
+        && let ([first, ..], [.., last]) = (inner, inner)
+        && first.min(last) > &b' '
+    {
+        return inner;
+    }
     while let [first, rest @ ..] = value
         && is(*first, LWS)
     {
@@ -125,7 +142,7 @@ pub fn port(digits: &[u8]) -> Option<u16> {
 #[must_use]
 #[inline]
 pub fn split_once(value: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
-    let (before, rest) = value.split_at_checked(memchr::memchr(at, value)?)?;
+    let (before, rest) = value.split_at_checked(block::find(value, at)?)?;
     Some((before, rest.get(1..)?))
 }
 
@@ -182,6 +199,36 @@ impl<'a> Cursor<'a> {
         {
             self.rest = rest;
         }
+    }
+
+    /// Takes octets as long as they are in one of the classes, each of which must hold what `block` calls plain.
+    #[inline]
+    pub fn take_all(&mut self, classes: u8) -> &'a [u8] {
+        self.take_from_plain(|octet| is(octet, classes))
+    }
+
+    /// Takes octets up to the first that is in one of the classes, none of which may hold what `block` calls plain.
+    #[inline]
+    pub fn take_until(&mut self, classes: u8) -> &'a [u8] {
+        self.take_from_plain(|octet| !is(octet, classes))
+    }
+
+    /// Takes plain octets sixteen at a time, and others that fit one by one.
+    #[inline]
+    fn take_from_plain(&mut self, fits: impl Fn(u8) -> bool) -> &'a [u8] {
+        let whole = self.rest;
+        let mut rest = whole;
+        loop {
+            rest = rest.get(block::plain_run(rest)..).unwrap_or_default();
+            match rest {
+                [first, after @ ..] if fits(*first) => rest = after,
+                _ => break,
+            }
+        }
+        let length = whole.len().wrapping_sub(rest.len());
+        let (taken, rest) = whole.split_at_checked(length).unwrap_or((whole, b""));
+        self.rest = rest;
+        taken
     }
 
     /// Takes octets as long as they fit.
@@ -248,7 +295,7 @@ impl<'a> Cursor<'a> {
         }
         self.skip_lws();
         let from = self.rest;
-        let name = self.take_while(|octet| is(octet, TOKEN));
+        let name = self.take_all(TOKEN);
         if name.is_empty() {
             return Err(BadParameter);
         }
@@ -266,7 +313,7 @@ impl<'a> Cursor<'a> {
         let value = if self.peek() == Some(b'"') {
             self.take_quoted().ok_or(BadParameter)?
         } else {
-            self.take_while(|octet| !is(octet, VALUE_END))
+            self.take_until(VALUE_END)
         };
         if value.is_empty() {
             return Err(BadParameter);
@@ -291,7 +338,7 @@ pub fn split_list(list: &[u8]) -> (&[u8], Option<&[u8]>) {
 }
 
 fn list_comma(list: &[u8]) -> Option<usize> {
-    let comma = memchr::memchr(b',', list)?;
+    let comma = block::find(list, b',')?;
     if !list.get(..comma)?.contains(&b'"') {
         return Some(comma);
     }

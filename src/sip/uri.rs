@@ -74,9 +74,12 @@ impl<'a> SipUri<'a> {
             None
         };
         let tail = cursor.rest();
-        let (parameters, headers) = match split_once(tail, b'?') {
-            Some((parameters, headers)) => (parameters, Some(headers)),
-            None => (tail, None),
+        let (parameters, headers) = match tail {
+            [] => (tail, None),
+            _ => match split_once(tail, b'?') {
+                Some((parameters, headers)) => (parameters, Some(headers)),
+                None => (tail, None),
+            },
         };
         if !matches!(parameters, [] | [b';', ..]) {
             return None;
@@ -98,7 +101,7 @@ impl<'a> SipUri<'a> {
 #[inline]
 pub fn take_host<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
     if cursor.peek() != Some(b'[') {
-        let host = cursor.take_while(|octet| is(octet, octet::HOST));
+        let host = cursor.take_all(octet::HOST);
         return (!host.is_empty()).then_some(host);
     }
     let whole = cursor.rest();
@@ -160,7 +163,7 @@ fn take_uri<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
     }
     let start = *cursor;
     // RFC 3261 §20.10: without brackets a ";" starts a header parameter, and there is no "," and no "?".
-    let spec = cursor.take_while(|octet| !is(octet, octet::VALUE_END));
+    let spec = cursor.take_until(octet::VALUE_END);
     let mut after = *cursor;
     after.skip_lws();
     if spec.contains(&b':') && matches!(after.peek(), None | Some(b';' | b',')) {
@@ -177,7 +180,7 @@ fn take_bracketed<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
         return None;
     }
     let (uri, rest) = split_once(cursor.rest(), b'>')?;
-    if uri.iter().any(|&octet| is(octet, octet::LWS)) {
+    if octet::has_lws(uri) {
         return None;
     }
     *cursor = Cursor::new(rest);

@@ -33,15 +33,7 @@ impl<'a> Via<'a> {
     #[must_use]
     pub fn read(value: &'a [u8]) -> Option<Self> {
         let mut cursor = Cursor::new(value);
-        cursor.skip_lws();
-        take_token(&mut cursor)?;
-        take_slash(&mut cursor)?;
-        take_token(&mut cursor)?;
-        take_slash(&mut cursor)?;
-        let transport = take_token(&mut cursor)?;
-        if !cursor.peek().is_some_and(|octet| is(octet, octet::LWS)) {
-            return None;
-        }
+        let transport = take_protocol(&mut cursor)?;
         cursor.skip_lws();
         let host = take_host(&mut cursor)?;
         let mut via = Self {
@@ -109,8 +101,26 @@ fn only_once<'a>(place: &mut Option<&'a [u8]>, value: &'a [u8]) -> Option<()> {
     place.replace(value).is_none().then_some(())
 }
 
+/// Takes `SIP/2.0/UDP` and the first white space behind it; the transport.
+fn take_protocol<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
+    // As nearly everybody writes it.
+    if let Some(after) = cursor.rest().strip_prefix(b"SIP/2.0/UDP ") {
+        let transport = cursor.rest().get(8..11);
+        *cursor = Cursor::new(after);
+        return transport;
+    }
+    cursor.skip_lws();
+    take_token(cursor)?;
+    take_slash(cursor)?;
+    take_token(cursor)?;
+    take_slash(cursor)?;
+    let transport = take_token(cursor)?;
+    let white = cursor.peek().is_some_and(|octet| is(octet, octet::LWS));
+    white.then_some(transport)
+}
+
 fn take_token<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
-    let token = cursor.take_while(|octet| is(octet, octet::TOKEN));
+    let token = cursor.take_all(octet::TOKEN);
     (!token.is_empty()).then_some(token)
 }
 
@@ -139,17 +149,37 @@ fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
     if !text.first()?.is_ascii_digit() {
         return None;
     }
-    let mut octets = [0_u8; 4];
-    let mut parts = text.split(|&octet| octet == b'.');
-    for octet in &mut octets {
-        let part = parts.next()?;
-        // As the standard library: "010" might be octal somewhere, so it is no octet here.
-        if part.len() > 3 || (part.len() > 1 && part.first() == Some(&b'0')) {
+    let mut address = 0_u32;
+    let mut dots = 0_u32;
+    // What is read of the part, and its digits.
+    let (mut part, mut digits) = (0_u32, 0_u32);
+    for &octet in text {
+        let digit = u32::from(octet.wrapping_sub(b'0'));
+        if digit <= 9 {
+            // With so many digits that this wraps it is no part anyway.
+            part = part.wrapping_mul(10).wrapping_add(digit);
+            digits = digits.wrapping_add(1);
+            continue;
+        }
+        if octet != b'.' || !is_ipv4_part(part, digits) {
             return None;
         }
-        *octet = u8::try_from(octet::number(part, 255)?).ok()?;
+        address = address << 8 | part;
+        dots = dots.wrapping_add(1);
+        (part, digits) = (0, 0);
     }
-    parts.next().is_none().then(|| Ipv4Addr::from(octets))
+    (dots == 3 && is_ipv4_part(part, digits)).then(|| Ipv4Addr::from_bits(address << 8 | part))
+}
+
+/// As the standard library: "010" might be octal somewhere, so it is no part here.
+#[inline]
+fn is_ipv4_part(part: u32, digits: u32) -> bool {
+    match digits {
+        1 => true,
+        2 => part >= 10,
+        3 => (100..=255).contains(&part),
+        _ => false,
+    }
 }
 
 fn ipv6(text: &[u8]) -> Option<IpAddr> {
@@ -249,6 +279,14 @@ mod tests {
             "::ffff:1.2.3.4x",
             ":",
             "1.2.3.4 ",
+            "1.2.3.",
+            ".1.2.3",
+            "1.2.3.4.",
+            "00.1.2.3",
+            "0.0.0.00",
+            "1.2.3.300",
+            "1.2.3.99999999999999",
+            "1.2.3.-4",
         ] {
             let wanted = text
                 .parse::<IpAddr>()

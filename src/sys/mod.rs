@@ -1,5 +1,5 @@
 //! The only `unsafe` of the server: batches of datagrams, a few socket options, two scheduling
-//! classes, and prefetching.
+//! classes, prefetching, and octets compared sixteen at a time.
 //!
 //! Promises: every function here is safe to call with any argument; each `unsafe` block holds one operation and names
 //! the promise of the manual page that it keeps. Nothing here decides anything: errors go up as `io::Error`.
@@ -11,6 +11,7 @@
 
 mod address;
 mod control;
+pub mod lanes;
 mod option;
 pub mod prefetch;
 mod receive;

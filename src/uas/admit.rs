@@ -6,9 +6,9 @@
 use super::slot::{Admission, CallSpans, Slot, State, TagSeed, TopVia};
 use super::{Packet, screening};
 use crate::policy::{CallError, Scheme, Snapshot, Source};
-use crate::sip::octet::{LWS, is, number, trim};
+use crate::sip::octet::{LWS, has_lws, is, number, trim};
 use crate::sip::{
-    Address, Fault, Header, Kind, Method, Phrase, Request, SipUri, Span, Uri, Version, Via,
+    Address, Fault, Header, Kind, Method, Phrase, Request, SipUri, Span, Uri, Version, Via, block,
 };
 
 /// RFC 3261 §8.1.1.5: a CSeq number is less than 2^31.
@@ -178,7 +178,7 @@ fn judge<'a>(
     }
     match request.value(Header::CallId) {
         None => return syntax(Phrase::MissingCallId),
-        Some(call_id) if call_id.is_empty() || call_id.iter().any(|&octet| is(octet, LWS)) => {
+        Some(call_id) if call_id.is_empty() || has_lws(call_id) => {
             return syntax(Phrase::BadCallId);
         }
         Some(_) => {}
@@ -233,10 +233,14 @@ fn check_cseq(request: &Request<'_>) -> Result<(), CallError> {
 
 /// The number and the method of a CSeq value.
 pub(super) fn split_cseq(cseq: &[u8]) -> (&[u8], &[u8]) {
-    let digits = cseq
-        .iter()
-        .position(|&octet| is(octet, LWS))
-        .unwrap_or(cseq.len());
+    // Up to the first white space.
+    let digits = match block::find_blank(cseq) {
+        Some(at) if cseq.get(at) == Some(&b' ') => at,
+        _ => {
+            let white = cseq.iter().position(|&octet| is(octet, LWS));
+            white.unwrap_or(cseq.len())
+        }
+    };
     let (digits, method) = cseq.split_at_checked(digits).unwrap_or((cseq, b""));
     (digits, trim(method))
 }

@@ -6,7 +6,7 @@
 
 use crate::policy::{HeaderFamily, Screening};
 use crate::sip::octet::{number, port, rsplit_once, split_once, trim};
-use crate::sip::{Header, Request, via};
+use crate::sip::{Header, Request, block, via};
 use std::net::IpAddr;
 
 /// What the request's screening headers say.
@@ -51,7 +51,7 @@ fn p_tfps(value: &[u8], duplicates_differ: bool) -> Screening<'_> {
     let Some(after) = after else {
         return Screening { address, ..known };
     };
-    let Some((agent, calls)) = rsplit_once(after, b';') else {
+    let Some((mut agent, mut calls)) = split_once(after, b';') else {
         // Four fields.
         return Screening {
             address,
@@ -59,7 +59,10 @@ fn p_tfps(value: &[u8], duplicates_differ: bool) -> Screening<'_> {
             ..known
         };
     };
-    let more_than_five = agent.contains(&b';');
+    let more_than_five = block::find(calls, b';').is_some();
+    if let (true, Some(last)) = (more_than_five, rsplit_once(after, b';')) {
+        (agent, calls) = last;
+    }
     if more_than_five && (address.is_none() || after.split(|&octet| octet == b';').any(is_address))
     {
         return Screening {

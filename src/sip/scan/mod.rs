@@ -8,6 +8,10 @@
 //! Line ends: CRLF only. A bare LF ends a line too, a bare CR does not, and either is a fault: an answer says 400 and
 //! carries a blank in their place. A caller who smuggles a line end through his PBX gains no header field by it.
 
+mod lines;
+
+use self::lines::{Line, Lines};
+use super::block;
 use super::header::{Header, SINGLE_HEADERS};
 use super::method::Method;
 use super::octet::{self, Cursor, is, is_token, split_list, split_once};
@@ -68,46 +72,6 @@ pub struct Layout {
 impl Default for Layout {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-/// How far a line, with the lines folded into it, goes.
-struct Line {
-    end: usize,
-    next: usize,
-    /// Line ends of CR and LF, those of folds included.
-    crlf: usize,
-    /// Whether no line end is a bare LF.
-    clean: bool,
-}
-
-impl Line {
-    /// The line that begins at `from`; `None` when it does not end.
-    ///
-    /// Only LF is looked for: looking for CR as well costs half as much again. Bare CRs are counted afterwards.
-    #[inline]
-    fn read(head: &[u8], from: usize) -> Option<Self> {
-        let mut line = Self {
-            end: from,
-            next: from,
-            crlf: 0,
-            clean: true,
-        };
-        loop {
-            let rest = head.get(line.next..)?;
-            let found = memchr::memchr(b'\n', rest)?;
-            line.end = line.next.checked_add(found)?;
-            line.next = line.end.checked_add(1)?;
-            if let Some([b'\r']) = rest.get(found.wrapping_sub(1)..found) {
-                line.end = line.end.wrapping_sub(1);
-                line.crlf = line.crlf.wrapping_add(1);
-            } else {
-                line.clean = false;
-            }
-            if !matches!(head.get(line.next), Some(b' ' | b'\t')) {
-                return Some(line);
-            }
-        }
     }
 }
 
@@ -176,50 +140,34 @@ impl Layout {
     }
 
     fn read_head(&mut self, head: &[u8], start: usize, longer: bool) {
-        let Some(line) = Line::read(head, start) else {
+        let mut lines = Lines::new(head, start);
+        let Some(line) = lines.next() else {
             self.read_request_line(head, start, head.len());
             self.refuse(unended(longer));
             return;
         };
         self.read_request_line(head, start, line.end);
         self.header_start = line.next;
-        let mut crlf = line.crlf;
         self.see_line_end(&line);
-        let mut at = line.next;
         let mut count = 0_usize;
         loop {
-            match head.get(at..) {
-                Some([b'\r', b'\n', ..]) => {
-                    crlf = crlf.saturating_add(1);
-                    at = at.saturating_add(2);
-                    self.body_start = Some(at);
-                    break;
-                }
-                Some([b'\n', ..]) => {
-                    self.clean = false;
-                    self.refuse(Fault::Syntax(Phrase::BadHeaderLine));
-                    at = at.saturating_add(1);
-                    self.body_start = Some(at);
-                    break;
-                }
-                _ => {}
-            }
-            let Some(line) = Line::read(head, at) else {
+            let Some(line) = lines.next() else {
                 self.refuse(unended(longer));
                 break;
             };
-            crlf = crlf.saturating_add(line.crlf);
             self.see_line_end(&line);
+            if line.end == line.start {
+                self.body_start = Some(line.next);
+                break;
+            }
             count = count.saturating_add(1);
             if count > HEADERS_MAX {
                 self.refuse(Fault::TooLarge);
             } else {
-                self.read_field(head, at, line.end);
+                self.read_field(head, line.start, line.end);
             }
-            at = line.next;
         }
-        let read = head.get(start..at).unwrap_or_default();
-        if memchr::memchr_iter(b'\r', read).count() != crlf {
+        if lines.passed_bare_cr() {
             self.clean = false;
             self.refuse(Fault::Syntax(Phrase::BadHeaderLine));
         }
@@ -232,7 +180,7 @@ impl Layout {
 
     #[inline]
     fn see_line_end(&mut self, line: &Line) {
-        if !line.clean {
+        if !line.crlf {
             self.clean = false;
             self.refuse(Fault::Syntax(Phrase::BadHeaderLine));
         }
@@ -242,17 +190,24 @@ impl Layout {
     fn read_request_line(&mut self, head: &[u8], start: usize, end: usize) {
         let line = head.get(start..end).unwrap_or_default();
         let parts = split_once(line, b' ')
-            .and_then(|(method, rest)| Some((method, split_once(rest, b' ')?)))
+            .and_then(|(method, rest)| {
+                // Most URIs end at the first blank, which is an SP; if not, the SP is looked for.
+                let at = block::find_blank(rest)?;
+                let (uri, after) = rest.split_at_checked(at)?;
+                match after {
+                    [b' ', version @ ..] => Some((method, (uri, version))),
+                    _ => Some((method, split_once(rest, b' ')?)),
+                }
+            })
             .filter(|(method, (uri, _))| {
-                let white = |octet: &u8| is(*octet, octet::LWS);
                 (Method::of(method) != Method::Unknown || is_token(method))
                     && !uri.is_empty()
-                    && !uri.iter().any(white)
+                    && !octet::has_lws(uri)
             });
         let Some((method, (uri, version))) = parts else {
             // The method is still told: an ACK is never answered, and an INVITE's error is worn by its profile.
             let mut cursor = Cursor::new(octet::trim(line));
-            self.method = Method::of(cursor.take_while(|octet| is(octet, octet::TOKEN)));
+            self.method = Method::of(cursor.take_all(octet::TOKEN));
             self.refuse(Fault::Syntax(Phrase::BadRequestLine));
             return;
         };
@@ -267,19 +222,25 @@ impl Layout {
 
     #[inline]
     fn read_field(&mut self, head: &[u8], start: usize, end: usize) {
-        let line = head.get(start..end).unwrap_or_default();
-        let mut cursor = Cursor::new(line);
-        let name = cursor.take_while(|octet| is(octet, octet::TOKEN));
-        // RFC 3261 §7.3.1: only SP and HTAB may stand before the colon.
-        while cursor.eat(b' ') || cursor.eat(b'\t') {}
-        if name.is_empty() || !cursor.eat(b':') {
-            self.refuse(Fault::Syntax(Phrase::BadHeaderLine));
-            return;
-        }
-        let Some(header) = Header::of(name) else {
-            return;
+        let known = head
+            .get(start..)
+            .and_then(|rest| Header::known(rest.first_chunk()?));
+        let (header, value) = match known {
+            Some((header, after)) => (
+                header,
+                head.get(start.saturating_add(after)..end)
+                    .unwrap_or_default(),
+            ),
+            None => match read_name(head.get(start..end).unwrap_or_default()) {
+                Some(field) => field,
+                None => {
+                    self.refuse(Fault::Syntax(Phrase::BadHeaderLine));
+                    return;
+                }
+            },
         };
-        let value = octet::trim(cursor.rest());
+        let Some(header) = header else { return };
+        let value = octet::trim(value);
         if header == Header::Via {
             self.keep_via(head, value);
             return;
@@ -314,6 +275,18 @@ impl Layout {
             self.refuse(Fault::TooLarge);
         }
     }
+}
+
+/// The header that a line names and what follows its colon; `None` when it names none.
+fn read_name(line: &[u8]) -> Option<(Option<Header>, &[u8])> {
+    let mut cursor = Cursor::new(line);
+    let name = cursor.take_all(octet::TOKEN);
+    // RFC 3261 §7.3.1: only SP and HTAB may stand before the colon.
+    while cursor.eat(b' ') || cursor.eat(b'\t') {}
+    if name.is_empty() || !cursor.eat(b':') {
+        return None;
+    }
+    Some((Header::of(name), cursor.rest()))
 }
 
 fn unended(longer: bool) -> Fault {
@@ -454,9 +427,9 @@ impl<'a> Request<'a> {
     /// All header fields with their names, walked again: for what is rarely wanted.
     #[must_use]
     pub fn fields(&self) -> Fields<'a> {
+        let head = self.bytes.get(..HEAD_BYTES_MAX).unwrap_or(self.bytes);
         Fields {
-            head: self.bytes.get(..HEAD_BYTES_MAX).unwrap_or(self.bytes),
-            at: self.layout.header_start,
+            lines: Lines::new(head, self.layout.header_start),
         }
     }
 }
@@ -464,8 +437,7 @@ impl<'a> Request<'a> {
 /// The header fields of a head in order: name and value, white space around both taken off.
 #[derive(Debug, Clone)]
 pub struct Fields<'a> {
-    head: &'a [u8],
-    at: usize,
+    lines: Lines<'a>,
 }
 
 impl<'a> Iterator for Fields<'a> {
@@ -473,12 +445,11 @@ impl<'a> Iterator for Fields<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if matches!(self.head.get(self.at..)?, [b'\r', b'\n', ..] | [b'\n', ..]) {
+            let line = self.lines.next()?;
+            if line.end == line.start {
                 return None;
             }
-            let line = Line::read(self.head, self.at)?;
-            let text = self.head.get(self.at..line.end)?;
-            self.at = line.next;
+            let text = self.lines.head().get(line.start..line.end)?;
             if let Some((name, value)) = split_once(text, b':') {
                 return Some((octet::trim(name), octet::trim(value)));
             }
