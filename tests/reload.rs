@@ -231,6 +231,7 @@ mod reload {
             rows: loaded.rows,
             memory: Some(Arc::clone(&memory)),
             events: Vec::new(),
+            journal: None,
         };
         let node = Node::start(setup, &Watched(Uas::new([1; 16]).with_memory(memory))).unwrap();
         let to = node.listeners()[0];

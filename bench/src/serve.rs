@@ -48,10 +48,6 @@ impl<S: Stages> Stages for Gated<S> {
         }
     }
 
-    fn set_draining(&mut self, draining: bool) {
-        self.inner.set_draining(draining);
-    }
-
     fn is_expendable(&self, policy: &Snapshot, datagram: &Datagram<'_>) -> bool {
         !self.latch.is_mark(datagram.bytes) && self.inner.is_expendable(policy, datagram)
     }
@@ -146,8 +142,6 @@ impl Stages for CannedStages {
     fn slot(&self) -> bool {
         false
     }
-
-    fn set_draining(&mut self, _draining: bool) {}
 
     fn is_expendable(&self, _policy: &Snapshot, _datagram: &Datagram<'_>) -> bool {
         false
