@@ -65,6 +65,8 @@ impl Desk {
     pub(super) fn operate(&self, node: &Node, drain_time: Duration) {
         let clock = Clock::start();
         let alive_every = notify::alive_every();
+        // When the watchdog is to hear of us next, nanoseconds of `clock`: other happenings do not put it off.
+        let mut alive_due_ns = clock.now().monotonic_ns;
         // When the drain time ends, nanoseconds of `clock`.
         let mut drain_end_ns = None;
         notify::ready();
@@ -75,16 +77,21 @@ impl Desk {
             if left == Some(Duration::ZERO) {
                 return;
             }
-            let wait = [left, alive_every].into_iter().flatten().min();
+            if let Some(every) = alive_every
+                && now_ns >= alive_due_ns
+            {
+                // A shard that is down for good takes calls with it that nobody answers: systemd may start us anew.
+                if node.is_whole() {
+                    notify::alive();
+                }
+                alive_due_ns = now_ns + u64::try_from(every.as_nanos()).unwrap_or(u64::MAX / 2);
+            }
+            let until_alive =
+                alive_every.map(|_every| Duration::from_nanos(alive_due_ns.saturating_sub(now_ns)));
+            let wait = [left, until_alive].into_iter().flatten().min();
             let happening = match self.happenings.recv_timeout(wait.unwrap_or(NOTHING_DUE)) {
                 Ok(happening) => happening,
-                Err(RecvTimeoutError::Timeout) => {
-                    // A shard that is down for good takes calls with it that nobody answers: systemd may start us anew.
-                    if node.is_whole() {
-                        notify::alive();
-                    }
-                    continue;
-                }
+                Err(RecvTimeoutError::Timeout) => continue,
                 Err(RecvTimeoutError::Disconnected) => return,
             };
             match happening {

@@ -102,7 +102,12 @@ impl Stages for Uas {
         slot: &mut UasSlot,
         out: &mut [u8],
     ) -> Option<Answer> {
-        let reply = Self::respond(self, policy, &packet(datagram), &slot.slot, out)?;
+        let Some(reply) = Self::respond(self, policy, &packet(datagram), &slot.slot, out) else {
+            // Nothing was sent, so nobody may count the decision for a verdict.
+            slot.slot
+                .refuse(CallError::TooLarge, CallError::TooLarge.status().0);
+            return None;
+        };
         // A redirection that would be an amplifier is sent as an error: nobody may count it for an approval.
         if let Some(decision) = slot.slot.decision()
             && decision.plan.status != reply.status

@@ -63,19 +63,25 @@ fn admit_request(
     let parsed = match judge(packet, request, &via, state) {
         Ok(parsed) => parsed,
         Err(error) if request.method() == Method::Invite => return Admission::CallError(error),
+        // Asterisk takes any answer to OPTIONS for life, an error, too.
+        Err(_)
+            if draining && request.method() == Method::Options && state.proxy_address.is_none() =>
+        {
+            return Admission::OptionsDrainingPeer;
+        }
         Err(error) => return Admission::Refused(error),
     };
     match request.method() {
         Method::Invite => admit_invite(policy, packet.bytes, request, &parsed, state),
+        Method::Options if draining => match state.proxy_address {
+            Some(_) => Admission::OptionsDrainingProxy,
+            None => Admission::OptionsDrainingPeer,
+        },
         Method::Options if parsed.uri == Uri::Other => {
             Admission::Refused(CallError::UnsupportedScheme)
         }
         Method::Options if requires_extension(request) => Admission::BadExtension,
-        Method::Options => match (draining, state.proxy_address) {
-            (false, _) => Admission::Options,
-            (true, Some(_)) => Admission::OptionsDrainingProxy,
-            (true, None) => Admission::OptionsDrainingPeer,
-        },
+        Method::Options => Admission::Options,
         Method::Ack => Admission::Ack,
         Method::Cancel => Admission::Cancel,
         Method::InDialog => Admission::NoTransaction,

@@ -459,6 +459,15 @@ fn draining_is_told_to_proxies_only() {
             .status(),
         Some(503)
     );
+    // What would be refused is told no more than what would be answered.
+    for odd in [
+        request("OPTIONS").replace("User-Agent:", "Require: a\r\nUser-Agent:"),
+        request("OPTIONS").replace("OPTIONS sip:", "OPTIONS soap:"),
+        request("OPTIONS").replace("Max-Forwards: 70", "Max-Forwards: 700"),
+    ] {
+        assert_ne!(odd, options);
+        assert_eq!(bench.send(odd.as_bytes()).reply, None, "{odd}");
+    }
     assert_eq!(bench.send(INVITE.as_bytes()).status(), Some(302));
 }
 
