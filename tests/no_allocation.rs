@@ -47,7 +47,14 @@ mod no_allocation {
         let mut event = Event::EMPTY;
         let mut answered = 0;
         let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
-        for folder in ["captures", "rfc4475", "rfc5118"] {
+        for folder in [
+            "captures",
+            "rfc4475",
+            "rfc5118",
+            "rfc5118-cl-fixed",
+            "../fuzz/corpus/answer",
+            "../fuzz/corpus/scan",
+        ] {
             for entry in fs::read_dir(data.join(folder)).expect("a folder") {
                 let path = entry.expect("an entry").path();
                 let Ok(bytes) = fs::read(&path) else { continue };

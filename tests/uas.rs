@@ -5,6 +5,9 @@
 //! the request, the same again for the same octets). Leaves to the wire tests: sockets, PBXs and configuration.
 
 #[cfg(test)]
+#[path = "common/mutate.rs"]
+mod mutate;
+#[cfg(test)]
 #[path = "common/rows.rs"]
 mod rows;
 
@@ -24,5 +27,20 @@ mod hostile;
 #[path = "uas/memory.rs"]
 mod memory;
 #[cfg(test)]
+#[path = "uas/mutated.rs"]
+mod mutated;
+#[cfg(test)]
+#[path = "uas/oracles.rs"]
+mod oracles;
+#[cfg(test)]
+#[path = "uas/replay.rs"]
+mod replay;
+#[cfg(test)]
 #[path = "uas/rules.rs"]
 mod rules;
+#[cfg(test)]
+#[path = "uas/sweep.rs"]
+mod sweep;
+#[cfg(test)]
+#[path = "uas/values.rs"]
+mod values;

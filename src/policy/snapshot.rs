@@ -128,6 +128,17 @@ pub struct Prepared {
     pub trusted: bool,
 }
 
+impl Prepared {
+    /// The request has come through this node before: an error, unless an emergency number was dialled (SEMANTICS,
+    /// Order: emergency stands before loop).
+    pub fn mark_loop(&mut self) {
+        if self.dialled != Dialled::Emergency {
+            self.dialled = Dialled::Loop;
+            self.number = None;
+        }
+    }
+}
+
 /// The policy in force.
 #[derive(Debug)]
 pub struct Snapshot {

@@ -104,6 +104,8 @@ impl Node {
         let count = setup.cores.len();
         let (listeners, sockets) =
             open_sockets(&setup.listeners, count, setup.receive_buffer_bytes)?;
+        let mut stages = stages.clone();
+        stages.set_listening(&listeners);
         let admin_listener =
             TcpListener::bind(setup.admin).map_err(|error| admin_fault(setup.admin, &error))?;
         let pollers: Vec<Poller> = (0..count)

@@ -6,11 +6,15 @@ use crate::net::{Answer, Datagram, Stretch};
 use crate::policy::{CallError, Decision, Snapshot, Verdict};
 use crate::sip::Header;
 use crate::uas::{Admission, Packet, Recall, Reply, Slot, Uas};
+use std::net::SocketAddr;
 
 /// The stages of a batch. Every datagram of a batch goes through one before the first goes through the next.
 pub trait Stages {
     /// What is kept of a datagram between the stages; reused for later datagrams.
     type Slot;
+
+    /// Is told where the node listens, ports that the kernel chose included, before the first datagram.
+    fn set_listening(&mut self, _addresses: &[SocketAddr]) {}
 
     /// Whether this node goes away: what keep-alives are told. Told before every batch.
     fn set_draining(&mut self, draining: bool);
@@ -65,6 +69,10 @@ pub struct UasSlot {
 
 impl Stages for Uas {
     type Slot = UasSlot;
+
+    fn set_listening(&mut self, addresses: &[SocketAddr]) {
+        Self::set_listening(self, addresses);
+    }
 
     fn set_draining(&mut self, draining: bool) {
         Self::set_draining(self, draining);

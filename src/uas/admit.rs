@@ -3,13 +3,15 @@
 //! Promises: the first rule that is broken decides; an ACK or a response is never answered, whatever else it is.
 //! Leaves to `policy`: the verdict on an INVITE that passed; to `respond`: the bytes.
 
+use super::respond::SIP_PORT;
 use super::slot::{Admission, CallSpans, Slot, State, TagSeed, TopVia};
-use super::{Packet, screening};
+use super::{Packet, Uas, screening};
 use crate::policy::{CallError, Scheme, Snapshot, Source};
-use crate::sip::octet::{LWS, has_lws, is, number, trim};
+use crate::sip::octet::{LWS, has_lws, is, number, split_list, trim};
 use crate::sip::{
     Address, Fault, Header, Kind, Method, Phrase, Request, SipUri, Span, Uri, Version, Via, block,
 };
+use std::net::SocketAddr;
 
 /// RFC 3261 §8.1.1.5: a CSeq number is less than 2^31.
 const CSEQ_MAX: u32 = 0x7fff_ffff;
@@ -24,7 +26,7 @@ const SINGLE: [Header; 5] = [
 ];
 
 /// Reads the packet into the slot and says what it is.
-pub(super) fn admit(policy: &Snapshot, packet: &Packet<'_>, draining: bool, slot: &mut Slot) {
+pub(super) fn admit(uas: &Uas, policy: &Snapshot, packet: &Packet<'_>, slot: &mut Slot) {
     let Slot { layout, state } = slot;
     let address = packet.source.ip().to_canonical();
     let source = policy.source(address);
@@ -38,16 +40,16 @@ pub(super) fn admit(policy: &Snapshot, packet: &Packet<'_>, draining: bool, slot
         Kind::Response => Admission::Response,
         Kind::Request => {
             let request = Request::new(packet.bytes, layout);
-            admit_request(policy, packet, &request, draining, state)
+            admit_request(uas, policy, packet, &request, state)
         }
     };
 }
 
 fn admit_request(
+    uas: &Uas,
     policy: &Snapshot,
     packet: &Packet<'_>,
     request: &Request<'_>,
-    draining: bool,
     state: &mut State,
 ) -> Admission {
     // RFC 3261 §8.2.7: a stateless UAS ignores ACK.
@@ -65,15 +67,17 @@ fn admit_request(
         Err(error) if request.method() == Method::Invite => return Admission::CallError(error),
         // Asterisk takes any answer to OPTIONS for life, an error, too.
         Err(_)
-            if draining && request.method() == Method::Options && state.proxy_address.is_none() =>
+            if uas.draining
+                && request.method() == Method::Options
+                && state.proxy_address.is_none() =>
         {
             return Admission::OptionsDrainingPeer;
         }
         Err(error) => return Admission::Refused(error),
     };
     match request.method() {
-        Method::Invite => admit_invite(policy, packet.bytes, request, &parsed, state),
-        Method::Options if draining => match state.proxy_address {
+        Method::Invite => admit_invite(uas, policy, packet.bytes, request, &parsed, state),
+        Method::Options if uas.draining => match state.proxy_address {
             Some(_) => Admission::OptionsDrainingProxy,
             None => Admission::OptionsDrainingPeer,
         },
@@ -263,6 +267,7 @@ fn requires_extension(request: &Request<'_>) -> bool {
 }
 
 fn admit_invite(
+    uas: &Uas,
     policy: &Snapshot,
     bytes: &[u8],
     request: &Request<'_>,
@@ -317,7 +322,36 @@ fn admit_invite(
     };
     state.admission = Admission::Call;
     if let Some(attempt) = state.attempt(bytes) {
-        state.prepared = Some(policy.prepare(&attempt));
+        let mut prepared = policy.prepare(&attempt);
+        if has_been_here(&uas.listening, request) {
+            prepared.mark_loop();
+        }
+        state.prepared = Some(prepared);
     }
     Admission::Call
+}
+
+/// Whether a Via below the top one was written by this node, port included: a PBX may share our address. Most INVITEs
+/// have no such Via. The port of a sent-by without one is 5060 (RFC 3261 §18.2.2).
+fn has_been_here(listening: &[SocketAddr], request: &Request<'_>) -> bool {
+    let ours = |value: &[u8]| {
+        let address = Via::read(trim(value)).and_then(|via| {
+            let port = via.port.unwrap_or(SIP_PORT);
+            Some(SocketAddr::new(via.host_address()?, port))
+        });
+        address.is_some_and(|address| listening.contains(&address))
+    };
+    let mut top = true;
+    for field in request.via_fields() {
+        let mut rest = Some(field);
+        while let Some(list) = rest {
+            let (value, after) = split_list(list);
+            if !top && ours(value) {
+                return true;
+            }
+            top = false;
+            rest = after;
+        }
+    }
+    false
 }

@@ -63,6 +63,7 @@ impl Reply {
 pub struct Uas {
     key: [u8; 16],
     draining: bool,
+    listening: Vec<SocketAddr>,
     memory: Option<Arc<TransactionMemory>>,
 }
 
@@ -72,6 +73,7 @@ impl fmt::Debug for Uas {
         formatter
             .debug_struct("Uas")
             .field("draining", &self.draining)
+            .field("listening", &self.listening)
             .field("memory", &self.memory)
             .finish_non_exhaustive()
     }
@@ -85,6 +87,7 @@ impl Uas {
         Self {
             key,
             draining: false,
+            listening: Vec::new(),
             memory: None,
         }
     }
@@ -96,6 +99,16 @@ impl Uas {
             memory: Some(memory),
             ..self
         }
+    }
+
+    /// Where this node listens: an INVITE with one of these below its top Via has been here before. An unspecified
+    /// address (`0.0.0.0`) says nothing about what others call us, so it is left out.
+    pub fn set_listening(&mut self, addresses: &[SocketAddr]) {
+        self.listening = addresses
+            .iter()
+            .filter(|address| !address.ip().is_unspecified())
+            .map(|address| SocketAddr::new(address.ip().to_canonical(), address.port()))
+            .collect();
     }
 
     /// Whether OPTIONS says that this node goes away: 503 to listed proxies, silence to direct peers.
@@ -118,7 +131,7 @@ impl Uas {
 
     /// Stage one: reads the packet into the slot. Of an unknown source nothing is read.
     pub fn scan(&self, policy: &Snapshot, packet: &Packet<'_>, slot: &mut Slot) {
-        admit::admit(policy, packet, self.draining, slot);
+        admit::admit(self, policy, packet, slot);
         if let Some(memory) = &self.memory
             && slot.state.prepared.is_some()
         {

@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 const AMPLIFICATION_BOUND_FROM: usize = 300;
 
 /// The default port (RFC 3261 §18.2.2).
-const SIP_PORT: u16 = 5060;
+pub(super) const SIP_PORT: u16 = 5060;
 
 /// Fields that only some answers carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,14 +73,14 @@ fn answer_bytes_max(request_length: usize) -> usize {
     added.min(request_length.saturating_add(request_length / 2))
 }
 
-/// The plan of an answer that needs no policy.
-const fn plain(status: u16) -> AnswerPlan {
+/// The plan of an answer that no profile wears.
+const fn plain(status: u16, force_rport: bool) -> AnswerPlan {
     AnswerPlan {
         status: Status(status),
         phrase: Phrase::Standard,
         contact: ContactPlan::None,
         reason: false,
-        force_rport: false,
+        force_rport,
     }
 }
 
@@ -105,6 +105,9 @@ impl Uas {
     ) -> Option<Reply> {
         let state = &slot.state;
         let error_plan = |error| policy.error_plan(state.source, state.proxy_address, error);
+        // A peer behind a NAT wants the answer to its OPTIONS where it wants those to its INVITEs. Which domain a request
+        // that is no call belongs to is not asked: it is the peer's first.
+        let plain = |status| plain(status, error_plan(CallError::UnknownPeer).force_rport);
         let (plan, extra) = match state.admission {
             Admission::UnknownSource
             | Admission::KeepAlive

@@ -148,6 +148,19 @@ impl Server {
         }
     }
 
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Where it takes datagrams, all of it, as far as it has said so.
+    pub(crate) fn listening(&self) -> Vec<SocketAddr> {
+        self.printed
+            .lines()
+            .filter_map(|line| line.strip_prefix("listening udp ")?.trim().parse().ok())
+            .collect()
+    }
+
     /// Sends it a signal, `HUP` or `TERM`.
     pub(crate) fn signal(&self, name: &str) {
         signal(self.child.id(), name);

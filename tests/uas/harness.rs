@@ -1,7 +1,9 @@
 //! One request in, one answer out, and what is true of every answer.
 
 use crate::rows;
+use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use tollgate::clock::Now;
 use tollgate::limits::RESPONSE_BYTES_MAX;
@@ -90,8 +92,12 @@ impl Bench {
                 "{shown}"
             );
             // P5
-            assert!(!bytes.trim_ascii_start().starts_with(b"ACK "), "{shown}");
-            assert!(!bytes.trim_ascii_start().starts_with(b"SIP/2.0"), "{shown}");
+            let blank = |octet: &u8| matches!(octet, b' ' | b'\t' | b'\r' | b'\n');
+            let first = bytes.iter().position(|octet| !blank(octet)).unwrap_or(0);
+            let start = &bytes[first..];
+            assert!(!start.starts_with(b"ACK "), "{shown}");
+            assert!(!start.starts_with(b"SIP/2.0"), "{shown}");
+            let copied = text.as_slice();
             let text = String::from_utf8_lossy(&text);
             assert!(text.starts_with("SIP/2.0 "), "{shown}");
             let full = text.ends_with("\r\nContent-Length: 0\r\n\r\n");
@@ -99,9 +105,10 @@ impl Bench {
             assert_eq!(text.matches("\r\n\r\n").count(), 1, "{text}");
             assert_eq!(status(text.as_bytes()), Some(reply.status.0), "{text}");
             check_lines(bytes, text.as_bytes());
+            check_copies(bytes, copied);
             // RFC 3261 §8.2.7: never a 1xx; never a 2xx to an INVITE.
             assert!(reply.status.0 >= 200, "{text}");
-            let invite = bytes.trim_ascii_start().starts_with(b"INVITE ");
+            let invite = start.starts_with(b"INVITE ");
             assert!(!invite || reply.status.0 >= 300, "{text}");
         }
         Outcome {
@@ -190,6 +197,108 @@ fn check_lines(request: &[u8], answer: &[u8]) {
     }
 }
 
+/// P7: every Via, From, Call-ID and CSeq is the request's, octet for octet; the top Via may have `received` and `rport`
+/// changed, To a tag added. A head with a bare CR or LF, or without an end, is no head, and is left to `check_lines`.
+fn check_copies(request: &[u8], answer: &[u8]) {
+    let text: String = request.iter().map(|&octet| char::from(octet)).collect();
+    let head = text
+        .trim_start_matches(['\r', '\n'])
+        .split("\r\n\r\n")
+        .next()
+        .unwrap_or_default();
+    if head.replace("\r\n", "").contains(['\r', '\n']) || !text.contains("\r\n\r\n") {
+        return;
+    }
+    let shown = String::from_utf8_lossy(answer);
+    for name in ["From", "Call-ID", "CSeq"] {
+        let mut asked = fields(request, name);
+        asked.truncate(1);
+        assert_eq!(fields(answer, name), asked, "{name} of {text:?}");
+    }
+    let (got, asked) = (fields(answer, "To"), fields(request, "To"));
+    match (got.as_slice(), asked.first()) {
+        ([got], Some(asked)) => {
+            let added = got.strip_prefix(asked.as_str());
+            let tag = added.and_then(|added| added.strip_prefix(";tag="));
+            assert!(
+                added == Some("") || tag.is_some_and(|tag| tag.len() == 16),
+                "{shown}"
+            );
+        }
+        (got, asked) => assert!(got.is_empty() && asked.is_none(), "{got:?} for {asked:?}"),
+    }
+    let (got, asked) = (fields(answer, "Via"), fields(request, "Via"));
+    assert_eq!(got.len(), asked.len(), "Vias of {text:?}");
+    for (number, (got, asked)) in got.iter().zip(&asked).enumerate() {
+        if number == 0 {
+            assert_eq!(without_changes(got), without_changes(asked), "{text:?}");
+        } else {
+            assert_eq!(got, asked);
+        }
+    }
+}
+
+/// A Via field whose first value has lost its `received` and `rport` parameters.
+fn without_changes(field: &str) -> String {
+    let mut kept = String::new();
+    let (mut quoted, mut escaped) = (false, false);
+    let mut end = field.len();
+    let mut cuts = vec![0];
+    for (at, sign) in field.char_indices() {
+        match sign {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            ';' if !quoted => cuts.push(at),
+            ',' if !quoted => {
+                end = at;
+                break;
+            }
+            _ => {}
+        }
+    }
+    cuts.push(end);
+    for pair in cuts.windows(2) {
+        let piece = &field[pair[0]..pair[1]];
+        let name = piece
+            .trim_start_matches(';')
+            .split('=')
+            .next()
+            .unwrap_or_default();
+        let name = name
+            .trim_matches([' ', '\t', '\r', '\n'])
+            .to_ascii_lowercase();
+        if !["received", "rport"].contains(&name.as_str()) {
+            kept.push_str(piece.trim_end_matches([' ', '\t', '\r', '\n']));
+        }
+    }
+    kept + field[end..].trim_start_matches([' ', '\t', '\r', '\n'])
+}
+
+/// Every message of the corpora and the captures, by folder and name.
+pub(crate) fn messages() -> Vec<(String, Vec<u8>)> {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    let mut messages = Vec::new();
+    for folder in ["captures", "rfc4475", "rfc5118", "rfc5118-cl-fixed"] {
+        for entry in fs::read_dir(data.join(folder)).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path
+                .extension()
+                .is_some_and(|found| found == "sip" || found == "dat")
+            {
+                let name = path.file_name().expect("a name").to_string_lossy();
+                messages.push((
+                    format!("{folder}/{name}"),
+                    fs::read(&path).expect("a message"),
+                ));
+            }
+        }
+    }
+    messages.sort();
+    assert!(messages.len() > 100, "{}", messages.len());
+    messages
+}
+
 fn status(text: &[u8]) -> Option<u16> {
     std::str::from_utf8(text.get(8..11)?).ok()?.parse().ok()
 }
@@ -205,7 +314,11 @@ pub(crate) fn fields(message: &[u8], name: &str) -> Vec<String> {
         _ => name,
     };
     let text: String = message.iter().map(|&octet| char::from(octet)).collect();
-    let head = text.trim_start().split("\r\n\r\n").next().expect("a head");
+    let head = text
+        .trim_start_matches(['\r', '\n'])
+        .split("\r\n\r\n")
+        .next()
+        .expect("a head");
     let mut values: Vec<String> = Vec::new();
     let mut open = false;
     for line in head.split("\r\n").skip(1) {
@@ -217,7 +330,7 @@ pub(crate) fn fields(message: &[u8], name: &str) -> Vec<String> {
             continue;
         }
         let (found, value) = line.split_once(':').unwrap_or(("", ""));
-        let found = found.trim_end();
+        let found = found.trim_end_matches([' ', '\t']);
         open = found.eq_ignore_ascii_case(name) || found.eq_ignore_ascii_case(compact);
         if open {
             values.push(value.to_owned());

@@ -1,36 +1,13 @@
 //! What strangers and broken clients send: nothing panics, every answer keeps its promises, and the next call is
 //! answered. rsip, which owes us nothing, reads the captures and our answers to them.
 
-use crate::harness::{Bench, INVITE, SOURCE};
+use crate::harness::{Bench, INVITE, SOURCE, messages};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use rsip::prelude::{HeadersExt, ToTypedHeader, UntypedHeader};
-use std::fs;
 use std::path::Path;
 use tollgate::sip::{Address, Header, Layout, Request, Uri, Via};
 use tollgate::uas::Admission;
-
-/// Every message of the corpora and the captures, by name.
-fn messages() -> Vec<(String, Vec<u8>)> {
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
-    let mut messages = Vec::new();
-    for (folder, ending) in [("captures", "sip"), ("rfc4475", "dat"), ("rfc5118", "dat")] {
-        for entry in fs::read_dir(data.join(folder)).expect("a folder") {
-            let path = entry.expect("an entry").path();
-            if path.extension().is_some_and(|found| found == ending) {
-                let name = path
-                    .file_name()
-                    .expect("a name")
-                    .to_string_lossy()
-                    .into_owned();
-                messages.push((name, fs::read(&path).expect("a message")));
-            }
-        }
-    }
-    messages.sort();
-    assert!(messages.len() > 100, "{}", messages.len());
-    messages
-}
 
 /// The octets get what they get, and a good INVITE right after gets its verdict (P9).
 fn endure(bench: &mut Bench, bytes: &[u8]) {

@@ -42,6 +42,7 @@ fn check_phrases(cases: &[(&str, &str, &str)]) {
 
 #[test]
 fn an_approved_invite_gets_this_302() {
+    // SIP-093, SIP-098, P6, P7
     let outcome = Bench::new().send(INVITE.as_bytes());
     let tag = outcome.to_tag();
     assert_eq!(
@@ -224,12 +225,21 @@ fn an_ipv4_mapped_source_is_an_ipv4_source() {
 #[test]
 fn force_rport_answers_to_the_source_port() {
     // SIP-016
-    let mut bench = Bench::with(|rows| rows.domains[0].force_rport = true);
-    let outcome = bench.send(INVITE.as_bytes());
-    assert_eq!(
-        outcome.reply.map(|reply| reply.destination.port()),
-        Some(40000)
-    );
+    for (forced, port) in [(true, 40000), (false, 5070)] {
+        let mut bench = Bench::with(|rows| rows.domains[0].force_rport = forced);
+        for datagram in [
+            request("INVITE"),
+            request("INVITE").replace("From: ", "Frm: "),
+            request("OPTIONS"),
+            request("OPTIONS").replace("From: ", "Frm: "),
+            request("CANCEL"),
+            request("REGISTER"),
+        ] {
+            let outcome = bench.send(datagram.as_bytes());
+            let destination = outcome.reply.map(|reply| reply.destination.port());
+            assert_eq!(destination, Some(port), "{datagram}");
+        }
+    }
 }
 
 #[test]
@@ -362,7 +372,7 @@ fn a_smuggled_line_end_makes_no_header_and_reaches_no_answer() {
 
 #[test]
 fn rules_are_asked_in_the_rfcs_order() {
-    // SIP-070: each message breaks the rule named and all that follow.
+    // SIP-041, SIP-070: each message breaks the rule named and all that follow.
     let mut text = request("REGISTER").replace(
         "sip:011442071838750@127.0.0.1:5060 SIP/2.0",
         "urn:x SIP/3.0",
@@ -426,6 +436,7 @@ fn methods() {
 
 #[test]
 fn options_says_what_we_do() {
+    // SIP-088
     let outcome = Bench::new().send(request("OPTIONS").as_bytes());
     assert_eq!(outcome.one("Allow"), "INVITE, ACK, CANCEL, OPTIONS");
     assert_eq!(outcome.one("Accept"), "application/sdp");
@@ -473,13 +484,14 @@ fn draining_is_told_to_proxies_only() {
 
 #[test]
 fn ack_and_responses_are_never_answered() {
-    // SIP-083, SIP-084, P5
+    // SIP-041, SIP-083, SIP-084, P5
     let mut bench = Bench::new();
     for ack in [
         "ACK",
         "ACK ",
         "ACK sip:a@b SIP/9.9\r\n\r\n",
         "ACK  x\r\n",
+        " \r\n\t\r\nACK \r\nVia: SIP/2.0/UDP 127.0.0.1\r\n\r\n",
         &request("ACK")[..200],
     ] {
         let outcome = bench.send(ack.as_bytes());
@@ -551,7 +563,7 @@ fn schemes() {
         (uri, "sip:A00442071838750@127.0.0.1 SIP", Some(482)), // SIP-091
         (uri, "sip:1%252B2@127.0.0.1 SIP", Some(484)), // SIP-051: decoded once, "%2B" is no digit
         (uri, "sip:44%002071@127.0.0.1 SIP", Some(484)),
-        (uri, "sip:112@127.0.0.1 SIP", Some(302)),
+        (uri, "sip:112@127.0.0.1 SIP", Some(302)), // SIP-104
     ]);
 }
 
@@ -802,7 +814,7 @@ fn without_a_way_back_there_is_silence() {
 
 #[test]
 fn nothing_of_the_request_is_echoed_but_what_the_rfc_names() {
-    // SIP-094, SIP-099, SIP-100, SIP-101, SIP-102
+    // SIP-094, SIP-099, SIP-100, SIP-101, SIP-102, SIP-103
     let outcome = Bench::new().send(&invite_with(
         "User-Agent: ",
         "Record-Route: <sip:lb;lr>\r\nTimestamp: 1\r\nP-tfps: 1;d;;A;1\r\nUser-Agent: ",

@@ -163,9 +163,9 @@ impl Layout {
             count = count.saturating_add(1);
             if count > HEADERS_MAX {
                 self.refuse(Fault::TooLarge);
-            } else {
-                self.read_field(head, line.start, line.end);
             }
+            // Beyond the limit too: its 513 is matched to the request by the fields that it copies (RFC 3261 §8.2.6.2).
+            self.read_field(head, line.start, line.end);
         }
         if lines.passed_bare_cr() {
             self.clean = false;
@@ -205,8 +205,10 @@ impl Layout {
                     && !octet::has_lws(uri)
             });
         let Some((method, (uri, version))) = parts else {
-            // The method is still told: an ACK is never answered, and an INVITE's error is worn by its profile.
-            let mut cursor = Cursor::new(octet::trim(line));
+            // The method is still told: an ACK is never answered, and an INVITE's error is worn by its profile. Lines of
+            // blanks before it hide it as little as they hide a response.
+            let mut cursor = Cursor::new(head.get(start..).unwrap_or_default());
+            cursor.skip_lws();
             self.method = Method::of(cursor.take_all(octet::TOKEN));
             self.refuse(Fault::Syntax(Phrase::BadRequestLine));
             return;
