@@ -1,0 +1,75 @@
+//! What a call gets: the verdict, its codes, and how the answer is worn.
+//!
+//! Leaves to `rules`: coming to it.
+
+use crate::e164::E164;
+use crate::policy::answer::{AnswerPlan, CallError};
+use crate::policy::code::{Code, CodeSet};
+
+/// What a call gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// Approved.
+    Approve,
+    /// Rejected.
+    Reject,
+    /// No verdict: the profile's error.
+    Error(CallError),
+}
+
+/// A decided call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decision {
+    /// The answer's class. In detection mode `Approve` where prevention would reject.
+    pub verdict: Verdict,
+    /// The code in force: `A00`, or the rejecting one. Meaningless for errors (`A00`).
+    pub code: Code,
+    /// In detection mode: the code with which prevention would have rejected.
+    pub would: Option<Code>,
+    /// Codes of rules whose action is `report`.
+    pub reports: CodeSet,
+    /// The domain's index, if it became known.
+    pub domain: Option<u16>,
+    /// The domain's number by name (`DomainSlots`), the same across reloads: what counts per domain counts by it.
+    pub domain_slot: Option<u16>,
+    /// The subscriber's index; `None`: the domain's default subscriber.
+    pub subscriber: Option<u32>,
+    /// The dialled number as E.164; `None` when unclassified.
+    pub number: Option<E164>,
+    /// Index of the row in the destination table.
+    pub destination: Option<u32>,
+    /// Index of the list row that decided, if one did.
+    pub list_row: Option<u32>,
+    /// How the answer is worn.
+    pub plan: AnswerPlan,
+}
+
+/// The part of a decision that the caller hears and the sums show: what can be remembered across snapshots, as far as it
+/// names no row of one. (A fixed Contact host does: whoever remembers keeps its text.)
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Told {
+    /// As in the decision; so are the others.
+    pub verdict: Verdict,
+    /// The code in force.
+    pub code: Code,
+    /// The code of prevention, in detection mode.
+    pub would: Option<Code>,
+    /// Codes of rules whose action is `report`.
+    pub reports: CodeSet,
+    /// How the answer is worn.
+    pub plan: AnswerPlan,
+}
+
+impl Decision {
+    /// What of it is told.
+    #[must_use]
+    pub fn told(&self) -> Told {
+        Told {
+            verdict: self.verdict,
+            code: self.code,
+            would: self.would,
+            reports: self.reports,
+            plan: self.plan,
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Before the tables are looked up: domain, subscriber, number; and asking for the memory that the rules will read.
+//!
+//! Promises: asking for memory changes nothing but speed; what is prepared for one snapshot is of use with that one only.
+//! Leaves to `who` and `dialled`: how each is found.
+
+use super::Snapshot;
+use crate::e164::E164;
+use crate::policy::attempt::CallAttempt;
+use crate::policy::dialled::{Dialled, bare_user, decode};
+use crate::policy::lists;
+use std::net::IpAddr;
+
+/// What is known of an attempt before its tables are looked up: made for all of a batch first, so that the cache misses
+/// of the look-ups overlap.
+#[derive(Debug, Clone, Copy)]
+pub struct Prepared {
+    /// The dialled number as E.164, if it is one.
+    pub number: Option<E164>,
+    pub(super) dialled: Dialled,
+    /// Index of the domain; `None`: the peer is not of this snapshot.
+    pub(super) domain: Option<u16>,
+    /// Index of the subscriber; `None`: the domain's default.
+    pub(super) subscriber: Option<u32>,
+    /// Index of the policy.
+    pub(super) policy: u32,
+    /// The caller's own address, from headers that the domain trusts.
+    pub(super) address: Option<IpAddr>,
+    /// Whether the domain trusts the screening headers and there are some.
+    pub trusted: bool,
+}
+
+impl Prepared {
+    /// The request has come through this node before: an error, unless an emergency number was dialled (SEMANTICS,
+    /// Order: emergency stands before loop).
+    pub fn mark_loop(&mut self) {
+        if self.dialled != Dialled::Emergency {
+            self.dialled = Dialled::Loop;
+            self.number = None;
+        }
+    }
+}
+
+impl Snapshot {
+    /// Stage nought, which changes nothing but speed: asks for what `prepare` will read of the subscriber. Best called
+    /// for each attempt as soon as it is scanned, so that the rest of the batch's scanning hides the cache miss.
+    pub fn foresee(&self, attempt: &CallAttempt<'_>) {
+        if let Some(number) = self.peers.domain(attempt)
+            && let Some(domain) = self.domain(number)
+        {
+            self.subscribers
+                .prefetch(number, attempt, domain.trusts(attempt));
+        }
+    }
+
+    /// Stage one: domain, subscriber, number.
+    #[must_use]
+    pub fn prepare(&self, attempt: &CallAttempt<'_>) -> Prepared {
+        let nobody = Prepared {
+            number: None,
+            dialled: Dialled::Undialable,
+            domain: None,
+            subscriber: None,
+            policy: 0,
+            address: None,
+            trusted: false,
+        };
+        let Some(domain_number) = self.peers.domain(attempt) else {
+            return nobody;
+        };
+        let Some(domain) = self.domain(domain_number) else {
+            return nobody;
+        };
+        let trusted = domain.trusts(attempt);
+        let decoded = decode(bare_user(attempt.user_part));
+        let raw = decoded.as_ref().map_or(&[][..], |text| text.as_bytes());
+        let subscriber = self.subscribers.find(domain_number, attempt, trusted, raw);
+        let rules = subscriber.and_then(|row| self.subscriber_rules.get(row as usize));
+        let dialled = match decoded {
+            Some(_) => domain.numbers.read(
+                raw,
+                attempt.scheme,
+                rules.and_then(|rules| rules.tech_prefix.as_deref()),
+            ),
+            None => Dialled::Undialable,
+        };
+        let number = match dialled {
+            Dialled::Number(number) => Some(number),
+            Dialled::Emergency | Dialled::Loop | Dialled::Undialable | Dialled::Unclassified => {
+                None
+            }
+        };
+        let prepared = Prepared {
+            number,
+            dialled,
+            domain: u16::try_from(domain_number).ok(),
+            subscriber,
+            policy: rules
+                .and_then(|rules| rules.policy)
+                .unwrap_or(domain.default_policy),
+            address: attempt
+                .screening
+                .address
+                .filter(|_| trusted)
+                .map(|address| address.to_canonical()),
+            trusted,
+        };
+        // The first level of the look-ups is asked for here, the second, which needs it, in `touch`.
+        if let Some((_, policy)) = self.of(&prepared) {
+            lists::prefetch_index(self.scopes(domain, policy), number, prepared.address);
+        }
+        if let Some(number) = number {
+            self.destinations.prefixes().prefetch_index(number);
+        }
+        prepared
+    }
+
+    /// Stage two: asks the processor for the cache lines that `decide` will read.
+    pub fn touch(&self, prepared: &Prepared) {
+        if let Some((domain, policy)) = self.of(prepared) {
+            lists::prefetch_entries(
+                self.scopes(domain, policy),
+                prepared.number,
+                prepared.address,
+            );
+        }
+        if let Some(number) = prepared.number {
+            self.destinations.prefixes().prefetch_intervals(number);
+        }
+    }
+}
