@@ -43,11 +43,11 @@ pub(super) fn read(folder: &Folder, findings: &mut Findings) -> Rows {
     };
     let has = |name: &str| files.iter().any(|file| file == name);
 
-    let world = World::of(&reading.rows.destinations);
+    let world = World::embedded();
     if has(DESTINATIONS) {
-        reading.destinations(&world, findings);
+        reading.destinations(world, findings);
     }
-    reading.policies(has(POLICIES), &world, findings);
+    reading.policies(has(POLICIES), world, findings);
     reading.domains(has(DOMAINS), findings);
     if has(SUBSCRIBERS) {
         reading.subscribers(findings);

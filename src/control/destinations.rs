@@ -8,10 +8,11 @@ use super::parse;
 use super::policies::RISKS;
 use super::table::{self, Column, FileDigest, Row};
 use crate::e164::E164;
-use crate::policy::data::RiskTable;
+use crate::policy::data::{self, RiskTable};
 use crate::policy::rows::{DestinationRow, Risk};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
+use std::sync::{Arc, LazyLock};
 
 const COLUMNS: [Column; 4] = [
     Column::required("prefix"),
@@ -31,38 +32,40 @@ const RISK: usize = 3;
 #[derive(Debug, Default)]
 pub(super) struct World {
     /// Country → continent.
-    countries: BTreeMap<String, String>,
-    types: BTreeSet<String>,
-    continents: BTreeSet<String>,
+    countries: BTreeMap<&'static str, &'static str>,
+    types: BTreeSet<&'static str>,
+    continents: BTreeSet<&'static str>,
     risks: Option<RiskTable>,
 }
 
 impl World {
-    /// The words of these rows.
-    pub(super) fn of(rows: &[DestinationRow]) -> Self {
+    /// The words of the table in the program, gathered once.
+    pub(super) fn embedded() -> &'static Self {
+        static WORLD: LazyLock<World> = LazyLock::new(|| {
+            // Without rows there is a fault already.
+            World::of(&data::embedded_destinations().unwrap_or_default())
+        });
+        &WORLD
+    }
+
+    fn of(rows: &[DestinationRow]) -> Self {
         let mut world = Self {
             // Reading the same files gave the rows; without rows there is a fault already.
             risks: RiskTable::embedded().ok(),
             ..Self::default()
         };
         for row in rows {
-            if !world.countries.contains_key(&row.country) {
-                world
-                    .countries
-                    .insert(row.country.clone(), row.continent.clone());
-                if !row.continent.is_empty() {
-                    world.continents.insert(row.continent.clone());
-                }
+            world.countries.entry(row.country).or_insert(row.continent);
+            if !row.continent.is_empty() {
+                world.continents.insert(row.continent);
             }
-            if !world.types.contains(&row.number_type) {
-                world.types.insert(row.number_type.clone());
-            }
+            world.types.insert(row.number_type);
         }
         world
     }
 
     /// The country or pseudo-country of this name, or why there is none.
-    pub(super) fn country(&self, name: &str) -> Result<&str, String> {
+    pub(super) fn country(&self, name: &str) -> Result<&'static str, String> {
         if let Some((known, _)) = self.countries.get_key_value(name) {
             return Ok(known);
         }
@@ -70,7 +73,7 @@ impl World {
         let lower = name.to_ascii_lowercase();
         let hint = [upper, lower]
             .into_iter()
-            .find(|other| self.countries.contains_key(other))
+            .find(|other| self.countries.contains_key(other.as_str()))
             .or_else(|| did_you_mean(name, PSEUDO_COUNTRIES).map(str::to_owned))
             .map_or_else(
                 || {
@@ -85,11 +88,11 @@ impl World {
     }
 
     /// The number type of this name, or why there is none.
-    pub(super) fn number_type(&self, name: &str) -> Result<&str, String> {
+    pub(super) fn number_type(&self, name: &str) -> Result<&'static str, String> {
         if let Some(known) = self.types.get(name) {
             return Ok(known);
         }
-        let known: Vec<&str> = self.types.iter().map(String::as_str).collect();
+        let known: Vec<&str> = self.types.iter().copied().collect();
         Err(match did_you_mean(name, known.iter().copied()) {
             Some(meant) => format!("\"{name}\" is no number type; did you mean \"{meant}\"?"),
             None => format!("\"{name}\" is no number type: {}", one_of(&known)),
@@ -98,7 +101,7 @@ impl World {
 
     /// The continents.
     pub(super) fn continents(&self) -> impl Iterator<Item = &str> {
-        self.continents.iter().map(String::as_str)
+        self.continents.iter().copied()
     }
 
     /// The risk class of this country's numbers of this type, where a row does not say.
@@ -108,8 +111,67 @@ impl World {
             .map_or(Risk::Low, |risks| risks.risk(country, number_type))
     }
 
-    fn continent_of(&self, country: &str) -> String {
-        self.countries.get(country).cloned().unwrap_or_default()
+    fn continent_of(&self, country: &str) -> &'static str {
+        self.countries.get(country).copied().unwrap_or_default()
+    }
+}
+
+/// The table and what a bundle lays over it.
+struct Overlay<'t> {
+    /// In order of its prefixes.
+    table: &'t [DestinationRow],
+    own: BTreeMap<E164, DestinationRow>,
+}
+
+impl Overlay<'_> {
+    fn row(&self, prefix: E164) -> Option<DestinationRow> {
+        let in_table = || {
+            let at = self.table.binary_search_by_key(&prefix, |row| row.prefix);
+            self.table.get(at.ok()?).copied()
+        };
+        self.own.get(&prefix).copied().or_else(in_table)
+    }
+
+    /// The row of the longest prefix that `prefix` begins with, itself included.
+    fn covering(&self, prefix: E164) -> Option<DestinationRow> {
+        let (ascii, length) = prefix.to_ascii();
+        (1..=length)
+            .rev()
+            .find_map(|count| self.row(E164::from_digits(ascii.get(..count)?)?))
+    }
+
+    /// How many longer prefixes begin with `prefix`.
+    fn longer(&self, prefix: E164) -> usize {
+        // A prefix sorts before its continuations, which follow it without a gap.
+        let from = self.table.partition_point(|row| row.prefix <= prefix);
+        let to = self
+            .table
+            .partition_point(|row| row.prefix <= prefix || row.prefix.starts_with(prefix));
+        let added = self
+            .own
+            .range(prefix..)
+            .skip_while(|(own, _)| **own == prefix)
+            .take_while(|(own, _)| own.starts_with(prefix))
+            .filter(|(own, _)| {
+                self.table
+                    .binary_search_by_key(*own, |row| row.prefix)
+                    .is_err()
+            });
+        to - from + added.count()
+    }
+
+    /// Both, in order; a row of the bundle in place of one of the table with its prefix.
+    fn merged(self) -> Arc<[DestinationRow]> {
+        let mut rows = Vec::with_capacity(self.table.len() + self.own.len());
+        let mut own = self.own.into_values().peekable();
+        for row in self.table {
+            while let Some(earlier) = own.next_if(|own| own.prefix < row.prefix) {
+                rows.push(earlier);
+            }
+            rows.push(own.next_if(|own| own.prefix == row.prefix).unwrap_or(*row));
+        }
+        rows.extend(own);
+        rows.into()
     }
 }
 
@@ -118,13 +180,14 @@ pub(super) fn read(
     file: &str,
     source: Box<dyn Read>,
     world: &World,
-    rows: &mut Vec<DestinationRow>,
+    rows: &mut Arc<[DestinationRow]>,
     findings: &mut Findings,
 ) -> Option<FileDigest> {
-    let mut by_prefix: BTreeMap<E164, DestinationRow> = std::mem::take(rows)
-        .into_iter()
-        .map(|row| (row.prefix, row))
-        .collect();
+    let table = Arc::clone(rows);
+    let mut overlay = Overlay {
+        table: &table,
+        own: BTreeMap::new(),
+    };
     let mut seen = BTreeSet::new();
     let digest = table::read(file, source, &COLUMNS, findings, |row, findings| {
         let Some(prefix) = row.check(PREFIX, parse::number("prefix", row.text(PREFIX)), findings)
@@ -138,9 +201,9 @@ pub(super) fn read(
                 format!("prefix \"+{prefix}\" stands twice"),
             );
         }
-        if let Some(overriding) = override_row(row, prefix, world, &by_prefix, findings) {
-            by_prefix.insert(prefix, overriding);
-            let longer = longer_prefixes(&by_prefix, prefix);
+        if let Some(overriding) = override_row(row, prefix, world, &overlay, findings) {
+            overlay.own.insert(prefix, overriding);
+            let longer = overlay.longer(prefix);
             if longer > 0 {
                 row.warn(
                     PREFIX,
@@ -153,7 +216,9 @@ pub(super) fn read(
             }
         }
     });
-    rows.extend(by_prefix.into_values());
+    if !overlay.own.is_empty() {
+        *rows = overlay.merged();
+    }
     digest
 }
 
@@ -161,17 +226,13 @@ fn override_row(
     row: &Row<'_>,
     prefix: E164,
     world: &World,
-    table: &BTreeMap<E164, DestinationRow>,
+    overlay: &Overlay<'_>,
     findings: &mut Findings,
 ) -> Option<DestinationRow> {
-    let covering = covering(table, prefix);
+    let covering = overlay.covering(prefix);
     // Every field is looked at before any is given up, so that one reading shows all faults of a row.
-    let country = optional(row, COUNTRY, findings, |text| {
-        world.country(text).map(str::to_owned)
-    });
-    let number_type = optional(row, TYPE, findings, |text| {
-        world.number_type(text).map(str::to_owned)
-    });
+    let country = optional(row, COUNTRY, findings, |text| world.country(text));
+    let number_type = optional(row, TYPE, findings, |text| world.number_type(text));
     let risk = optional(row, RISK, findings, risk_class);
     let (country, number_type, risk) = (country.ok()?, number_type.ok()?, risk.ok()?);
     if country.is_none() && number_type.is_none() && risk.is_none() {
@@ -189,19 +250,18 @@ fn override_row(
             format!("prefix \"+{prefix}\" is not in the table, so its {what} must be said"),
         );
     };
-    let Some(country) = country.or_else(|| covering.map(|row| row.country.clone())) else {
+    let Some(country) = country.or_else(|| covering.map(|row| row.country)) else {
         inherited("country", findings);
         return None;
     };
-    let Some(number_type) = number_type.or_else(|| covering.map(|row| row.number_type.clone()))
-    else {
+    let Some(number_type) = number_type.or_else(|| covering.map(|row| row.number_type)) else {
         inherited("type", findings);
         return None;
     };
     Some(DestinationRow {
         prefix,
-        continent: world.continent_of(&country),
-        risk: risk.unwrap_or_else(|| world.risk(&country, &number_type)),
+        continent: world.continent_of(country),
+        risk: risk.unwrap_or_else(|| world.risk(country, number_type)),
         country,
         number_type,
     })
@@ -234,20 +294,64 @@ fn risk_class(text: &str) -> Result<Risk, String> {
         .ok_or_else(|| format!("\"{text}\" is no risk class: \"low\", \"medium\" or \"high\""))
 }
 
-/// The row of the longest prefix that `prefix` begins with, itself included.
-fn covering(table: &BTreeMap<E164, DestinationRow>, prefix: E164) -> Option<&DestinationRow> {
-    let (ascii, length) = prefix.to_ascii();
-    (1..=length).rev().find_map(|count| {
-        let shorter = E164::from_digits(ascii.get(..count)?)?;
-        table.get(&shorter)
-    })
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Cursor;
 
-fn longer_prefixes(table: &BTreeMap<E164, DestinationRow>, prefix: E164) -> usize {
-    // A prefix sorts before its continuations, which follow it without a gap.
-    table
-        .range(prefix..)
-        .skip(1)
-        .take_while(|(longer, _)| longer.starts_with(prefix))
-        .count()
+    fn number(digits: &str) -> E164 {
+        E164::from_digits(digits.as_bytes()).unwrap()
+    }
+
+    fn laid_over(csv: &str) -> (Arc<[DestinationRow]>, Findings) {
+        let mut rows = data::embedded_destinations().unwrap();
+        let mut findings = Findings::default();
+        let source = Box::new(Cursor::new(csv.to_owned().into_bytes()));
+        read("d.csv", source, World::embedded(), &mut rows, &mut findings);
+        (rows, findings)
+    }
+
+    #[test]
+    fn a_table_that_nothing_is_laid_over_is_the_programs_own() {
+        let own = data::embedded_destinations().unwrap();
+        assert!(Arc::ptr_eq(&own, &laid_over("prefix,risk\n").0));
+        assert!(own.is_sorted_by_key(|row| row.prefix));
+    }
+
+    #[test]
+    fn rows_of_the_bundle_stand_in_place_of_those_of_the_table_and_between_them() {
+        let own = data::embedded_destinations().unwrap();
+        let csv = "prefix,country,type,risk\n1,,,high\n3906,,,medium\n390612345,IT,mobile,\n999999,GB,fixed,low\n";
+        let (rows, findings) = laid_over(csv);
+        assert!(findings.faults.is_empty(), "{}", findings.faults);
+        let mut expected: BTreeMap<E164, DestinationRow> =
+            own.iter().map(|row| (row.prefix, *row)).collect();
+        for (prefix, country, number_type, risk) in [
+            ("1", None, None, Some(Risk::High)),
+            ("3906", None, None, Some(Risk::Medium)),
+            ("390612345", Some("IT"), Some("mobile"), None),
+            ("999999", Some("GB"), Some("fixed"), Some(Risk::Low)),
+        ] {
+            let prefix = number(prefix);
+            let (ascii, length) = prefix.to_ascii();
+            let covering = (1..=length)
+                .rev()
+                .find_map(|count| expected.get(&E164::from_digits(&ascii[..count])?))
+                .copied();
+            let country = country.unwrap_or_else(|| covering.unwrap().country);
+            let number_type = number_type.unwrap_or_else(|| covering.unwrap().number_type);
+            let world = World::embedded();
+            let risk = risk.unwrap_or_else(|| world.risk(country, number_type));
+            let continent = world.continent_of(country);
+            let row = DestinationRow {
+                prefix,
+                country,
+                number_type,
+                risk,
+                continent,
+            };
+            expected.insert(prefix, row);
+        }
+        assert!(expected.into_values().eq(rows.iter().copied()));
+    }
 }

@@ -56,18 +56,13 @@ impl Destinations {
         let mut row_classes = Vec::with_capacity(rows.len());
         let mut prefixes = Vec::with_capacity(rows.len());
         for (index, row) in (0_u32..).zip(rows) {
-            let key = (
-                row.country.as_str(),
-                row.number_type.as_str(),
-                row.risk,
-                row.continent.as_str(),
-            );
+            let key = (row.country, row.number_type, row.risk, row.continent);
             let class = *numbers.entry(key).or_insert_with(|| {
                 classes.push(DestinationClass {
-                    country: row.country.clone(),
-                    number_type: row.number_type.clone(),
+                    country: row.country.to_owned(),
+                    number_type: row.number_type.to_owned(),
                     risk: row.risk,
-                    continent: row.continent.clone(),
+                    continent: row.continent.to_owned(),
                 });
                 count(classes.len() - 1)
             });

@@ -6,6 +6,7 @@ use super::code::Code;
 use crate::e164::E164;
 use crate::sip::Status;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// A block of addresses, both ends included. IPv4-mapped IPv6 addresses have been turned into IPv4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -251,19 +252,19 @@ pub enum Risk {
     High,
 }
 
-/// One row of the destination table.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One row of the destination table. Its words are those of the table in the program, whoever wrote the row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DestinationRow {
     /// Digits that a number begins with.
     pub prefix: E164,
     /// Country or pseudo-country.
-    pub country: String,
+    pub country: &'static str,
     /// Number type.
-    pub number_type: String,
+    pub number_type: &'static str,
     /// Risk class.
     pub risk: Risk,
     /// Continent, empty for pseudo-countries.
-    pub continent: String,
+    pub continent: &'static str,
 }
 
 /// Everything that a snapshot is built from.
@@ -281,6 +282,6 @@ pub struct Rows {
     pub lists: Vec<ListRow>,
     /// Names of the list files, for naming the row that decided.
     pub list_files: Vec<String>,
-    /// The destination table with its overrides applied.
-    pub destinations: Vec<DestinationRow>,
+    /// The destination table with its overrides applied. Without overrides it is the one table of the program.
+    pub destinations: Arc<[DestinationRow]>,
 }

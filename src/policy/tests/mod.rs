@@ -17,6 +17,7 @@ use super::{
 use crate::clock::Now;
 use crate::e164::E164;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 const PEER: &str = "192.0.2.1";
 
@@ -128,17 +129,17 @@ fn listed(scope: Scope, pattern: Pattern, deny: Option<Code>) -> ListRow {
 
 fn destination(
     prefix: &str,
-    country: &str,
-    number_type: &str,
+    country: &'static str,
+    number_type: &'static str,
     risk: Risk,
-    continent: &str,
+    continent: &'static str,
 ) -> DestinationRow {
     DestinationRow {
         prefix: number(prefix),
-        country: country.to_owned(),
-        number_type: number_type.to_owned(),
+        country,
+        number_type,
         risk,
-        continent: continent.to_owned(),
+        continent,
     }
 }
 
@@ -151,13 +152,13 @@ fn rows() -> Rows {
         subscribers: Vec::new(),
         lists: Vec::new(),
         list_files: vec!["lists/test.csv".to_owned()],
-        destinations: vec![
+        destinations: Arc::new([
             destination("44", "GB", "fixed", Risk::Low, "EU"),
             destination("4470", "GB", "personal", Risk::High, "EU"),
             destination("53", "CU", "fixed", Risk::High, "NA"),
             destination("1", "US", "fixed-or-mobile", Risk::Low, "NA"),
             destination("881", "satellite", "mobile", Risk::High, ""),
-        ],
+        ]),
     }
 }
 
