@@ -80,7 +80,7 @@ pub struct RunArgs {
     pub calls_max: Option<u64>,
     /// Calls from a file instead of the built-in synthetic mix: lines of `user,approve|reject[,agent]`, over and over.
     #[arg(long, value_name = "FILE", conflicts_with = "user")]
-    pub calls: Option<PathBuf>,
+    pub mix: Option<PathBuf>,
     /// One dialled user part for every call instead of a mix.
     #[arg(short = 's', long, value_name = "USER", value_parser = user_arg)]
     pub user: Option<Text<USER_BYTES_MAX>>,
@@ -129,6 +129,10 @@ pub struct RunArgs {
     /// Write the results as JSON to this file, or to standard output with `-`.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Write a line for every call to this file: `call_id,dialled,verdict,code,status,expected,intended_us,latency_us`,
+    /// as CSV, or as JSON lines if the name ends in .jsonl.
+    #[arg(long, value_name = "FILE")]
+    pub calls: Option<PathBuf>,
     /// Confirms that a target outside loopback may be loaded.
     #[arg(long)]
     pub i_may_load_this_host: bool,
@@ -330,7 +334,7 @@ mod tests {
             ("--acks maybe", false),
             ("--user a@b", false),
             ("--expect reject", false), // of what?
-            ("--user 1 --calls f", false),
+            ("--user 1 --mix f", false),
             ("--profile failover --arrival poisson", true),
             ("--no-such", false),
         ] {

@@ -19,10 +19,11 @@ use crate::message::{CSEQ, Echo, Messages};
 use crate::mix::{Call, Mix};
 use crate::net::Link;
 use crate::pace::{Offer, Pace};
+use crate::record::{Line, Recorder};
 use crate::stats::{Counts, Interval, Stats, WrongCall};
 use crate::sys::{Refusal, RxBatch, TxBatch, Waiter, wait_writable};
 use crate::table::{Match, Table, Times};
-use crate::verdict::Profile;
+use crate::verdict::{Profile, Reading, code_of};
 
 /// What all engines of a run share.
 #[derive(Debug)]
@@ -78,6 +79,15 @@ pub struct Port {
     pub messages: Messages,
 }
 
+/// Where an engine's results go while it runs.
+#[derive(Debug)]
+pub struct Outputs {
+    /// Every second that has passed.
+    pub seconds: Sender<Interval>,
+    /// Every call that is over, if that is wanted.
+    pub record: Option<Recorder>,
+}
+
 /// One engine.
 #[derive(Debug)]
 pub struct Engine {
@@ -98,6 +108,7 @@ pub struct Engine {
     tx: TxBatch,
     stats: Stats,
     seconds: Seconds,
+    record: Option<Recorder>,
     offering: bool,
     last_event: Nanos,
 }
@@ -122,7 +133,7 @@ impl Engine {
         clock: Clock,
         thread: u64,
         ports: Vec<Port>,
-        out: Sender<Interval>,
+        out: Outputs,
     ) -> Self {
         let per_thread = Pace::planned(&plan.offer) / plan.threads.max(1) + 1;
         let window_ms = plan.t1.saturating_mul(TIMER_B_T1S) / 1_000_000 + 2_000;
@@ -147,8 +158,9 @@ impl Engine {
                 current: Interval::new(0),
                 before: Counts::default(),
                 ends: plan.start + SECOND_NS,
-                out,
+                out: out.seconds,
             },
+            record: out.record,
             offering: true,
             last_event: plan.start,
             plan: Arc::clone(plan),
@@ -376,6 +388,7 @@ impl Engine {
             tx: &mut self.tx,
             stats: &mut self.stats,
             interval: &mut self.seconds.current,
+            record: &mut self.record,
         };
         for datagram in self.rx.iter() {
             if let Some((dropped, known)) = datagram.dropped.zip(self.dropped.get_mut(port)) {
@@ -392,9 +405,10 @@ impl Engine {
 
     /// Counts the calls whose Timer B has fired: their latency is Timer B, not nothing.
     fn expire(&mut self, now: Nanos) {
-        while let Some((_, times)) = self.table.next_lost(now) {
+        while let Some((number, times)) = self.table.next_lost(now) {
             self.stats.counts.lost += 1;
             record_latency(&mut self.stats, &mut self.seconds.current, times, now);
+            self.record_unanswered(number, times, "lost", now);
             self.last_event = now;
         }
         self.table.forget(now);
@@ -444,9 +458,42 @@ impl Engine {
 
     fn finish(mut self) -> Stats {
         self.stats.counts.abandoned = self.table.outstanding();
+        let now = self.clock.now();
+        if self.record.is_some() {
+            while let Some((number, times)) = self.table.next_lost(Nanos::MAX) {
+                self.record_unanswered(number, times, "abandoned", now);
+            }
+        }
+        let dropped = self.record.take().map_or(0, Recorder::finish);
+        if dropped > 0 {
+            self.break_off(&format!(
+                "the record of calls lacks {dropped} lines: its disk was too slow"
+            ));
+        }
         self.seconds.end(&self.stats.counts);
         self.stats.cpu_ns = crate::sys::thread_cpu_ns();
         self.stats
+    }
+
+    /// A line for a call that got no answer.
+    fn record_unanswered(&mut self, number: u64, times: Times, verdict: &'static str, now: Nanos) {
+        let sequence = self.sequence_of(number);
+        let port = self.port_of(number);
+        let Some((record, Port { messages, .. })) = self.record.as_mut().zip(self.ports.get(port))
+        else {
+            return;
+        };
+        let call = self.plan.mix.call(sequence);
+        record.line(&Line {
+            call_id: &messages.call_id(sequence),
+            dialled: call.user.as_bytes(),
+            verdict,
+            code: None,
+            status: None,
+            expected: call.expected.word(),
+            intended: times.intended.saturating_sub(self.plan.start),
+            latency: now.saturating_sub(times.intended),
+        });
     }
 
     fn break_off(&mut self, reason: &str) {
@@ -509,6 +556,7 @@ struct Judge<'a> {
     tx: &'a mut TxBatch,
     stats: &'a mut Stats,
     interval: &'a mut Interval,
+    record: &'a mut Option<Recorder>,
 }
 
 impl Judge<'_> {
@@ -539,7 +587,21 @@ impl Judge<'_> {
                 self.stats.counts.answered += 1;
                 self.stats.statuses.record(answer.status);
                 record_latency(self.stats, self.interval, times, arrived);
-                self.verdict(&call, sequence, &answer, messages);
+                let reading = self.verdict(&call, sequence, &answer, messages);
+                if let Some(record) = self.record.as_mut() {
+                    let dialled = call.user.as_bytes();
+                    let code = code_of(answer.status, answer.contact_user, dialled);
+                    record.line(&Line {
+                        call_id: &messages.call_id(sequence),
+                        dialled,
+                        verdict: reading.word(code),
+                        code,
+                        status: Some(answer.status),
+                        expected: call.expected.word(),
+                        intended: times.intended.saturating_sub(self.plan.start),
+                        latency: arrived.saturating_sub(times.intended),
+                    });
+                }
                 if answer.status < 300 {
                     self.stats.counts.success += 1;
                 }
@@ -576,18 +638,18 @@ impl Judge<'_> {
         sequence: u64,
         answer: &Answer<'_>,
         messages: &Messages,
-    ) {
+    ) -> Reading {
         let dialled = call.user.as_bytes();
         let reading = self
             .plan
             .profile
             .read(answer.status, answer.contact_user, dialled);
         if reading.meets(call.expected) {
-            return;
+            return reading;
         }
         self.stats.counts.wrong += 1;
         if self.stats.wrong_calls.len() >= WRONG_SHOWN {
-            return;
+            return reading;
         }
         let text = |octets: &[u8]| octets.escape_ascii().to_string();
         self.stats.wrong_calls.push(WrongCall {
@@ -598,6 +660,7 @@ impl Judge<'_> {
             status: answer.status,
             contact_user: answer.contact_user.map(text),
         });
+        reading
     }
 
     /// RFC 3261 §17.1.1.3: every copy of a final answer of 300 to 699 is acknowledged. A 2xx would need an ACK of its own

@@ -2,7 +2,7 @@
 //!
 //! It depends on nothing of the server, so that it can measure any: it is the independent witness. Life of a call:
 //! `pace` (when) → `mix` (what, and the verdict expected) → `message` (octets) → `engine` (sent, kept in `table`) →
-//! `answer` (read) → `verdict` (judged) → `stats` → `report`.
+//! `answer` (read) → `verdict` (judged) → `record`, `stats` → `report`.
 
 pub mod answer;
 pub mod calls;
@@ -16,6 +16,7 @@ pub mod mix;
 pub mod net;
 pub mod pace;
 pub mod random;
+pub mod record;
 pub mod report;
 pub mod run;
 pub mod stats;

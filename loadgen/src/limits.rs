@@ -96,3 +96,16 @@ pub const HISTOGRAM_NS_MAX: u64 = 600_000_000_000;
 
 /// Threads prepare their sockets and tables for this long before the first call is due, in nanoseconds.
 pub const START_DELAY_NS: u64 = 20_000_000;
+
+/// Octets of lines of the record of calls that are handed to its writer together.
+pub const RECORD_BLOCK_BYTES: usize = 64 * 1024;
+
+/// Octets of one line of the record at most: Call-ID and dialled number with every octet escaped, and the rest.
+pub const RECORD_LINE_BYTES_MAX: usize = 6 * (USER_BYTES_MAX + 80) + 320;
+const _: () = assert!(
+    RECORD_LINE_BYTES_MAX * 16 < RECORD_BLOCK_BYTES,
+    "a block holds many lines"
+);
+
+/// Blocks that wait for the disk at most (64 MiB); past that, lines are dropped and counted, and the run is invalid.
+pub const RECORD_BLOCKS_MAX: usize = 1024;

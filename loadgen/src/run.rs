@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -17,13 +17,14 @@ use signal_hook::iterator::Signals;
 use crate::check;
 use crate::cli::{RunArgs, Switch};
 use crate::clock::{Clock, nanos, wall_ns};
-use crate::engine::{Engine, Plan, Port, Stop};
+use crate::engine::{Engine, Outputs, Plan, Port, Stop};
 use crate::limits::{CALLS_MAX, START_DELAY_NS};
 use crate::message::Messages;
 use crate::mix::{Mix, Source};
 use crate::net::{self, Link, Links, SourcePlan};
 use crate::pace::Offer;
 use crate::random::SplitMix64;
+use crate::record::Record;
 use crate::report::{Environment, IntervalLine, Results};
 use crate::stats::{Interval, Stats};
 use crate::sys;
@@ -53,6 +54,7 @@ pub fn run(args: &RunArgs, progress: &mut dyn Write) -> Result<Results, String> 
     let run_id = run_id();
     let environment = Environment::gather(target, &links, shortage, run_id);
     let ports = ports_of(links, target, run_id, &mix, args.threads)?;
+    let record = args.calls.as_deref().map(Record::create).transpose()?;
     let clock = Clock::start();
     let plan = Arc::new(plan_of(args, mix, clock.now() + START_DELAY_NS)?);
     let stop = Arc::new(Stop::default());
@@ -67,7 +69,10 @@ pub fn run(args: &RunArgs, progress: &mut dyn Write) -> Result<Results, String> 
             thread,
             ports,
             core.copied(),
-            out.clone(),
+            Outputs {
+                seconds: out.clone(),
+                record: record.as_ref().map(Record::recorder),
+            },
         )?);
     }
     drop(out);
@@ -79,6 +84,9 @@ pub fn run(args: &RunArgs, progress: &mut dyn Write) -> Result<Results, String> 
             Ok(measured) => stats.add(measured),
             Err(_) => stats.broken = Some("an engine thread panicked".to_owned()),
         }
+    }
+    if let Some(fault) = record.and_then(|record| record.finish().err()) {
+        stats.broken = Some(fault);
     }
     Ok(Results {
         environment,
@@ -120,7 +128,7 @@ fn plan_of(args: &RunArgs, mix: Mix, start: u64) -> Result<Plan, String> {
 }
 
 fn mix_of(args: &RunArgs) -> Result<Mix, String> {
-    let source = match (&args.calls, args.user) {
+    let source = match (&args.mix, args.user) {
         (Some(path), _) => Source::Listed(crate::calls::read(path)?),
         (None, Some(user)) => Source::Fixed(user, args.expect.into()),
         (None, None) => Source::Synthetic,
@@ -186,7 +194,7 @@ fn start_engine(
     thread: u64,
     ports: Vec<Port>,
     core: Option<core_affinity::CoreId>,
-    out: Sender<Interval>,
+    out: Outputs,
 ) -> Result<JoinHandle<Stats>, String> {
     let (plan, stop) = (Arc::clone(plan), Arc::clone(stop));
     thread::Builder::new()

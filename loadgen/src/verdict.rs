@@ -53,6 +53,22 @@ impl Reading {
     }
 }
 
+impl Reading {
+    /// The word used in the record of calls; `code` is that of the Contact.
+    #[must_use]
+    pub fn word(self, code: Option<&[u8]>) -> &'static str {
+        if code.is_some_and(|code| code.starts_with(b"D")) {
+            return "divert";
+        }
+        match self {
+            Self::Approve => "approve",
+            Self::Reject => "reject",
+            Self::Either => "either",
+            Self::Neither => "error",
+        }
+    }
+}
+
 impl Expected {
     /// The word used in files of calls and in reports.
     #[must_use]
@@ -66,6 +82,19 @@ impl Expected {
 
 /// The code of an approval in a Contact.
 const APPROVED: &[u8] = b"A00";
+
+/// The code that stands before the number in the Contact of a redirection, if it has the shape of one.
+#[must_use]
+pub fn code_of<'a>(
+    status: u16,
+    contact_user: Option<&'a [u8]>,
+    dialled: &[u8],
+) -> Option<&'a [u8]> {
+    if status != 302 {
+        return None;
+    }
+    code_before(contact_user?, dialled).filter(|code| is_code(code))
+}
 
 impl Profile {
     /// Reads a final answer: its status, the user part of its Contact if it has one, and the user part that was dialled.
@@ -156,6 +185,24 @@ mod tests {
     fn user_parameters_of_the_dialled_number_are_not_expected_back() {
         let reading = Profile::Redirect.read(302, Some(b"A00+4420"), b"+4420;npdi");
         assert_eq!(reading, Reading::Approve);
+    }
+
+    #[test]
+    fn a_redirection_to_a_diverting_code_is_no_rejection_in_the_record() {
+        for (status, contact, code, word) in [
+            (302, Some("A0001144"), Some("A00"), "approve"),
+            (302, Some("R0601144"), Some("R06"), "reject"),
+            (302, Some("D0001144"), Some("D00"), "divert"),
+            (302, Some("x0001144"), None, "error"),
+            (603, None, None, "error"),
+            (603, Some("A0001144"), None, "error"),
+        ] {
+            let contact = contact.map(str::as_bytes);
+            let found = code_of(status, contact, b"01144");
+            assert_eq!(found, code.map(str::as_bytes), "{status} {contact:?}");
+            let reading = Profile::RedirectCodes.read(status, contact, b"01144");
+            assert_eq!(reading.word(found), word, "{status} {contact:?}");
+        }
     }
 
     #[test]

@@ -339,7 +339,7 @@ fn calls_of_a_file_get_the_verdicts_that_it_says() {
     let responder = Responder::start("127.0.0.1", right);
     let (exit, json) = run(
         &responder.target(),
-        &format!("-r 100 -m 9 --calls {}", path.display()),
+        &format!("-r 100 -m 9 --mix {}", path.display()),
     );
     assert_eq!(
         (
@@ -350,7 +350,7 @@ fn calls_of_a_file_get_the_verdicts_that_it_says() {
         (0, 3, 6)
     );
     std::fs::write(&path, "442079460000,aprove\n").unwrap();
-    let output = command(&responder.target(), &format!("--calls {}", path.display()))
+    let output = command(&responder.target(), &format!("--mix {}", path.display()))
         .output()
         .unwrap();
     std::fs::remove_file(&path).unwrap();
@@ -378,6 +378,7 @@ fn what_cannot_be_done_is_said_before_anything_is_sent() {
             "no address of this machine",
         ),
         ("127.0.0.1:5060", "--cores 4000", "core 4000"),
+        ("127.0.0.1:5060", "--mix /no/such/file", "/no/such/file"),
         ("127.0.0.1:5060", "--calls /no/such/file", "/no/such/file"),
         ("127.0.0.1:5060", "--rate much", "calls per second"),
     ] {
@@ -476,4 +477,56 @@ fn the_json_goes_into_a_file_that_is_opened_first() {
         .unwrap();
     check_usage(&nowhere, "/no/such/folder/x");
     assert_eq!(responder.finish().invites, 5);
+}
+
+#[test]
+fn the_record_of_calls_has_a_line_for_each_whatever_became_of_it() {
+    fn some(invite: &Invite<'_>) -> Vec<String> {
+        match invite.index % 10 {
+            0 => Vec::new(),
+            1 => vec![invite.flipped.to_owned(), invite.right.to_owned()],
+            _ => vec![invite.right.to_owned()],
+        }
+    }
+    let responder = Responder::start("127.0.0.1", some);
+    let path = std::env::temp_dir().join(format!("tollgate-loadgen-{}.calls", std::process::id()));
+    let options = format!(
+        "-r 1000 -m 300 --threads 2 --t1 15ms --retransmit off --calls {}",
+        path.display()
+    );
+    let (exit, json) = run(&responder.target(), &options);
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let seen = responder.finish();
+    assert_eq!((exit, count(&json, "/lost")), (1, 30), "{json:#}");
+    let mut lines = text.lines();
+    let columns: Vec<&str> = lines.next().unwrap().split(',').collect();
+    assert_eq!(
+        columns[..5],
+        ["call_id", "dialled", "verdict", "code", "status"]
+    );
+    let mut dialled: Vec<String> = Vec::new();
+    let mut wrong = 0;
+    let mut lost = 0;
+    let mut ids = std::collections::HashSet::new();
+    for line in lines {
+        let fields: Vec<&str> = line.split(',').collect();
+        assert_eq!(fields.len(), columns.len(), "{line}");
+        assert!(ids.insert(fields[0].to_owned()), "twice: {line}");
+        dialled.push(fields[1].to_owned());
+        match (fields[2], fields[3], fields[4]) {
+            ("approve", "A00", "302") | ("reject", "", "603") => {
+                wrong += u64::from(fields[2] != fields[5]);
+            }
+            ("lost", "", "") => lost += 1,
+            _ => panic!("{line}"),
+        }
+        let latency: u64 = fields[7].parse().unwrap();
+        assert!(fields[2] != "lost" || latency >= 960_000, "{line}");
+    }
+    assert_eq!((lost, wrong), (30, count(&json, "/wrong")));
+    let mut users = seen.users;
+    users.sort_unstable();
+    dialled.sort_unstable();
+    assert_eq!(dialled, users);
 }
