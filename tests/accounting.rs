@@ -158,8 +158,10 @@ mod accounting {
     }
 
     #[test]
-    fn what_can_be_spared_is_options_and_strangers() {
-        let policy = rows::snapshot(&rows::approving());
+    fn what_can_be_spared_is_strangers_and_options_of_direct_peers() {
+        let mut rows = rows::approving();
+        rows.domains[0].proxies = vec![rows::single("127.0.0.9")];
+        let policy = rows::snapshot(&rows);
         let uas = Uas::new([7; 16]);
         for (from, text, expendable) in [
             ("127.0.0.1:5060", "INVITE sip:1@a SIP/2.0\r\n", false),
@@ -176,6 +178,14 @@ mod accounting {
             ("192.0.2.1:5060", "INVITE sip:1@a SIP/2.0\r\n", true),
             ("192.0.2.1:5060", "OPTIONS sip:a SIP/2.0\r\n", true),
             ("192.0.2.1:5060", "", true),
+            // Without an answer the balancer would give this node's calls to the others.
+            ("127.0.0.9:5060", "OPTIONS sip:a SIP/2.0\r\n", false),
+            (
+                "[::ffff:127.0.0.9]:5060",
+                "OPTIONS sip:a SIP/2.0\r\n",
+                false,
+            ),
+            ("127.0.0.9:5060", "INVITE sip:1@a SIP/2.0\r\n", false),
         ] {
             let packet = Packet {
                 bytes: text.as_bytes(),

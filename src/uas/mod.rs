@@ -116,11 +116,17 @@ impl Uas {
         self.draining = draining;
     }
 
-    /// Whether the packet may be given up unread when there is too much to do: OPTIONS, and what comes from nobody's peer.
-    /// INVITEs of peers never are: deciding one costs less than hearing it again.
+    /// Whether the packet may be given up unread when there is too much to do: OPTIONS of direct peers, and what comes from
+    /// nobody's peer. INVITEs of peers never are: deciding one costs less than hearing it again. Nor are OPTIONS of listed
+    /// proxies: a balancer that hears no answer takes this node out and gives its calls to the others, which are then too
+    /// busy to answer, too; and they come once a second. A direct peer asks again.
     #[must_use]
     pub fn is_expendable(&self, policy: &Snapshot, packet: &Packet<'_>) -> bool {
-        packet.bytes.starts_with(b"OPTIONS ") || self.is_stranger(policy, packet)
+        match policy.source(packet.source.ip().to_canonical()) {
+            Source::Unknown => true,
+            Source::Proxy => false,
+            Source::Peer(_) => packet.bytes.starts_with(b"OPTIONS "),
+        }
     }
 
     /// Whether the packet comes from nobody's peer.
