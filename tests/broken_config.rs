@@ -176,6 +176,20 @@ http = "0.0.0.0:0"
     }
 
     #[test]
+    fn a_proxy_that_is_a_peer_too_is_pointed_out() {
+        let case = Case::new("proxy-peer");
+        let proxies = "proxies = [\"198.51.100.9\", \"203.0.113.0/28\", \"2001:db8::1\"]\n";
+        let other = DOMAINS
+            .replace("acme", "other")
+            .replace("\"192.0.2.0/28\"", "\"203.0.113.8\", \"198.51.100.0/30\"");
+        assert!(other.contains("203.0.113.8"), "{other}");
+        case.write("bundle/domains.toml", &format!("{DOMAINS}{proxies}{other}"));
+        case.accepted(&[
+            r#"warning: bundle/domains.toml:8:28: proxy "203.0.113.0/28" is among the peers of domain "other", too; it counts as a proxy, so calls of its own get 403"#,
+        ]);
+    }
+
+    #[test]
     fn a_node_with_unknown_keys_and_wrong_values() {
         let case = Case::new("node");
         case.write(

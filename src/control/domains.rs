@@ -138,6 +138,7 @@ pub(super) fn read(
         }
         root.finish(findings);
         claimed_twice(file, &domains, findings);
+        proxies_that_are_peers(file, &domains, findings);
         rows = Some(domains.rows);
     });
     rows
@@ -150,6 +151,8 @@ struct Domains {
     by_name: HashMap<String, usize>,
     /// Every host that means a domain, in lower case, with the domain and the place.
     hosts: Vec<(String, usize, Place)>,
+    /// Every listed proxy as it is written, with its place.
+    proxies: Vec<(AddressBlock, String, Place)>,
 }
 
 fn domain_table(
@@ -225,6 +228,13 @@ fn who(
     }
     if let Some(value) = table.take("proxies") {
         row.proxies = blocks(&value, findings);
+        for (text, element) in value.strings(findings) {
+            if let Ok(block) = parse::address_block(text) {
+                domains
+                    .proxies
+                    .push((block, text.to_owned(), element.place()));
+            }
+        }
     }
     let Some(value) = table.take("names") else {
         return;
@@ -538,6 +548,44 @@ fn unknown_code(table: &str, key: &str) -> String {
         "domain.{table}.{key} is no answer that this version gives; {}",
         one_of(&known)
     )
+}
+
+/// A packet of a listed proxy is what the proxy forwards, never a call of its own (SEMANTICS, Who asks): an address that
+/// is a peer, too, hears 403 when it calls by itself. Right in a network of peers that holds the proxy, a surprise on a
+/// machine that is both.
+fn proxies_that_are_peers(file: &str, domains: &Domains, findings: &mut Findings) {
+    let mut peers: Vec<(AddressBlock, &str)> = Vec::new();
+    for row in &domains.rows {
+        peers.extend(row.peers.iter().map(|block| (*block, &*row.name)));
+    }
+    peers.sort_by_key(|(block, _)| block.first);
+    // Of all peers up to each place the one that reaches furthest: whether a block meets any is one look-up.
+    let mut reach = 0;
+    let furthest: Vec<usize> = (0..peers.len())
+        .map(|at| {
+            let last = |at: usize| peers.get(at).map(|(block, _)| block.last);
+            if last(at) > last(reach) {
+                reach = at;
+            }
+            reach
+        })
+        .collect();
+    for (proxy, text, place) in &domains.proxies {
+        let before = peers.partition_point(|(block, _)| block.first <= proxy.last);
+        let meets = before
+            .checked_sub(1)
+            .and_then(|at| peers.get(*furthest.get(at)?))
+            .filter(|(block, _)| block.last >= proxy.first);
+        if let Some((_, domain)) = meets {
+            findings.warn(
+                file,
+                *place,
+                format!(
+                    "proxy \"{text}\" is among the peers of domain \"{domain}\", too; it counts as a proxy, so calls of its own get 403"
+                ),
+            );
+        }
+    }
 }
 
 /// Two domains that the same peer may speak for must not be meant by the same host.

@@ -105,17 +105,35 @@ impl BundleSource {
         };
         let copy = self.state_dir.join(&name);
         let shown = copy.display();
-        let bundle = read(&Folder::Disk(copy.clone())).map_err(|faults| {
+        let changed = || format!("the bundle kept in {shown} was changed by somebody");
+        let kept = name.to_str().and_then(|name| name.strip_prefix(COPY));
+        let folder = Folder::Disk(copy.clone());
+        // Before anything is made of it: what was changed is said to be changed, whatever else is wrong with it.
+        let there = generation_of(&folder).ok();
+        if there.is_none() || there.as_deref() != kept {
+            return Err(changed());
+        }
+        let bundle = read(&folder).map_err(|faults| {
             format!("the bundle kept in {shown} is refused by this version:\n{faults}")
         })?;
-        let kept = name.to_str().and_then(|name| name.strip_prefix(COPY));
+        // The very octets that the rows were made of.
         if kept != Some(&*bundle.rows.generation) {
-            return Err(format!(
-                "the bundle kept in {shown} was changed by somebody"
-            ));
+            return Err(changed());
         }
         Ok(Some(bundle))
     }
+}
+
+/// The generation of the files as they are, without reading anything into them.
+fn generation_of(folder: &Folder) -> Result<String, String> {
+    let mut digests = Vec::new();
+    let names = folder.names()?;
+    for file in names.into_iter().filter(|file| bundle::is_read(file)) {
+        let mut source = folder.open(&file)?;
+        let digest = hash(&mut source, &mut io::sink()).map_err(|error| error.to_string())?;
+        digests.push((file, digest));
+    }
+    Ok(bundle::generation(&digests))
 }
 
 fn read(folder: &Folder) -> Result<Bundle, Faults> {
@@ -136,8 +154,14 @@ fn copy_file(from: &Path, to: &Path) -> io::Result<FileDigest> {
     if let Some(folder) = to.parent() {
         fs::create_dir_all(folder)?;
     }
-    let mut from = File::open(from)?;
     let mut to = File::create_new(to)?;
+    let digest = hash(&mut File::open(from)?, &mut to)?;
+    to.sync_all()?;
+    Ok(digest)
+}
+
+/// Hashes what is copied.
+fn hash(from: &mut dyn Read, to: &mut dyn Write) -> io::Result<FileDigest> {
     let mut hash = Sha256::new();
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
@@ -148,7 +172,6 @@ fn copy_file(from: &Path, to: &Path) -> io::Result<FileDigest> {
         hash.update(read);
         to.write_all(read)?;
     }
-    to.sync_all()?;
     Ok(hash.finalize().into())
 }
 
@@ -267,12 +290,22 @@ mod tests {
         assert!(source.read().is_err());
         assert_eq!(kept(&source), Some(generation));
         let kept = root.join("state/last-good/domains.toml");
-        fs::write(&kept, format!("{text}\n# by hand\n")).unwrap();
+        // Whether it could be read or not: nothing is made of what is not the copy.
+        for changed in [format!("{text}\n# by hand\n"), "broken".to_owned()] {
+            fs::write(&kept, changed).unwrap();
+            assert!(
+                source
+                    .read_kept()
+                    .unwrap_err()
+                    .ends_with("was changed by somebody")
+            );
+        }
+        fs::remove_file(&kept).unwrap();
         assert!(
             source
                 .read_kept()
                 .unwrap_err()
-                .contains("was changed by somebody")
+                .ends_with("was changed by somebody")
         );
         fs::remove_dir_all(&root).unwrap();
     }

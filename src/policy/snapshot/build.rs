@@ -89,7 +89,11 @@ impl Snapshot {
                 .collect(),
         );
         let destinations = match before {
-            Some((snapshot, own)) if own.destinations == rows.destinations => {
+            // Without overrides it is the very same table, and nothing need be compared.
+            Some((snapshot, own))
+                if Arc::ptr_eq(&own.destinations, &rows.destinations)
+                    || own.destinations == rows.destinations =>
+            {
                 Arc::clone(&snapshot.destinations)
             }
             _ => Arc::new(Destinations::new(&rows.destinations)),
