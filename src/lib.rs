@@ -14,6 +14,7 @@ pub mod e164;
 pub mod limits;
 pub mod sys;
 // Layer 1
+pub mod counters;
 pub mod net;
 pub mod sip;
 // Layer 2

@@ -640,6 +640,8 @@ mod captures {
             asserted_identity_user: None,
             preferred_identity_user: None,
             remote_party_user: None,
+            call_id: b"1",
+            from_tag: b"a",
             user_agent: Some(b"Asterisk PBX 16.28.0~dfsg-0+deb11u4"),
             screening: Screening::NONE,
             diverted: false,

@@ -58,7 +58,7 @@ mod tidy {
         ("aho_corasick", &["policy"]),
         ("regex", &["policy"]),
         ("xorf", &["policy"]),
-        ("foldhash", &["policy", "uas"]),
+        ("foldhash", &["policy", "uas", "counters"]),
         ("siphasher", &["uas"]),
         ("clap", &["cli"]),
         ("signal_hook", &["process"]),

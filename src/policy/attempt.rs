@@ -82,6 +82,10 @@ pub struct CallAttempt<'a> {
     pub preferred_identity_user: Option<&'a [u8]>,
     /// User of the first Remote-Party-ID.
     pub remote_party_user: Option<&'a [u8]>,
+    /// The Call-ID.
+    pub call_id: &'a [u8],
+    /// The From tag, empty when there is none (RFC 2543).
+    pub from_tag: &'a [u8],
     /// The User-Agent header.
     pub user_agent: Option<&'a [u8]>,
     /// The screening headers; used only where the domain trusts them.

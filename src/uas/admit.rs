@@ -310,6 +310,7 @@ fn admit_invite(
         asserted_identity_user: identity(Header::AssertedIdentity),
         preferred_identity_user: identity(Header::PreferredIdentity),
         remote_party_user: identity(Header::RemotePartyId),
+        call_id: request.value(Header::CallId).map_or(Span::NOWHERE, span),
         user_agent: request.value(Header::UserAgent).map(span),
         diverted: request.has(Header::Diversion) || request.has(Header::HistoryInfo),
         family: screening.family,

@@ -4,6 +4,7 @@
 //! Leaves to the tables' own files: that a table answers as going through its rows would.
 
 mod answers;
+mod exact;
 mod order;
 mod who;
 
@@ -187,6 +188,8 @@ fn attempt_of(peer: Peer, user_part: &str) -> CallAttempt<'_> {
         asserted_identity_user: None,
         preferred_identity_user: None,
         remote_party_user: None,
+        call_id: b"1",
+        from_tag: b"a",
         user_agent: Some(b"Asterisk PBX"),
         screening: Screening::NONE,
         diverted: false,

@@ -1,0 +1,13 @@
+//! What happened before, in numbers: sums over windows of time, holds, and which transactions are one attempt.
+//!
+//! Promises: no lock, no allocation after the start, no clock: `now` is an argument. Keys are seeded hashes, so that nobody
+//! can choose which of them meet.
+//! Leaves to `policy`: which keys there are and what a sum means; to `process`: when to sweep and to save.
+
+mod key;
+mod types;
+
+pub use key::{Key, KeyHasher, LimitId, Part};
+pub use types::{
+    Attempt, Count, Counted, Held, HoldText, IfFull, NewHold, Owner, Reserved, Sum, Told, Window,
+};

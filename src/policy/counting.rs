@@ -1,0 +1,139 @@
+//! How rules count: the trait behind which the counters are, be they the node's, private ones of a replay, or only read.
+//!
+//! Promises: the policy names no table and no clock; every call gets the `now` of its batch.
+//! Leaves to `counters`: how it is done; to the rules: which keys are made, and what a sum means.
+//!
+//! For each limit of a call: `held`, then `add`. Of a later transaction of the same attempt (`attempt` says so) no limit is
+//! evaluated: it takes over what they said. `reported-calls` counts nothing and comes here only for its hold.
+
+use crate::clock::Now;
+use crate::counters::{
+    Attempt, Count, Counted, Held, Key, KeyHasher, NewHold, Reserved, Sum, Told,
+};
+
+/// Counters, as the rules see them.
+pub trait Counting {
+    /// Makes the keys.
+    fn hasher(&self) -> &KeyHasher;
+
+    /// Asks for the first of two places in memory that the calls below read for a key: best for the whole batch, before any
+    /// of them.
+    fn touch(&self, key: &Key);
+
+    /// Asks for the second one, which the first one names: best for the whole batch, after `touch`.
+    fn fetch(&self, key: &Key);
+
+    /// Adds, then compares. A sum at its maximum is read and not written.
+    fn add(&self, count: &Count, now: Now) -> Counted;
+
+    /// What `add` would come to, and nothing is changed. With an amount of 0: whether the sum is above the maximum as it is.
+    fn peek(&self, count: &Count, now: Now) -> Counted;
+
+    /// Takes back what `add` added, when the call was rejected after all.
+    fn release(&self, reserved: &Reserved, now: Now);
+
+    /// The hold in force on this key.
+    fn held(&self, key: &Key, now: Now) -> Option<Held>;
+
+    /// Places a hold, unless one is in force. Whether one is in force now: not if there is no room, which is counted.
+    fn hold(&self, key: &Key, hold: &NewHold<'_>, now: Now) -> bool;
+
+    /// Whether this transaction is one of an attempt that was seen in the last 32 seconds. The key is made of domain,
+    /// Call-ID, From tag and called number.
+    fn attempt(&self, key: &Key, now: Now) -> Attempt;
+
+    /// What the limits said of an attempt that was `New`.
+    fn settle(&self, key: &Key, told: Told, now: Now);
+}
+
+/// Counters that are empty and stay so.
+#[derive(Debug)]
+pub struct Uncounted(KeyHasher);
+
+impl Default for Uncounted {
+    fn default() -> Self {
+        Self(KeyHasher::new([0; 32]))
+    }
+}
+
+impl Counting for Uncounted {
+    fn hasher(&self) -> &KeyHasher {
+        &self.0
+    }
+
+    fn touch(&self, _key: &Key) {}
+
+    fn fetch(&self, _key: &Key) {}
+
+    fn add(&self, count: &Count, now: Now) -> Counted {
+        self.peek(count, now)
+    }
+
+    fn peek(&self, count: &Count, _now: Now) -> Counted {
+        Counted::Sum(Sum {
+            total: count.amount,
+            is_over: count.amount > count.max,
+            is_warning: count.warn.is_some_and(|warn| count.amount >= warn),
+            is_folded: false,
+            reserved: None,
+        })
+    }
+
+    fn release(&self, _reserved: &Reserved, _now: Now) {}
+
+    fn held(&self, _key: &Key, _now: Now) -> Option<Held> {
+        None
+    }
+
+    fn hold(&self, _key: &Key, _hold: &NewHold<'_>, _now: Now) -> bool {
+        true
+    }
+
+    fn attempt(&self, _key: &Key, _now: Now) -> Attempt {
+        Attempt::New
+    }
+
+    fn settle(&self, _key: &Key, _told: Told, _now: Now) {}
+}
+
+/// The counters as they stand: what a call would meet, and nothing is changed by asking.
+#[derive(Debug)]
+pub struct ReadOnly<'a, C>(pub &'a C);
+
+impl<C: Counting> Counting for ReadOnly<'_, C> {
+    fn hasher(&self) -> &KeyHasher {
+        self.0.hasher()
+    }
+
+    fn touch(&self, key: &Key) {
+        self.0.touch(key);
+    }
+
+    fn fetch(&self, key: &Key) {
+        self.0.fetch(key);
+    }
+
+    fn add(&self, count: &Count, now: Now) -> Counted {
+        self.0.peek(count, now)
+    }
+
+    fn peek(&self, count: &Count, now: Now) -> Counted {
+        self.0.peek(count, now)
+    }
+
+    fn release(&self, _reserved: &Reserved, _now: Now) {}
+
+    fn held(&self, key: &Key, now: Now) -> Option<Held> {
+        self.0.held(key, now)
+    }
+
+    fn hold(&self, _key: &Key, _hold: &NewHold<'_>, _now: Now) -> bool {
+        true
+    }
+
+    fn attempt(&self, _key: &Key, _now: Now) -> Attempt {
+        Attempt::New
+    }
+
+    fn settle(&self, _key: &Key, _told: Told, _now: Now) {}
+}
