@@ -7,18 +7,19 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use crate::call::{Call, is_agent, user_of};
 use crate::limits::{
     AGENT_BYTES_MAX, CALLS_FILE_BYTES_MAX, CALLS_FILE_FAULTS_SHOWN, USER_BYTES_MAX,
 };
-use crate::mix::{ListedCall, is_agent};
-use crate::text::Text;
+use crate::mix::{FIXED_AGENT, Mix};
+use crate::source::ListedCall;
 use crate::verdict::Expected;
 
-/// Reads the calls of a file.
+/// Reads the calls of a file; what a line does not say is the mix's.
 ///
 /// # Errors
 /// Sentences for the operator, one a line.
-pub fn read(path: &Path) -> Result<Vec<ListedCall>, String> {
+pub fn read(path: &Path, mix: Mix) -> Result<Vec<ListedCall>, String> {
     let name = path.display();
     let file = File::open(path).map_err(|error| format!("{name}: {error}"))?;
     let mut text = String::new();
@@ -28,14 +29,14 @@ pub fn read(path: &Path) -> Result<Vec<ListedCall>, String> {
     if u64::try_from(text.len()).unwrap_or(u64::MAX) > CALLS_FILE_BYTES_MAX {
         return Err(format!("{name}: longer than {CALLS_FILE_BYTES_MAX} octets"));
     }
-    parse(&text, &name.to_string())
+    parse(&text, &name.to_string(), mix)
 }
 
-/// Reads the calls of a text that came from `name`.
+/// Reads the calls of a text that came from `name`; what a line does not say is the mix's.
 ///
 /// # Errors
 /// Sentences for the operator, one a line.
-pub fn parse(text: &str, name: &str) -> Result<Vec<ListedCall>, String> {
+pub fn parse(text: &str, name: &str, mix: Mix) -> Result<Vec<ListedCall>, String> {
     let mut calls = Vec::new();
     let mut faults = Vec::new();
     let mut more = 0;
@@ -44,8 +45,10 @@ pub fn parse(text: &str, name: &str) -> Result<Vec<ListedCall>, String> {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        match call_of(line) {
-            Ok(call) => calls.push(call),
+        let mut call = Call::default();
+        mix.fill(number, &mut call);
+        match call_of(line, &mut call) {
+            Ok(()) => calls.push(ListedCall { due: 0, call }),
             Err(fault) if faults.len() < CALLS_FILE_FAULTS_SHOWN => {
                 faults.push(format!("{name}:{number}: {fault}"));
             }
@@ -66,68 +69,54 @@ pub fn parse(text: &str, name: &str) -> Result<Vec<ListedCall>, String> {
     Ok(calls)
 }
 
-fn call_of(line: &str) -> Result<ListedCall, String> {
+fn call_of(line: &str, call: &mut Call) -> Result<(), String> {
     let mut fields = line.splitn(3, ',').map(str::trim);
-    let user = fields.next().and_then(user_of).ok_or_else(|| {
+    call.user = fields.next().and_then(user_of).ok_or_else(|| {
         format!("expected a user part of 1 to {USER_BYTES_MAX} characters that a SIP URI may hold before its `@`")
     })?;
-    let expected = match fields.next() {
+    call.expected = match fields.next() {
         Some("approve") => Expected::Approve,
         Some("reject") => Expected::Reject,
         Some(word) => return Err(format!("expected `approve` or `reject`, found `{word}`")),
         None => return Err("expected `user,approve` or `user,reject`".to_owned()),
     };
-    let agent = fields
-        .next()
-        .map(|agent| Box::<[u8]>::from(agent.as_bytes()));
-    if agent.as_deref().is_some_and(|agent| !is_agent(agent)) {
+    let agent = fields.next().map_or(FIXED_AGENT, str::as_bytes);
+    if !is_agent(agent) || !call.agent.set(agent) {
         return Err(format!(
             "expected an agent of at most {AGENT_BYTES_MAX} printable ASCII characters"
         ));
     }
-    Ok(ListedCall {
-        user,
-        agent,
-        expected,
-    })
-}
-
-/// A user part as RFC 3261 §25.1 lets it stand in a URI.
-#[must_use]
-pub fn user_of(user: &str) -> Option<Text<USER_BYTES_MAX>> {
-    let allowed =
-        |octet: u8| octet.is_ascii_alphanumeric() || b"-_.!~*'()%&=+$,;?/:".contains(&octet);
-    if user.is_empty() || !user.bytes().all(allowed) {
-        return None;
-    }
-    Text::of(user.as_bytes())
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const MIX: Mix = Mix { seed: 1 };
+
     #[test]
     fn lines_become_calls() {
         let calls = parse(
             "# two\n0114420,approve\n\n +8816 , reject , sipcli, v1\n",
             "f",
+            MIX,
         )
         .unwrap();
         assert_eq!(calls.len(), 2);
-        assert_eq!(calls[0].user.as_bytes(), b"0114420");
-        assert_eq!(calls[0].expected, Expected::Approve);
-        assert_eq!(calls[0].agent, None);
-        assert_eq!(calls[1].user.as_bytes(), b"+8816");
-        assert_eq!(calls[1].expected, Expected::Reject);
-        assert_eq!(calls[1].agent.as_deref(), Some(b"sipcli, v1".as_slice()));
+        assert_eq!(calls[0].call.user.as_bytes(), b"0114420");
+        assert_eq!(calls[0].call.expected, Expected::Approve);
+        assert_eq!(calls[0].call.agent.as_bytes(), FIXED_AGENT);
+        assert_eq!(calls[1].call.user.as_bytes(), b"+8816");
+        assert_eq!(calls[1].call.expected, Expected::Reject);
+        assert_eq!(calls[1].call.agent.as_bytes(), b"sipcli, v1");
     }
 
     #[test]
     fn every_fault_is_said_with_its_line() {
         let text =
             "0114420,approve\n01144 20,approve\n0114420\n0114420,yes\n0114420,reject,\u{e9}\n";
-        let faults = parse(text, "calls.csv").unwrap_err();
+        let faults = parse(text, "calls.csv", MIX).unwrap_err();
         let lines: Vec<&str> = faults.lines().collect();
         assert_eq!(lines.len(), 4, "{faults}");
         for (line, (start, part)) in lines.iter().zip([
@@ -142,14 +131,14 @@ mod tests {
 
     #[test]
     fn past_the_bound_faults_are_counted() {
-        let faults = parse(&"x\n".repeat(CALLS_FILE_FAULTS_SHOWN + 5), "f").unwrap_err();
+        let faults = parse(&"x\n".repeat(CALLS_FILE_FAULTS_SHOWN + 5), "f", MIX).unwrap_err();
         assert!(faults.ends_with("f: 5 more lines like these"), "{faults}");
     }
 
     #[test]
     fn a_file_without_calls_is_a_fault() {
         assert!(
-            parse("# nothing\n", "f")
+            parse("# nothing\n", "f", MIX)
                 .unwrap_err()
                 .contains("holds no calls")
         );

@@ -8,9 +8,10 @@ use rsip::headers::{ToTypedHeader, UntypedHeader};
 use rsip::message::{HasHeaders, HeadersExt};
 use rsip::{Header, Method, Request};
 
+use crate::call::{Call, Datagram};
 use crate::limits::DATAGRAM_BYTES_MAX;
 use crate::message::{CSEQ, Messages, in_uri};
-use crate::mix::{Call, Mix};
+use crate::source::Calls;
 
 /// Calls of the mix that are read back.
 const CALLS_CHECKED: u64 = 64;
@@ -24,13 +25,20 @@ const TAGGED_TO: &str = "<sip:1@h>;tag=check";
 ///
 /// # Errors
 /// What a message says instead of what is meant.
-pub fn messages(messages: &Messages, mix: &Mix, addresses: &[SocketAddr]) -> Result<(), String> {
+pub fn messages(
+    messages: &Messages,
+    calls: &Calls,
+    addresses: &[SocketAddr],
+) -> Result<(), String> {
     for sequence in 0..CALLS_CHECKED {
-        let call = mix.call(sequence);
+        let call = calls.call(sequence);
         let mut slot = [0; DATAGRAM_BYTES_MAX];
         let length = messages
             .invite(&call, sequence, &mut slot)
             .ok_or("an INVITE does not fit into a datagram")?;
+        if call.datagram != Datagram::Invite {
+            continue; // a fault on purpose: nothing to read
+        }
         let invite = read(slot.get(..length).unwrap_or_default(), addresses)?;
         check_invite(&invite, &call).map_err(|fault| format!("INVITE: {fault}"))?;
         let branch = branch_of(&invite)?;
@@ -59,7 +67,7 @@ fn read(octets: &[u8], addresses: &[SocketAddr]) -> Result<Request, String> {
     Request::try_from(text.as_bytes()).map_err(|error| format!("rsip does not read it: {error}"))
 }
 
-fn check_invite(invite: &Request, call: &Call<'_>) -> Result<(), String> {
+fn check_invite(invite: &Request, call: &Call) -> Result<(), String> {
     let dialled = String::from_utf8_lossy(call.user.as_bytes()).into_owned();
     same("method", &invite.method, &Method::Invite)?;
     let start = format!("sip:{dialled}@");
@@ -95,7 +103,7 @@ fn check_invite(invite: &Request, call: &Call<'_>) -> Result<(), String> {
         &Some(invite.body().len().to_string()),
     )?;
     let fields = screening_fields(invite)?;
-    let agent = String::from_utf8_lossy(call.agent).into_owned();
+    let agent = String::from_utf8_lossy(call.agent.as_bytes()).into_owned();
     let [first, .., last] = fields.as_slice() else {
         return Err("P-tfps has fewer than two fields".to_owned());
     };
@@ -176,12 +184,9 @@ fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: &T, meant: &T) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mix::Source;
+    use crate::mix::Mix;
 
-    const MIX: Mix = Mix {
-        source: Source::Synthetic,
-        seed: 7,
-    };
+    const MIX: Calls = Calls::Mix(Mix { seed: 7 });
 
     #[test]
     fn rsip_reads_both_messages_as_they_are_meant() {
@@ -199,10 +204,10 @@ mod tests {
     #[test]
     fn the_longest_call_of_a_file_fits() {
         let line = format!("{},approve,{}", "9".repeat(64), "a;".repeat(128));
-        let calls = crate::calls::parse(&line, "f").unwrap();
-        let mix = Mix {
-            source: Source::Listed(calls),
-            seed: 1,
+        let mix = Calls::Listed {
+            calls: crate::calls::parse(&line, "f", Mix { seed: 1 }).unwrap(),
+            own_times: false,
+            label: String::new(),
         };
         let target = "[2001:db8:1111:2222:3333:4444:5555:6666]:50600"
             .parse()

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::calls::user_of;
+use crate::call::user_of;
 use crate::limits::{
     CALLS_MAX, DURATION_SECONDS_MAX, LATENESS_P99_MAX, RATE_MAX, SOURCE_PORTS_MAX, T1_DEFAULT,
     THREADS_MAX, USER_BYTES_MAX,

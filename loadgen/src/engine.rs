@@ -10,26 +10,27 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::Sender;
 
 use crate::answer::Answer;
+use crate::call::Call;
 use crate::clock::{BothClocks, Clock, Nanos};
 use crate::limits::{
     BATCH, CALLS_PER_SOCKET_RUN, COPIES_PER_ROUND, LINGER_NS, OFFER_MAX_NS,
     RECEIVE_BATCHES_PER_ROUND, ROUND_NS, SEND_TRIES_MAX, TIMER_B_T1S, WAIT_MAX_NS, WRONG_SHOWN,
 };
 use crate::message::{CSEQ, Echo, Messages};
-use crate::mix::{Call, Mix};
 use crate::net::Link;
 use crate::pace::{Offer, Pace};
 use crate::record::{Line, Recorder};
+use crate::source::Calls;
 use crate::stats::{Counts, Interval, Stats, WrongCall};
 use crate::sys::{Refusal, RxBatch, TxBatch, Waiter, wait_writable};
 use crate::table::{Match, Table, Times};
-use crate::verdict::{Profile, Reading, code_of};
+use crate::verdict::{Expected, Profile, Reading, code_of};
 
 /// What all engines of a run share.
 #[derive(Debug)]
 pub struct Plan {
     /// The calls.
-    pub mix: Mix,
+    pub calls: Calls,
     /// How verdicts are worn.
     pub profile: Profile,
     /// When calls are due.
@@ -100,8 +101,12 @@ pub struct Engine {
     stamped: bool,
     /// What each socket's kernel counter of drops said last.
     dropped: Vec<u32>,
-    /// Intended times of the first copies in the batch.
-    due: Vec<Nanos>,
+    /// Intended times of the first copies in the batch, and what is expected.
+    due: Vec<(Nanos, Expected)>,
+    /// The call that is being made.
+    call: Call,
+    /// Until when answers that must not come are listened for.
+    silent_until: Nanos,
     pace: Pace,
     table: Table,
     rx: RxBatch,
@@ -151,6 +156,8 @@ impl Engine {
             stamped: ports.iter().all(|port| port.link.stamped),
             dropped: vec![0; ports.len()],
             due: Vec::with_capacity(BATCH),
+            call: Call::default(),
+            silent_until: 0,
             rx: RxBatch::new(),
             tx: TxBatch::new(),
             stats: Stats::new(),
@@ -227,7 +234,7 @@ impl Engine {
         let first = self.table.next_number();
         let port = self.port_of(first);
         while self.offering && !self.tx.is_full() {
-            let Some(due) = self.pace.next_due() else {
+            let Some(due) = self.next_due() else {
                 self.offering = false;
                 break;
             };
@@ -240,13 +247,20 @@ impl Engine {
                 break;
             }
             let sequence = self.pace.sequence();
-            let call = self.plan.mix.call(sequence);
-            let messages = &self.ports.get(port)?.messages;
-            if !self.tx.push(|slot| messages.invite(&call, sequence, slot)) {
-                self.break_off("an INVITE did not fit into a datagram");
+            self.plan.calls.fill(sequence, &mut self.call);
+            let call = &self.call;
+            if !self.tx.is_empty() && self.tx.len() + usize::from(call.copies) >= BATCH {
                 break;
             }
-            self.due.push(intended);
+            let messages = &self.ports.get(port)?.messages;
+            for _ in 0..=call.copies {
+                if !self.tx.push(|slot| messages.invite(call, sequence, slot)) {
+                    self.break_off("an INVITE did not fit into a datagram");
+                    return (!self.tx.is_empty()).then_some(port);
+                }
+            }
+            self.stats.counts.copies += u64::from(call.copies);
+            self.due.push((intended, call.expected));
             self.pace.advance();
         }
         (!self.tx.is_empty()).then_some(port)
@@ -257,11 +271,22 @@ impl Engine {
         let sent = self.clock.now();
         self.flush(port);
         let done = self.clock.now();
-        for &intended in &self.due {
+        let due = std::mem::take(&mut self.due);
+        for &(intended, expected) in &due {
             self.stats.lateness.record(done.saturating_sub(intended));
-            self.table.push(Times { intended, sent });
+            let times = Times { intended, sent };
+            if expected == Expected::Silence {
+                let number = self.table.next_number();
+                self.table.push_silent(times);
+                self.stats.counts.silent += 1;
+                self.silent_until = sent.saturating_add(self.plan.t1);
+                self.record_unanswered(number, times, "silent", sent);
+            } else {
+                self.table.push(times);
+            }
         }
-        self.stats.counts.sent += count(self.due.len());
+        self.stats.counts.sent += count(due.len());
+        self.due = due;
         let begun = self.stats.sending.map_or(sent, |(begun, _)| begun);
         self.stats.sending = Some((begun, done));
         self.last_event = done;
@@ -286,11 +311,12 @@ impl Engine {
                 batch_port = port;
             }
             let sequence = self.sequence_of(number);
-            let call = self.plan.mix.call(sequence);
+            self.plan.calls.fill(sequence, &mut self.call);
             let Some(Port { messages, .. }) = self.ports.get(port) else {
                 continue;
             };
-            if self.tx.push(|slot| messages.invite(&call, sequence, slot)) {
+            let call = &self.call;
+            if self.tx.push(|slot| messages.invite(call, sequence, slot)) {
                 self.stats.counts.retransmitted += 1;
             }
             more = self.stats.counts.retransmitted - before >= COPIES_PER_ROUND;
@@ -424,7 +450,22 @@ impl Engine {
     fn is_over(&self, now: Nanos) -> bool {
         !self.offering
             && self.table.outstanding() == 0
-            && now >= self.last_event.saturating_add(LINGER_NS)
+            && now
+                >= self
+                    .last_event
+                    .saturating_add(LINGER_NS)
+                    .max(self.silent_until)
+    }
+
+    /// When the next call is due, from the start: by the calls' own times, else by the pace.
+    fn next_due(&self) -> Option<Nanos> {
+        if !self.plan.calls.has_own_times() {
+            return self.pace.next_due();
+        }
+        let sequence = self.pace.sequence();
+        let due = self.plan.calls.due(sequence)?;
+        let offered = sequence < self.plan.offer.calls_max && due < self.plan.offer.duration;
+        offered.then_some(due)
     }
 
     /// Until when nothing is to be done unless a datagram comes.
@@ -434,11 +475,12 @@ impl Engine {
         }
         let mut at = now.saturating_add(WAIT_MAX_NS).min(self.seconds.ends);
         if self.offering {
-            if let Some(due) = self.pace.next_due() {
+            if let Some(due) = self.next_due() {
                 at = at.min(self.plan.start + due);
             }
         } else if self.table.outstanding() == 0 {
-            at = at.min(self.last_event.saturating_add(LINGER_NS));
+            let over = self.last_event.saturating_add(LINGER_NS);
+            at = at.min(over.max(self.silent_until));
         }
         self.table.next_due().map_or(at, |due| at.min(due))
     }
@@ -483,7 +525,7 @@ impl Engine {
         else {
             return;
         };
-        let call = self.plan.mix.call(sequence);
+        let call = self.plan.calls.call(sequence);
         record.line(&Line {
             call_id: &messages.call_id(sequence),
             dialled: call.user.as_bytes(),
@@ -581,7 +623,7 @@ impl Judge<'_> {
             self.table.proceeding(number);
             return;
         }
-        let call = self.plan.mix.call(sequence);
+        let call = self.plan.calls.call(sequence);
         match self.table.answered(number) {
             Match::First(times) => {
                 self.stats.counts.answered += 1;
@@ -608,6 +650,11 @@ impl Judge<'_> {
             }
             Match::Duplicate => self.stats.counts.duplicates += 1,
             Match::Late => self.stats.counts.late += 1,
+            Match::Unasked => {
+                // Nobody acknowledges what must not have come.
+                let _reading = self.verdict(&call, sequence, &answer, messages);
+                return;
+            }
             Match::Unknown => {
                 self.stats.counts.mismatched += 1;
                 return;
@@ -634,7 +681,7 @@ impl Judge<'_> {
 
     fn verdict(
         &mut self,
-        call: &Call<'_>,
+        call: &Call,
         sequence: u64,
         answer: &Answer<'_>,
         messages: &Messages,
@@ -644,7 +691,11 @@ impl Judge<'_> {
             .plan
             .profile
             .read(answer.status, answer.contact_user, dialled);
-        if reading.meets(call.expected) {
+        let shown = code_of(answer.status, answer.contact_user, dialled);
+        let code_fits = call.code.as_bytes().is_empty()
+            || self.plan.profile != Profile::RedirectCodes
+            || shown == Some(call.code.as_bytes());
+        if reading.meets(call.expected) && code_fits {
             return reading;
         }
         self.stats.counts.wrong += 1;
@@ -655,7 +706,7 @@ impl Judge<'_> {
         self.stats.wrong_calls.push(WrongCall {
             call_id: messages.call_id(sequence),
             dialled: text(dialled),
-            agent: text(call.agent),
+            agent: text(call.agent.as_bytes()),
             expected: call.expected.word(),
             status: answer.status,
             contact_user: answer.contact_user.map(text),
@@ -667,7 +718,7 @@ impl Judge<'_> {
     /// to its Contact (§13.2.2.4) and then a BYE; it is a wrong verdict here and gets neither.
     fn acknowledge(
         &mut self,
-        call: &Call<'_>,
+        call: &Call,
         sequence: u64,
         answer: &Answer<'_>,
         messages: &Messages,

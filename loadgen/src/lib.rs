@@ -1,15 +1,17 @@
 //! An open-loop load generator for SIP redirect servers: what the `tollgate-loadgen` program is made of.
 //!
 //! It depends on nothing of the server, so that it can measure any: it is the independent witness. Life of a call:
-//! `pace` (when) → `mix` (what, and the verdict expected) → `message` (octets) → `engine` (sent, kept in `table`) →
+//! `pace` (when) → `source` (what, and the verdict expected: a mix or a list) → `message` (octets) → `engine` (sent, kept in `table`) →
 //! `answer` (read) → `verdict` (judged) → `record`, `stats` → `report`.
 
 pub mod answer;
+pub mod call;
 pub mod calls;
 pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod engine;
+pub mod fault;
 pub mod limits;
 pub mod message;
 pub mod mix;
@@ -19,6 +21,7 @@ pub mod random;
 pub mod record;
 pub mod report;
 pub mod run;
+pub mod source;
 pub mod stats;
 pub mod sys;
 pub mod table;

@@ -58,6 +58,12 @@ pub const SOURCE_PORTS_MAX: usize = 16_384;
 /// Octets of a dialled user part at most; longer ones are refused when a file of calls is read.
 pub const USER_BYTES_MAX: usize = 64;
 
+/// Octets of a calling number, an extension or the name of an account at most.
+pub const CALLER_BYTES_MAX: usize = 32;
+
+/// Octets of a host at most.
+pub const HOST_BYTES_MAX: usize = 64;
+
 /// Octets of an agent at most, in a file of calls.
 pub const AGENT_BYTES_MAX: usize = 256;
 

@@ -7,7 +7,8 @@
 
 use std::net::SocketAddr;
 
-use crate::mix::Call;
+use crate::call::{Call, Datagram};
+use crate::fault::spoil;
 
 /// The number that every INVITE's `CSeq` has, as `chan_sip`'s first one does.
 pub const CSEQ: u32 = 102;
@@ -22,7 +23,7 @@ const SEQUENCE_DIGITS: usize = 10;
 const INVITE: &str = "INVITE sip:{user}@{target} SIP/2.0\r
 Via: SIP/2.0/UDP {local};branch=z9hG4bK{run}{sequence}\r
 Max-Forwards: 70\r
-From: <sip:{caller}@{local}>;tag=as{run}{sequence}\r
+From: <sip:{caller}@{from_host}>;tag=as{run}{sequence}\r
 To: <sip:{user}@{target}>\r
 Contact: <sip:{caller}@{local}>\r
 Call-ID: {run}{sequence}@{local}\r
@@ -32,7 +33,7 @@ Allow: INVITE, ACK, CANCEL, OPTIONS, BYE, REFER, SUBSCRIBE, NOTIFY, INFO, PUBLIS
 Supported: replaces, timer\r
 Session-Expires: 1800\r
 Min-SE: 90\r
-P-tfps: {caller};pbx{domain}.example.com;{address};{agent};{reported_calls}\r
+P-tfps: {caller};{domain};{address};{agent};{reported_calls}\r
 Content-Type: application/sdp\r
 Content-Length: {length}\r
 \r
@@ -57,7 +58,7 @@ a=sendrecv\r
 const ACK: &str = "ACK sip:{user}@{target} SIP/2.0\r
 Via: SIP/2.0/UDP {local};branch=z9hG4bK{run}{sequence}\r
 Max-Forwards: 70\r
-From: <sip:{caller}@{local}>;tag=as{run}{sequence}\r
+From: <sip:{caller}@{from_host}>;tag=as{run}{sequence}\r
 To: {to}\r
 Contact: <sip:{caller}@{local}>\r
 Call-ID: {run}{sequence}@{local}\r
@@ -73,6 +74,7 @@ enum Field {
     User,
     Caller,
     Domain,
+    FromHost,
     Address,
     Agent,
     ReportedCalls,
@@ -84,6 +86,7 @@ const FIELDS: &[(&str, Field)] = &[
     ("{user}", Field::User),
     ("{caller}", Field::Caller),
     ("{domain}", Field::Domain),
+    ("{from_host}", Field::FromHost),
     ("{address}", Field::Address),
     ("{agent}", Field::Agent),
     ("{reported_calls}", Field::ReportedCalls),
@@ -105,7 +108,7 @@ pub struct Messages {
     invite: Template,
     ack: Template,
     run: [u8; RUN_DIGITS],
-    /// What follows run and sequence in the Call-ID.
+    /// What follows run and sequence in the Call-ID: `@` and the socket's address.
     call_id_tail: Box<[u8]>,
 }
 
@@ -150,14 +153,25 @@ impl Messages {
         }
     }
 
-    /// Writes the INVITE of a call; `None` if `out` is too short.
-    pub fn invite(&self, call: &Call<'_>, sequence: u64, out: &mut [u8]) -> Option<usize> {
-        self.invite.render(call, sequence, b"", out)
+    /// Writes the INVITE of a call, with the fault that the call has on purpose; `None` if `out` is too short.
+    pub fn invite(&self, call: &Call, sequence: u64, out: &mut [u8]) -> Option<usize> {
+        let length = self
+            .invite
+            .render(call, sequence, self.own_host(), b"", out)?;
+        match call.datagram {
+            Datagram::Invite => Some(length),
+            Datagram::Faulty(fault) => spoil(fault, out, length),
+        }
     }
 
     /// Writes the ACK for an answer whose To header's value is `to`; `None` if `out` is too short.
-    pub fn ack(&self, call: &Call<'_>, sequence: u64, to: &[u8], out: &mut [u8]) -> Option<usize> {
-        self.ack.render(call, sequence, to, out)
+    pub fn ack(&self, call: &Call, sequence: u64, to: &[u8], out: &mut [u8]) -> Option<usize> {
+        self.ack.render(call, sequence, self.own_host(), to, out)
+    }
+
+    /// The socket's address and port, as they stand in a URI.
+    fn own_host(&self) -> &[u8] {
+        self.call_id_tail.get(1..).unwrap_or_default()
     }
 
     /// The number of the call whose branch this is; `None` if it is none of this run's.
@@ -221,7 +235,14 @@ impl Template {
         }
     }
 
-    fn render(&self, call: &Call<'_>, sequence: u64, to: &[u8], out: &mut [u8]) -> Option<usize> {
+    fn render(
+        &self,
+        call: &Call,
+        sequence: u64,
+        own_host: &[u8],
+        to: &[u8],
+        out: &mut [u8],
+    ) -> Option<usize> {
         let digits = hexadecimal(sequence);
         let mut from = 0;
         let mut written = 0;
@@ -232,8 +253,10 @@ impl Template {
                 Field::User => call.user.as_bytes(),
                 Field::Caller => call.caller.as_bytes(),
                 Field::Domain => call.domain.as_bytes(),
+                Field::FromHost if call.from_host.as_bytes().is_empty() => own_host,
+                Field::FromHost => call.from_host.as_bytes(),
                 Field::Address => call.address.as_bytes(),
-                Field::Agent => call.agent,
+                Field::Agent => call.agent.as_bytes(),
                 Field::ReportedCalls => call.reported_calls.as_bytes(),
                 Field::Sequence => &digits,
                 Field::To => to,
@@ -276,12 +299,10 @@ fn hexadecimal(number: u64) -> [u8; SEQUENCE_DIGITS] {
 mod tests {
     use super::*;
     use crate::limits::DATAGRAM_BYTES_MAX;
-    use crate::mix::{Mix, Source};
+    use crate::mix::Mix;
+    use crate::source::Calls;
 
-    const MIX: Mix = Mix {
-        source: Source::Synthetic,
-        seed: 1,
-    };
+    const MIX: Calls = Calls::Mix(Mix { seed: 1 });
 
     fn messages(run: u32) -> Messages {
         Messages::new(

@@ -12,7 +12,7 @@
 //! |---|---|
 //! | `call_id` | the Call-ID of the INVITE |
 //! | `dialled` | the dialled user part as sent |
-//! | `verdict` | `approve`, `reject`, `divert`, `error` (none of these), `either` (a profile that tells nothing apart), `lost` (no final answer at Timer B), `abandoned` (open when the run was ended) |
+//! | `verdict` | `approve`, `reject`, `divert`, `error` (none of these), `either` (a profile that tells nothing apart), `lost` (no final answer at Timer B), `abandoned` (open when the run was ended), `silent` (none was to come; one that came all the same is among the wrong verdicts) |
 //! | `code` | the code before the number in the Contact, as `A00`; empty (JSON: null) if there is none |
 //! | `status` | status of the first final answer; empty (JSON: null) if none came |
 //! | `expected` | the verdict that the mix expects |

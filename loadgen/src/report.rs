@@ -181,8 +181,6 @@ impl fmt::Display for IntervalLine {
 pub struct Results {
     /// Where it took place.
     pub environment: Environment,
-    /// What the mix is called.
-    pub mix: &'static str,
     /// What was to be done.
     pub plan: Arc<Plan>,
     /// What was measured.
@@ -298,8 +296,8 @@ impl Results {
             "reason": reason,
             "exit": exit,
             "command": self.environment.command,
-            "seed": self.plan.mix.seed,
-            "mix": self.mix,
+            "seed": self.plan.offer.seed,
+            "mix": self.plan.calls.label(),
             "environment": self.environment_json(),
             "offered_per_s": per_second(self.plan.offer.rate_milli),
             "sent_per_s": self.sent_per_s().map(rounded),
@@ -307,6 +305,8 @@ impl Results {
             "answered": counts.answered,
             "lost": counts.lost,
             "abandoned": counts.abandoned,
+            "silent": counts.silent,
+            "copies": counts.copies,
             "wrong": counts.wrong,
             "wrong_calls": stats.wrong_calls.iter().map(|call| json!({
                 "call_id": call.call_id,
@@ -421,7 +421,12 @@ impl fmt::Display for Results {
         if let Some(shortage) = &environment.shortage {
             writeln!(f, "shortage      {shortage}")?;
         }
-        writeln!(f, "mix           {}, seed {}", self.mix, self.plan.mix.seed)?;
+        writeln!(
+            f,
+            "mix           {}, seed {}",
+            self.plan.calls.label(),
+            self.plan.offer.seed
+        )?;
         writeln!(
             f,
             "calls         {} sent ({offered} offered/s{sent_per_s}), {} answered, {} lost at Timer B, {} wrong",
@@ -432,6 +437,13 @@ impl fmt::Display for Results {
             "again         {} INVITEs retransmitted, {} duplicate answers, {} ACKs",
             counts.retransmitted, counts.duplicates, counts.acks
         )?;
+        if counts.silent + counts.copies > 0 {
+            writeln!(
+                f,
+                "on purpose    {} datagrams to have no answer, {} copies sent at once",
+                counts.silent, counts.copies
+            )?;
+        }
         let statuses: Vec<String> = self
             .stats
             .statuses

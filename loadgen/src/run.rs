@@ -20,12 +20,13 @@ use crate::clock::{Clock, nanos, wall_ns};
 use crate::engine::{Engine, Outputs, Plan, Port, Stop};
 use crate::limits::{CALLS_MAX, START_DELAY_NS};
 use crate::message::Messages;
-use crate::mix::{Mix, Source};
+use crate::mix::Mix;
 use crate::net::{self, Link, Links, SourcePlan};
 use crate::pace::Offer;
 use crate::random::SplitMix64;
 use crate::record::Record;
 use crate::report::{Environment, IntervalLine, Results};
+use crate::source::Calls;
 use crate::stats::{Interval, Stats};
 use crate::sys;
 
@@ -38,7 +39,7 @@ const SIGNAL_LOOK: Duration = Duration::from_millis(50);
 /// A sentence for the operator about what cannot be done as asked; nothing has been sent then.
 pub fn run(args: &RunArgs, progress: &mut dyn Write) -> Result<Results, String> {
     let target = args.target_address()?;
-    let mix = mix_of(args)?;
+    let calls = calls_of(args)?;
     let cores = cores_of(args)?;
     let mut signals =
         Signals::new([SIGINT, SIGTERM]).map_err(|error| format!("signals: {error}"))?;
@@ -53,10 +54,10 @@ pub fn run(args: &RunArgs, progress: &mut dyn Write) -> Result<Results, String> 
     }
     let run_id = run_id();
     let environment = Environment::gather(target, &links, shortage, run_id);
-    let ports = ports_of(links, target, run_id, &mix, args.threads)?;
+    let ports = ports_of(links, target, run_id, &calls, args.threads)?;
     let record = args.calls.as_deref().map(Record::create).transpose()?;
     let clock = Clock::start();
-    let plan = Arc::new(plan_of(args, mix, clock.now() + START_DELAY_NS)?);
+    let plan = Arc::new(plan_of(args, calls, clock.now() + START_DELAY_NS)?);
     let stop = Arc::new(Stop::default());
     let (out, intervals) = channel();
     let mut engines = Vec::with_capacity(ports.len());
@@ -90,7 +91,6 @@ pub fn run(args: &RunArgs, progress: &mut dyn Write) -> Result<Results, String> 
     }
     Ok(Results {
         environment,
-        mix: plan.mix.label(),
         plan,
         stats,
         intervals: collector.finish(progress),
@@ -98,7 +98,7 @@ pub fn run(args: &RunArgs, progress: &mut dyn Write) -> Result<Results, String> 
     })
 }
 
-fn plan_of(args: &RunArgs, mix: Mix, start: u64) -> Result<Plan, String> {
+fn plan_of(args: &RunArgs, calls: Calls, start: u64) -> Result<Plan, String> {
     let offer = Offer {
         rate_milli: args.rate,
         duration: nanos(args.duration),
@@ -106,15 +106,15 @@ fn plan_of(args: &RunArgs, mix: Mix, start: u64) -> Result<Plan, String> {
         arrival: args.arrival,
         seed: args.seed,
     };
-    let calls = u128::from(args.rate) * args.duration.as_millis() / 1_000_000;
-    if args.calls_max.is_none() && calls > u128::from(CALLS_MAX / 2) {
+    let planned = u128::from(args.rate) * args.duration.as_millis() / 1_000_000;
+    if args.calls_max.is_none() && planned > u128::from(CALLS_MAX / 2) {
         return Err(format!(
-            "{calls} calls are more than one run can number ({})",
+            "{planned} calls are more than one run can number ({})",
             CALLS_MAX / 2
         ));
     }
     Ok(Plan {
-        mix,
+        calls,
         profile: args.profile,
         offer,
         t1: nanos(args.t1),
@@ -127,15 +127,20 @@ fn plan_of(args: &RunArgs, mix: Mix, start: u64) -> Result<Plan, String> {
     })
 }
 
-fn mix_of(args: &RunArgs) -> Result<Mix, String> {
-    let source = match (&args.mix, args.user) {
-        (Some(path), _) => Source::Listed(crate::calls::read(path)?),
-        (None, Some(user)) => Source::Fixed(user, args.expect.into()),
-        (None, None) => Source::Synthetic,
-    };
-    Ok(Mix {
-        source,
-        seed: args.seed,
+fn calls_of(args: &RunArgs) -> Result<Calls, String> {
+    let mix = Mix { seed: args.seed };
+    Ok(match (&args.mix, args.user) {
+        (Some(path), _) => Calls::Listed {
+            calls: crate::calls::read(path, mix)?,
+            own_times: false,
+            label: "file of calls".to_owned(),
+        },
+        (None, Some(user)) => Calls::Fixed {
+            mix,
+            user,
+            expected: args.expect.into(),
+        },
+        (None, None) => Calls::Mix(mix),
     })
 }
 
@@ -170,7 +175,7 @@ fn ports_of(
     links: Vec<Link>,
     target: SocketAddr,
     run_id: u32,
-    mix: &Mix,
+    calls: &Calls,
     threads: usize,
 ) -> Result<Vec<Vec<Port>>, String> {
     let mut ports: Vec<Vec<Port>> = (0..threads).map(|_| Vec::new()).collect();
@@ -178,7 +183,7 @@ fn ports_of(
         let messages = Messages::new(link.local, target, run_id);
         if index == 0 {
             // All sockets have the same template but for their address.
-            check::messages(&messages, mix, &[link.local, target])?;
+            check::messages(&messages, calls, &[link.local, target])?;
         }
         if let Some(of_thread) = ports.get_mut(index % threads) {
             of_thread.push(Port { link, messages });

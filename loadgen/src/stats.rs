@@ -1,6 +1,6 @@
 //! What an engine counts: fixed memory, nothing lost between engines when they are added up.
 //!
-//! Promises: every call that was sent ends as answered, lost or abandoned; every datagram that was read is an answer or has a kind
+//! Promises: every call that was sent ends as answered, lost, abandoned or meant to be silent; every datagram that was read is an answer or has a kind
 //! of its own. Histograms keep three digits from a nanosecond to ten minutes; more counts as ten minutes.
 
 use hdrhistogram::Histogram;
@@ -98,8 +98,12 @@ counts! {
     lost,
     /// Calls that were open when the run was stopped.
     abandoned,
-    /// Answered calls whose verdict was not the expected one.
+    /// Answered calls whose verdict was not the expected one, and answers to what was to have none.
     wrong,
+    /// Datagrams that were to have no answer.
+    silent,
+    /// Copies sent at once with their call, on purpose.
+    copies,
     /// Copies sent by Timer A.
     retransmitted,
     /// ACKs sent.

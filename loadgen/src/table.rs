@@ -23,6 +23,8 @@ enum State {
     Answered,
     /// Timer B fired.
     Lost,
+    /// No answer is to come: no timer runs.
+    Silent,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +53,8 @@ pub enum Match {
     Duplicate,
     /// A final answer after Timer B: the call stays lost.
     Late,
+    /// An answer to what must have none.
+    Unasked,
     /// No such call was sent.
     Unknown,
 }
@@ -116,6 +120,15 @@ impl Table {
         self.outstanding += 1;
     }
 
+    /// Takes note of a call that is to have no answer; it is over at once, and kept like the others.
+    pub fn push_silent(&mut self, times: Times) {
+        self.calls.push_back(Entry {
+            times,
+            state: State::Silent,
+            level: 0,
+        });
+    }
+
     /// A provisional answer: Timer A stops (RFC 3261 §17.1.1.2). False if no such call is open.
     pub fn proceeding(&mut self, number: u64) -> bool {
         let Some(entry) = self.entry_mut(number) else {
@@ -126,7 +139,7 @@ impl Table {
                 entry.state = State::Proceeding;
                 true
             }
-            State::Answered | State::Lost => false,
+            State::Answered | State::Lost | State::Silent => false,
         }
     }
 
@@ -147,6 +160,7 @@ impl Table {
             }
             State::Answered => Match::Duplicate,
             State::Lost => Match::Late,
+            State::Silent => Match::Unasked,
         }
     }
 
@@ -192,7 +206,7 @@ impl Table {
     /// Drops what is older than Timer B and over.
     pub fn forget(&mut self, now: Nanos) {
         while let Some(entry) = self.calls.front() {
-            let over = matches!(entry.state, State::Answered | State::Lost);
+            let over = matches!(entry.state, State::Answered | State::Lost | State::Silent);
             if !over || entry.times.sent.saturating_add(self.lost_after) > now {
                 return;
             }
@@ -335,6 +349,24 @@ mod tests {
         assert!(matches!(table.answered(1), Match::First(_)));
         assert_eq!(copies(&mut table, 600), [0, 2]);
         assert_eq!(lost(&mut table, 40_000), [0, 2]);
+    }
+
+    #[test]
+    fn what_is_to_have_no_answer_has_no_timer_and_an_answer_is_told() {
+        let mut table = table(1);
+        table.push_silent(Times {
+            intended: 1,
+            sent: 1,
+        });
+        table.answered(0);
+        assert_eq!(table.outstanding(), 0);
+        assert_eq!(table.next_due(), None);
+        assert_eq!(copies(&mut table, 40_000), Vec::<u64>::new());
+        assert_eq!(lost(&mut table, 40_000), Vec::<u64>::new());
+        assert_eq!(table.answered(1), Match::Unasked);
+        assert!(!table.proceeding(1));
+        table.forget(40_000);
+        assert_eq!(table.calls.len(), 0);
     }
 
     #[test]

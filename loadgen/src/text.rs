@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// At most `N` octets. What does not fit is not taken, and `push` says so.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub struct Text<const N: usize> {
     octets: [u8; N],
     length: usize,
@@ -17,6 +17,17 @@ impl<const N: usize> Text<N> {
             octets: [0; N],
             length: 0,
         }
+    }
+
+    /// Takes all octets out.
+    pub fn clear(&mut self) {
+        self.length = 0;
+    }
+
+    /// Makes it these octets; false, and nothing, if they do not fit.
+    pub fn set(&mut self, octets: &[u8]) -> bool {
+        self.clear();
+        self.push_all(octets)
     }
 
     /// These octets, if they fit.
@@ -65,6 +76,14 @@ impl<const N: usize> Text<N> {
         self.octets.get(..self.length).unwrap_or_default()
     }
 }
+
+impl<const N: usize> PartialEq for Text<N> {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl<const N: usize> Eq for Text<N> {}
 
 impl<const N: usize> Default for Text<N> {
     fn default() -> Self {

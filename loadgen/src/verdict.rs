@@ -19,12 +19,19 @@ pub enum Profile {
 }
 
 /// What the mix expects of a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Expected {
     /// The call may go on.
+    #[default]
     Approve,
     /// The call looks like fraud.
     Reject,
+    /// A verdict, but which one hangs on microseconds: a limit's window ends or fills right here.
+    ApproveOrReject,
+    /// No verdict: a final answer of 400 or more that is neither the approval nor the rejection of the profile.
+    Error,
+    /// No answer at all.
+    Silence,
 }
 
 /// What an answer says.
@@ -34,9 +41,13 @@ pub enum Reading {
     Approve,
     /// A rejection.
     Reject,
+    /// The answer of a profile whose rejections and errors look alike.
+    RejectOrError,
     /// The one answer of a profile that tells nothing apart.
     Either,
-    /// Neither: an error, or a redirection to something else.
+    /// A refusal that is no verdict: any other status of 400 or more.
+    Error,
+    /// Nothing that a server of this profile may say: a success, or a redirection to something else.
     Neither,
 }
 
@@ -45,9 +56,14 @@ impl Reading {
     #[must_use]
     pub fn meets(self, expected: Expected) -> bool {
         match self {
-            Self::Approve => expected == Expected::Approve,
-            Self::Reject => expected == Expected::Reject,
-            Self::Either => true,
+            Self::Approve => matches!(expected, Expected::Approve | Expected::ApproveOrReject),
+            Self::Reject => matches!(expected, Expected::Reject | Expected::ApproveOrReject),
+            Self::RejectOrError => matches!(
+                expected,
+                Expected::Reject | Expected::ApproveOrReject | Expected::Error
+            ),
+            Self::Either => expected != Expected::Silence,
+            Self::Error => expected == Expected::Error,
             Self::Neither => false,
         }
     }
@@ -62,9 +78,9 @@ impl Reading {
         }
         match self {
             Self::Approve => "approve",
-            Self::Reject => "reject",
+            Self::Reject | Self::RejectOrError => "reject",
             Self::Either => "either",
-            Self::Neither => "error",
+            Self::Error | Self::Neither => "error",
         }
     }
 }
@@ -76,6 +92,9 @@ impl Expected {
         match self {
             Self::Approve => "approve",
             Self::Reject => "reject",
+            Self::ApproveOrReject => "approve or reject",
+            Self::Error => "error",
+            Self::Silence => "silence",
         }
     }
 }
@@ -110,11 +129,13 @@ impl Profile {
                 Reading::Approve
             }
             (Self::RedirectCodes, 302) if code.is_some_and(is_code) => Reading::Reject,
-            (Self::Redirect | Self::NextRoute | Self::Failover, 603) | (Self::Failover, 486) => {
-                Reading::Reject
-            }
+            (Self::Redirect | Self::Failover, 603) | (Self::Failover, 486) => Reading::Reject,
+            (Self::NextRoute, 603) => Reading::RejectOrError,
             (Self::Failover, 503) | (Self::NextRoute, 404) => Reading::Approve,
             (Self::Monitor, 487) => Reading::Either,
+            // On `failover` a 5xx reads as an approval at many PBXs, whoever meant it; it is nobody's error.
+            (Self::Failover, 500..600) => Reading::Neither,
+            (_, 400..700) => Reading::Error,
             _ => Reading::Neither,
         }
     }
@@ -141,7 +162,7 @@ mod tests {
     #[test]
     fn each_profile_wears_its_verdicts_in_its_own_way() {
         use Profile::{Failover, Monitor, NextRoute, Redirect, RedirectCodes};
-        use Reading::{Approve, Either, Neither, Reject};
+        use Reading::{Approve, Either, Error, Neither, Reject, RejectOrError};
         for (profile, status, contact, reading) in [
             (Redirect, 302, Some("A0001144"), Approve),
             (Redirect, 302, Some("R0601144"), Neither),
@@ -151,8 +172,8 @@ mod tests {
             (Redirect, 302, None, Neither),
             (Redirect, 301, Some("A0001144"), Neither),
             (Redirect, 603, None, Reject),
-            (Redirect, 486, None, Neither),
-            (Redirect, 503, None, Neither),
+            (Redirect, 486, None, Error),
+            (Redirect, 503, None, Error),
             (Redirect, 200, None, Neither),
             (RedirectCodes, 302, Some("A0001144"), Approve),
             (RedirectCodes, 302, Some("R0601144"), Reject),
@@ -160,18 +181,18 @@ mod tests {
             (RedirectCodes, 302, Some("r0601144"), Neither),
             (RedirectCodes, 302, Some("R0601145"), Neither),
             (RedirectCodes, 302, Some("01144"), Neither),
-            (RedirectCodes, 603, None, Neither),
+            (RedirectCodes, 603, None, Error),
             (Failover, 503, None, Approve),
             (Failover, 486, None, Reject),
             (Failover, 603, None, Reject),
-            (Failover, 403, None, Neither),
+            (Failover, 403, None, Error),
             (Failover, 500, None, Neither), // CONGESTION on chan_sip, yet no approval
             (Failover, 302, Some("A0001144"), Neither),
             (NextRoute, 404, None, Approve),
-            (NextRoute, 603, None, Reject),
-            (NextRoute, 403, None, Neither),
+            (NextRoute, 603, None, RejectOrError),
+            (NextRoute, 403, None, Error),
             (Monitor, 487, None, Either),
-            (Monitor, 603, None, Neither),
+            (Monitor, 603, None, Error),
         ] {
             assert_eq!(
                 profile.read(status, contact.map(str::as_bytes), b"01144"),
@@ -207,14 +228,26 @@ mod tests {
 
     #[test]
     fn only_the_expected_verdict_meets_it() {
-        for (reading, approve, reject) in [
-            (Reading::Approve, true, false),
-            (Reading::Reject, false, true),
-            (Reading::Either, true, true),
-            (Reading::Neither, false, false),
+        for (reading, met) in [
+            (Reading::Approve, [true, false, true, false, false]),
+            (Reading::Reject, [false, true, true, false, false]),
+            (Reading::RejectOrError, [false, true, true, true, false]),
+            (Reading::Either, [true, true, true, true, false]),
+            (Reading::Error, [false, false, false, true, false]),
+            (Reading::Neither, [false, false, false, false, false]),
         ] {
-            assert_eq!(reading.meets(Expected::Approve), approve, "{reading:?}");
-            assert_eq!(reading.meets(Expected::Reject), reject, "{reading:?}");
+            let all = [
+                Expected::Approve,
+                Expected::Reject,
+                Expected::ApproveOrReject,
+                Expected::Error,
+                Expected::Silence,
+            ];
+            assert_eq!(
+                all.map(|expected| reading.meets(expected)),
+                met,
+                "{reading:?}"
+            );
         }
     }
 }

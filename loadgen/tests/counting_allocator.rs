@@ -13,9 +13,11 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use tollgate_loadgen::answer::Answer;
+use tollgate_loadgen::call::Call;
 use tollgate_loadgen::limits::DATAGRAM_BYTES_MAX;
 use tollgate_loadgen::message::{Echo, Messages};
-use tollgate_loadgen::mix::{Mix, Source};
+use tollgate_loadgen::mix::Mix;
+use tollgate_loadgen::source::Calls;
 use tollgate_loadgen::stats::Stats;
 use tollgate_loadgen::table::{Match, Table, Times};
 use tollgate_loadgen::verdict::Profile;
@@ -81,10 +83,8 @@ fn a_call_costs_no_allocation() {
     let local = "127.0.0.1:5070".parse().unwrap();
     let target = "127.0.0.1:5060".parse().unwrap();
     let messages = Messages::new(local, target, 1);
-    let mix = Mix {
-        source: Source::Synthetic,
-        seed: 1,
-    };
+    let mix = Calls::Mix(Mix { seed: 1 });
+    let mut call = Call::default();
     let mut table = Table::new(usize::try_from(CALLS).unwrap(), 500_000_000, true);
     let mut stats = Stats::new();
     let mut invite = [0; DATAGRAM_BYTES_MAX];
@@ -93,7 +93,7 @@ fn a_call_costs_no_allocation() {
     let before = ALLOCATIONS.with(Cell::get);
     for number in 0..CALLS {
         let now = number * 50_000;
-        let call = mix.call(number);
+        mix.fill(number, &mut call);
         let length = messages.invite(&call, number, &mut invite).unwrap();
         table.push(Times {
             intended: now,
