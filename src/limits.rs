@@ -129,6 +129,12 @@ pub const EVENT_BLOCKS: usize = 512;
 /// Blocks of events that a shard has at least, however many shards there are.
 pub const EVENT_BLOCKS_PER_SHARD_MIN: usize = 64;
 
+/// Connections of the admin port that are open at a time. One more cuts the oldest.
+pub const ADMIN_CONNECTIONS_MAX: usize = 64;
+
+/// List rows, and domains of a code, that `/v1/rules` names: those with the most hits. Sums are over all of them.
+pub const RULES_SHOWN_MAX: usize = 1000;
+
 /// Octets of journal lines that wait for a disk that takes none. Later lines are lost and counted.
 pub const JOURNAL_PENDING_BYTES_MAX: usize = 8 * 1024 * 1024;
 

@@ -563,6 +563,72 @@ mod journal {
         }
     }
 
+    /// What `tollgate rules` says of the node.
+    fn rules(folder: &Path) -> String {
+        let output = Command::new(env!("CARGO_BIN_EXE_tollgate"))
+            .args(["rules", "--config"])
+            .arg(folder.join("tollgate.toml"))
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[test]
+    fn every_rule_and_list_shows_the_calls_that_it_decided() {
+        // Also of calls that have no line of their own.
+        let budgets = "approved_per_second = 0\nrejected_per_second = 0\n";
+        let folder = folder("hits", Path::new("calls.jsonl"), budgets);
+        let server = Server::start(&folder);
+        let socket = client(server.udp);
+        ask_all(&socket, 0..20);
+        // A copy decides nothing.
+        ask(&socket, &[(2, call(2))]);
+        wait("the rows to be counted", || {
+            rules(&folder).contains("lists/agents.csv:10: calls 4\n")
+        });
+        let said = rules(&folder);
+        for line in [
+            "A00: calls 4",
+            "R01: calls 4",
+            "R03: calls 4",
+            "R06: calls 4",
+            "R07: calls 0",
+            "lists/numbers.csv: rows 1, calls 4",
+            "lists/numbers.csv:2: calls 4",
+        ] {
+            assert!(said.lines().any(|found| found == line), "{line} in\n{said}");
+        }
+        assert_eq!(
+            said.lines()
+                .filter(|line| line.starts_with("lists/"))
+                .count(),
+            4
+        );
+
+        // With another bundle, rows count anew; rules do not.
+        let list = folder.join("bundle/lists/numbers.csv");
+        let text = fs::read_to_string(&list).unwrap();
+        let (head, rest) = text.split_once('\n').unwrap();
+        fs::write(
+            &list,
+            format!("{head}\nsystem,number,+390612345678,deny,R03,,,\n{rest}"),
+        )
+        .unwrap();
+        let before = metric(server.admin, "tollgate_reload_seconds_count");
+        server.signal("HUP");
+        wait("the reload", || {
+            metric(server.admin, "tollgate_reload_seconds_count") > before
+        });
+        ask_all(&socket, 20..25);
+        wait("the row to be counted", || {
+            rules(&folder).contains("lists/numbers.csv:3: calls 1\n")
+        });
+        let said = rules(&folder);
+        assert!(!said.contains("lists/numbers.csv:2:"), "{said}");
+        assert!(said.contains("R03: calls 5\n"), "{said}");
+        stop(server);
+    }
+
     #[test]
     fn a_copy_of_a_call_is_told_as_it_was_decided_and_as_a_copy() {
         let folder = folder("copies", Path::new("calls.jsonl"), "");

@@ -342,8 +342,13 @@ mod operate {
         let (status, text) = answer(&peer);
         assert_eq!(status, 302);
         assert!(text.contains("Call-ID: peer-call\r\n"), "{text}");
-        let (status, _, body) = http(server.admin, "GET", "/readyz", "");
-        assert_eq!((status, &*body), (503, "draining\n"));
+        let (status, head, body) = http(server.admin, "GET", "/readyz", "");
+        assert_eq!(status, 503);
+        assert!(
+            head.contains("content-type: application/problem+json"),
+            "{head}"
+        );
+        assert!(body.contains("\"detail\":\"draining\""), "{body}");
         assert_eq!(http(server.admin, "GET", "/healthz", "").0, 200);
         has(&metrics(&server), "tollgate_draining 1");
         let (code, out, _) = tollgate(&folder, "status");
@@ -386,6 +391,7 @@ mod operate {
         let server = Server::start(&folder);
         for (method, path) in [
             ("GET", "/v1/status"),
+            ("GET", "/v1/rules"),
             ("GET", "/v1/unknown-sources"),
             ("POST", "/v1/reload"),
             ("POST", "/v1/drain"),
@@ -407,6 +413,21 @@ mod operate {
         }
         for path in ["/healthz", "/readyz", "/metrics"] {
             assert_eq!(http(server.admin, "GET", path, "").0, 200, "{path}");
+        }
+        for (method, path, status) in [
+            ("GET", "/", 404),
+            ("GET", "/v1/rule", 404),
+            ("DELETE", "/metrics", 405),
+            ("POST", "/readyz", 405),
+        ] {
+            let (answered, head, body) = http(server.admin, method, path, &bearer(TOKEN));
+            assert_eq!(answered, status, "{method} {path}");
+            assert!(
+                head.contains("content-type: application/problem+json"),
+                "{head}"
+            );
+            let problem: Value = serde_json::from_str(&body).unwrap();
+            assert_eq!(problem["status"], status, "{body}");
         }
         let (status, _, body) = http(server.admin, "GET", "/v1/status", &bearer(TOKEN));
         assert_eq!(status, 200);

@@ -3,10 +3,12 @@
 //! Promises: runs on one thread of its own that gives way to the shards; a scrape takes nothing from them but cache
 //! lines. `/healthz`, `/readyz` and `/metrics` are for everybody; `/v1` needs the token of `admin.token_file` as
 //! `Authorization: Bearer` (RFC 6750), and without a token configured it shows itself to this machine only and changes
-//! nothing. Errors are `application/problem+json` (RFC 9457).
+//! nothing. Errors are `application/problem+json` (RFC 9457), but for what is no HTTP at all. Slow clients hold nobody up.
 //! Leaves to `metrics`: the text; to `process`: carrying orders out.
 
+mod connections;
 mod orders;
+mod rules;
 mod view;
 
 pub use orders::{Order, Orders, Reloaded, Reply, Trouble};
@@ -19,16 +21,13 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use connections::TimeOuts;
 use serde_json::Value;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 use tokio::sync::oneshot;
-
-/// How long open connections may go on after the stop.
-const STOP_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// The content type of Prometheus' text format.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -90,26 +89,15 @@ async fn serve(
     stopped: oneshot::Receiver<()>,
 ) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let (last_call, closing) = oneshot::channel::<()>();
-    let service = router(view).into_make_service_with_connect_info::<SocketAddr>();
-    let served = axum::serve(listener, service).with_graceful_shutdown(async {
-        // A sender that is gone means stop, too.
-        let _told = stopped.await;
-        drop(last_call);
-    });
-    tokio::select! {
-        outcome = async { served.await } => outcome,
-        () = async {
-            let _dropped = closing.await;
-            tokio::time::sleep(STOP_TIMEOUT).await;
-        } => Ok(()),
-    }
+    connections::serve(listener, router(view), TimeOuts::DEFAULT, stopped).await;
+    Ok(())
 }
 
 fn router(view: Arc<View>) -> Router {
     let guard = middleware::from_fn_with_state(Arc::clone(&view), admit);
     let guarded = Router::new()
         .route("/v1/status", get(status))
+        .route("/v1/rules", get(rules))
         .route("/v1/unknown-sources", get(unknown_sources))
         .route("/v1/reload", post(reload))
         .route("/v1/drain", post(drain))
@@ -172,7 +160,7 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
 
 async fn ready(State(view): State<Arc<View>>) -> Response {
     if let Some(why) = view.not_ready() {
-        return (StatusCode::SERVICE_UNAVAILABLE, why + "\n").into_response();
+        return problem(StatusCode::SERVICE_UNAVAILABLE, &why);
     }
     // A refused bundle does not unready a node: it answers by the one that was good.
     let trouble = view.trouble.get().map_or_else(String::new, |faults| {
@@ -186,6 +174,10 @@ async fn ready(State(view): State<Arc<View>>) -> Response {
 
 async fn status(State(view): State<Arc<View>>) -> Response {
     json(&view.status())
+}
+
+async fn rules(State(view): State<Arc<View>>) -> Response {
+    json(&rules::shown(&view))
 }
 
 async fn reload(State(view): State<Arc<View>>) -> Response {

@@ -47,6 +47,8 @@ pub struct View {
     pub orders: Option<Orders>,
     /// The journal's figures.
     pub journal: Arc<JournalMetrics>,
+    /// Whether there is a journal.
+    pub has_journal: bool,
 }
 
 impl ShardSource {

@@ -63,6 +63,8 @@ enum Command {
     Doctor(ConfigArgument),
     /// Print a dialplan that asks this node, with its address in it.
     Recipe(RecipeArguments),
+    /// Say how many calls each rule and each list of the running node decided. Rows of lists are counted with [journal] only.
+    Rules(ConfigArgument),
     /// Say how the running node is; exit code 69 unless it is ready.
     Status(ConfigArgument),
 }
@@ -140,6 +142,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Drain(argument) => remote::ask(&argument, remote::Request::Drain),
         Command::Doctor(argument) => doctor(&argument.source()),
         Command::Recipe(arguments) => recipe(&arguments),
+        Command::Rules(argument) => remote::ask(&argument, remote::Request::Rules),
         Command::Status(argument) => remote::ask(&argument, remote::Request::Status),
     }
 }

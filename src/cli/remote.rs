@@ -1,4 +1,4 @@
-//! `reload`, `drain` and `status`: one request to the admin port of the node that the configuration describes.
+//! `reload`, `drain`, `rules` and `status`: one request to the admin port of the node that the configuration describes.
 //!
 //! Promises: 69 when there is no answer or the node is not ready, 65 when a bundle was refused; what is wrong is said.
 
@@ -23,6 +23,7 @@ const TIMEOUT: Duration = Duration::from_secs(300);
 pub(super) enum Request {
     Reload,
     Drain,
+    Rules,
     Status,
 }
 
@@ -64,6 +65,7 @@ pub(super) fn ask(config: &ConfigArgument, request: Request) -> ExitCode {
             &mut io::stdout(),
             &format!("draining; it stops in {} s\n", node.drain_time.as_secs()),
         ),
+        (Request::Rules, 200) => say(&mut io::stdout(), &hits(&body)),
         (Request::Status, 200) => {
             let said = say(&mut io::stdout(), &summary(&body));
             if body["ready"] == Value::Bool(true) {
@@ -123,8 +125,12 @@ fn send(
         .map(|token| format!("Bearer {}", token.secret()));
     let url = |path: &str| format!("http://{address}{path}");
     let mut answer = match request {
-        Request::Status => {
-            let mut call = agent.get(url("/v1/status"));
+        Request::Status | Request::Rules => {
+            let path = match request {
+                Request::Rules => "/v1/rules",
+                Request::Reload | Request::Drain | Request::Status => "/v1/status",
+            };
+            let mut call = agent.get(url(path));
             if let Some(bearer) = &bearer {
                 call = call.header("authorization", bearer);
             }
@@ -133,7 +139,7 @@ fn send(
         Request::Reload | Request::Drain => {
             let path = match request {
                 Request::Reload => "/v1/reload",
-                Request::Drain | Request::Status => "/v1/drain",
+                Request::Drain | Request::Rules | Request::Status => "/v1/drain",
             };
             let mut call = agent.post(url(path));
             if let Some(bearer) = &bearer {
@@ -190,6 +196,31 @@ fn summary(body: &Value) -> String {
     )
 }
 
+/// A line for every code, and one for every list and for each of its rows that decided calls.
+fn hits(body: &Value) -> String {
+    let mut said = String::new();
+    let each = |list: &Value| list.as_array().cloned().unwrap_or_default();
+    for rule in each(&body["rules"]) {
+        let would = match rule["would"].as_u64() {
+            Some(would) if would > 0 => format!(", in detection mode would have: {would}"),
+            _ => String::new(),
+        };
+        said += &format!("{}: calls {}{would}\n", text(&rule["code"]), rule["calls"]);
+    }
+    for list in each(&body["lists"]) {
+        let calls = match list["calls"].as_u64() {
+            Some(calls) => format!("calls {calls}"),
+            None => "calls not counted without [journal]".to_owned(),
+        };
+        let file = text(&list["file"]);
+        said += &format!("{file}: rows {}, {calls}\n", list["rows"]);
+        for row in each(&list["deciding"]) {
+            said += &format!("{file}:{}: calls {}\n", row["line"], row["calls"]);
+        }
+    }
+    said
+}
+
 fn lines(list: &Value, indent: &str) -> String {
     let texts = list.as_array().into_iter().flatten();
     texts
@@ -210,6 +241,22 @@ fn unavailable(sentence: &str) -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hits_are_told_in_lines() {
+        let body: Value = serde_json::from_str(
+            r#"{"rules":[{"code":"A00","calls":5,"would":0},{"code":"R03","calls":2,"would":1}],
+               "lists":[{"file":"lists/a.csv","rows":9,"calls":2,"deciding":[{"line":4,"calls":2}]},
+               {"file":"lists/b.csv","rows":1,"calls":null,"deciding":[]}]}"#,
+        )
+        .unwrap();
+        assert_eq!(
+            hits(&body),
+            "A00: calls 5\nR03: calls 2, in detection mode would have: 1\n\
+             lists/a.csv: rows 9, calls 2\nlists/a.csv:4: calls 2\n\
+             lists/b.csv: rows 1, calls not counted without [journal]\n"
+        );
+    }
 
     #[test]
     fn a_status_is_told_in_lines() {

@@ -1,6 +1,7 @@
 //! The figures of the journal.
 
 use super::cell::Counter;
+use super::hits::ListHits;
 
 /// What the journal's thread counts. That thread alone writes; everybody may read.
 #[derive(Debug, Default)]
@@ -15,4 +16,6 @@ pub struct JournalMetrics {
     pub write_failures: Counter,
     /// Lines that a crash or a full disk had left unfinished, and that were cut.
     pub torn: Counter,
+    /// Which rows of the lists decided calls.
+    pub list_hits: ListHits,
 }

@@ -6,6 +6,7 @@
 
 mod cell;
 mod control;
+mod hits;
 mod journal;
 mod scrape;
 mod shard;
@@ -14,6 +15,7 @@ mod text;
 
 pub use cell::{Counter, Histogram};
 pub use control::{ControlMetrics, RELOAD_BOUNDS_NS};
+pub use hits::ListHits;
 pub use journal::JournalMetrics;
 pub use scrape::{Scrape, ShardView};
 pub use shard::{BATCH_SERVICE_BOUNDS_NS, BATCH_SIZE_BOUNDS, ShardMetrics};

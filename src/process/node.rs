@@ -144,6 +144,7 @@ impl Node {
             token: operation.token,
             orders: operation.orders,
             journal: Arc::new(JournalMetrics::default()),
+            has_journal: setup.journal.is_some(),
         });
         let mut events = setup.events;
         let journal = match setup.journal {

@@ -68,6 +68,8 @@ struct Writer {
     metrics: Arc<JournalMetrics>,
     line: Vec<u8>,
     scratch: Vec<u8>,
+    /// Rows of the lists that decided calls and are not counted yet, by the newest snapshot.
+    listed: Vec<u32>,
 }
 
 /// The snapshots that events may still name, oldest first.
@@ -105,6 +107,7 @@ impl Journal {
                 metrics,
                 line: Vec::new(),
                 scratch: Vec::new(),
+                listed: Vec::new(),
             },
             settings,
             sources: None,
@@ -178,6 +181,7 @@ impl Journal {
                 }
             });
         }
+        writer.count_listed(snapshots);
         let counted = writer.budget.oldest_snapshot().unwrap_or(u32::MAX);
         snapshots.receive(&sources.snapshots);
         snapshots.release_before(needed_from.min(counted));
@@ -230,6 +234,16 @@ impl Journal {
 }
 
 impl Writer {
+    /// Counts the rows that decided under what is still the newest snapshot.
+    fn count_listed(&mut self, snapshots: &Snapshots) {
+        if let Some(newest) = snapshots.0.last()
+            && !self.listed.is_empty()
+        {
+            let listed = self.listed.drain(..);
+            self.metrics.list_hits.add(newest.generation(), listed);
+        }
+    }
+
     /// Gives a call its line, or counts it.
     fn call(
         &mut self,
@@ -241,6 +255,7 @@ impl Writer {
         // Not an INVITE: a request of another kind to which no answer could be written.
         let Some(verdict) = event.verdict else { return };
         if snapshots.find(event.snapshot).is_none() {
+            self.count_listed(snapshots);
             snapshots.receive(newer);
         }
         // It was sent before any shard could decide by it.
@@ -249,6 +264,11 @@ impl Writer {
             return;
         };
         let decision = event.decision.as_ref();
+        if let Some(row) = decision.and_then(|decision| decision.list_row)
+            && snapshots.is_newest(snapshot)
+        {
+            self.listed.push(row);
+        }
         let group = Group {
             snapshot: event.snapshot,
             domain: decision.and_then(|decision| decision.domain),
@@ -286,6 +306,12 @@ impl Snapshots {
         newest_first
             .find(|snapshot| snapshot.number() == number)
             .map(|snapshot| &**snapshot)
+    }
+
+    /// Whether its rows are those of the newest.
+    fn is_newest(&self, snapshot: &Snapshot) -> bool {
+        let newest = self.0.last();
+        newest.is_some_and(|newest| newest.generation() == snapshot.generation())
     }
 
     fn receive(&mut self, newer: &Receiver<Arc<Snapshot>>) {

@@ -271,6 +271,19 @@ impl Snapshot {
         self.destinations.class(row)
     }
 
+    /// The list files in their order, each with the number of its rows, expired ones included.
+    #[must_use]
+    pub fn list_files(&self) -> Vec<(&str, usize)> {
+        let mut files: Vec<(&str, usize)> =
+            self.list_files.iter().map(|name| (&**name, 0)).collect();
+        for (file, _line) in &self.list_places {
+            if let Some((_, rows)) = files.get_mut(*file as usize) {
+                *rows += 1;
+            }
+        }
+        files
+    }
+
     /// File and line of a list row.
     #[must_use]
     pub fn list_place(&self, row: u32) -> Option<(&str, u32)> {

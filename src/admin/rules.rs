@@ -1,0 +1,97 @@
+//! `/v1/rules`: every rule and list in force, and how many calls each decided.
+//!
+//! Promises: costs the shards nothing that they do not count already. Rules are counted by every shard per domain and
+//! code, since the start; rows of lists by the journal's thread, since their bundle is in force, and not without `[journal]`.
+//! What is named has a bound; sums are over all.
+
+use super::view::View;
+use crate::limits::RULES_SHOWN_MAX;
+use crate::policy::{Code, Snapshot};
+use serde_json::{Value, json};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
+
+/// The body.
+pub(super) fn shown(view: &View) -> Value {
+    let snapshot = view.policy.current();
+    let lists = if view.has_journal {
+        let hits = view.journal.list_hits.of(snapshot.generation());
+        lists(&snapshot, Some(&hits))
+    } else {
+        lists(&snapshot, None)
+    };
+    json!({
+        "generation": snapshot.generation(),
+        "rules": rules(view, &snapshot),
+        "lists": lists,
+        "lists_counted": view.has_journal,
+    })
+}
+
+/// Calls of each code, in sum and by domain.
+fn rules(view: &View, snapshot: &Snapshot) -> Vec<Value> {
+    // (calls, calls that would have been) by code and domain.
+    let mut by_code: Vec<BTreeMap<usize, (u64, u64)>> = vec![BTreeMap::new(); Code::ALL.len()];
+    for (domain, _name) in snapshot.domain_slots().entries() {
+        for shard in &view.shards {
+            let calls = shard.metrics.verdicts(domain);
+            let would = shard.metrics.would_reject(domain);
+            for (of_code, counts) in by_code.iter_mut().zip(calls.into_iter().zip(would)) {
+                if counts != (0, 0) {
+                    let sum = of_code.entry(domain).or_default();
+                    sum.0 += counts.0;
+                    sum.1 += counts.1;
+                }
+            }
+        }
+    }
+    let names: HashMap<usize, &str> = snapshot.domain_slots().entries().collect();
+    let rules = Code::ALL.iter().zip(by_code).map(|(code, domains)| {
+        let mut most: Vec<(usize, (u64, u64))> = domains.into_iter().collect();
+        let calls: u64 = most.iter().map(|(_, counts)| counts.0).sum();
+        let would: u64 = most.iter().map(|(_, counts)| counts.1).sum();
+        most.sort_by_key(|(domain, counts)| (Reverse(counts.0 + counts.1), *domain));
+        most.truncate(RULES_SHOWN_MAX);
+        let domains: Vec<Value> = most
+            .into_iter()
+            .map(|(domain, (calls, would))| {
+                let name = names.get(&domain).copied().unwrap_or_default();
+                json!({ "domain": name, "calls": calls, "would": would })
+            })
+            .collect();
+        json!({ "code": code.text(), "calls": calls, "would": would, "domains": domains })
+    });
+    rules.collect()
+}
+
+/// Every list file with its rows, and those of its rows that decided most.
+fn lists(snapshot: &Snapshot, hits: Option<&HashMap<u32, u64>>) -> Vec<Value> {
+    let mut most: Vec<(u32, u64)> = hits
+        .into_iter()
+        .flatten()
+        .map(|(row, calls)| (*row, *calls))
+        .collect();
+    most.sort_by_key(|(row, calls)| (Reverse(*calls), *row));
+    let mut sums: HashMap<&str, (u64, Vec<Value>)> = HashMap::new();
+    for (place, (row, calls)) in most.into_iter().enumerate() {
+        let Some((file, line)) = snapshot.list_place(row) else {
+            continue;
+        };
+        let (sum, rows) = sums.entry(file).or_default();
+        *sum += calls;
+        if place < RULES_SHOWN_MAX {
+            rows.push(json!({ "line": line, "calls": calls }));
+        }
+    }
+    let files = snapshot.list_files().into_iter();
+    let shown = files.map(|(file, rows)| {
+        let (calls, deciding) = sums.remove(file).unwrap_or_default();
+        json!({
+            "file": file,
+            "rows": rows,
+            "calls": hits.map(|_counted| calls),
+            "deciding": deciding,
+        })
+    });
+    shown.collect()
+}
