@@ -10,8 +10,14 @@
 mod counting_allocator;
 
 #[cfg(test)]
+#[path = "common/watched.rs"]
+#[expect(dead_code, reason = "when the loops go round is another test's affair")]
+mod watched;
+
+#[cfg(test)]
 mod reload {
     use super::counting_allocator::{Counting, LARGE_BYTES, large_frees, watch};
+    use super::watched::Watched;
     use std::fs;
     use std::hint::black_box;
     use std::net::{SocketAddr, UdpSocket};
@@ -20,15 +26,10 @@ mod reload {
     use std::sync::{Arc, mpsc};
     use std::thread;
     use std::time::Duration;
-    use tollgate::clock::Now;
     use tollgate::control::{self, Listener, Source};
-    use tollgate::event::{Event, Outcome};
     use tollgate::limits::RECEIVE_BUFFER_BYTES;
-    use tollgate::net::{Answer, Datagram};
-    use tollgate::policy::{Decision, Snapshot};
     use tollgate::process::{Node, NodeSetup, Operation};
-    use tollgate::shard::{Stages, UasSlot};
-    use tollgate::uas::{Recall, TransactionMemory, Uas};
+    use tollgate::uas::{TransactionMemory, Uas};
 
     #[global_allocator]
     static ALLOCATOR: Counting = Counting;
@@ -39,69 +40,6 @@ mod reload {
     /// Between two rounds of calls.
     const PACE: Duration = Duration::from_millis(8);
     const HEADER: &str = "scope,kind,match,verdict,code,reason,source,expires\n";
-
-    /// The real UAS, whose thread is watched from its first datagram on.
-    #[derive(Debug, Clone)]
-    struct Watched(Uas);
-
-    impl Stages for Watched {
-        type Slot = UasSlot;
-
-        fn set_draining(&mut self, draining: bool) {
-            Stages::set_draining(&mut self.0, draining);
-        }
-
-        fn slot(&self) -> UasSlot {
-            Stages::slot(&self.0)
-        }
-
-        fn is_expendable(&self, policy: &Snapshot, datagram: &Datagram<'_>) -> bool {
-            Stages::is_expendable(&self.0, policy, datagram)
-        }
-
-        fn is_stranger(&self, policy: &Snapshot, datagram: &Datagram<'_>) -> bool {
-            Stages::is_stranger(&self.0, policy, datagram)
-        }
-
-        fn scan(&self, policy: &Snapshot, datagram: &Datagram<'_>, slot: &mut UasSlot) {
-            watch(true);
-            Stages::scan(&self.0, policy, datagram, slot);
-        }
-
-        fn touch(&self, policy: &Snapshot, slot: &UasSlot) {
-            Stages::touch(&self.0, policy, slot);
-        }
-
-        fn decide(&self, policy: &Snapshot, datagram: &Datagram<'_>, now: Now, slot: &mut UasSlot) {
-            Stages::decide(&self.0, policy, datagram, now, slot);
-        }
-
-        fn respond(
-            &self,
-            policy: &Snapshot,
-            datagram: &Datagram<'_>,
-            slot: &mut UasSlot,
-            out: &mut [u8],
-        ) -> Option<Answer> {
-            Stages::respond(&self.0, policy, datagram, slot, out)
-        }
-
-        fn outcome(&self, slot: &UasSlot) -> Outcome {
-            Stages::outcome(&self.0, slot)
-        }
-
-        fn decision<'slot>(&self, slot: &'slot UasSlot) -> Option<&'slot Decision> {
-            Stages::decision(&self.0, slot)
-        }
-
-        fn recall(&self, slot: &UasSlot) -> Recall {
-            Stages::recall(&self.0, slot)
-        }
-
-        fn describe(&self, datagram: &Datagram<'_>, slot: &UasSlot, event: &mut Event) {
-            Stages::describe(&self.0, datagram, slot, event);
-        }
-    }
 
     fn folder() -> PathBuf {
         let unique = format!("reload-{}", std::process::id());
@@ -233,7 +171,8 @@ mod reload {
             events: Vec::new(),
             journal: None,
         };
-        let node = Node::start(setup, &Watched(Uas::new([1; 16]).with_memory(memory))).unwrap();
+        let node =
+            Node::start(setup, &Watched::new(Uas::new([1; 16]).with_memory(memory))).unwrap();
         let to = node.listeners()[0];
         let stop = Arc::new(AtomicBool::new(false));
         // Several ports, so that both shards are called.

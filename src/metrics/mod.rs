@@ -13,7 +13,7 @@ mod shard;
 mod strangers;
 mod text;
 
-pub use cell::{Counter, Histogram};
+pub use cell::{Counter, Histogram, Longest};
 pub use control::{ControlMetrics, RELOAD_BOUNDS_NS};
 pub use hits::ListHits;
 pub use journal::JournalMetrics;
@@ -75,6 +75,7 @@ metrics! {
     WOULD_REJECT "would_reject_total" Counter "calls" "Calls that prevention would have rejected, by domain and code; detection mode only.";
     UNKNOWN_SOURCES "unknown_sources_total" Counter "datagrams" "Datagrams from addresses that are nobody's peer, also those given up unread; they are never answered.";
     BATCH_SERVICE "batch_service_seconds" Histogram "seconds" "From the clock reading of a batch to that of the next, or to idleness.";
+    BATCH_SERVICE_MAX "batch_service_max_seconds" Gauge "seconds" "The longest of them in the last minute: so long a datagram may have waited for the shard.";
     BATCH_SIZE "batch_size" Histogram "datagrams" "Datagrams in one batch.";
     TRANSACTIONS_DEPTH "transactions_depth_seconds" Gauge "seconds" "Age of what the transaction memory forgets to make room: 64 is that or more; below 32 it is too small for the calls that arrive.";
     TRANSACTIONS_EVICTED_YOUNG "transactions_evicted_young_total" Counter "transactions" "Transactions forgotten before their 32 seconds were over; a later copy of them is decided anew. Raise `node.expected_calls_per_second`.";

@@ -2,12 +2,13 @@
 
 use super::text::{Seconds, Text};
 use super::{
-    ANSWERS, ANSWERS_IN_RUNS, BATCH_SERVICE, BATCH_SIZE, BUNDLE_AGE, BUNDLE_REFUSED, BUNDLE_STALE,
-    ControlMetrics, Counter, DATAGRAMS, DRAINING, EVENTS_DROPPED, GENERATION, GSO_FALLBACK,
-    JOURNAL_COUNTED, JOURNAL_LINES, JOURNAL_LOST, JOURNAL_TORN, JOURNAL_WRITE_FAILURES,
-    JournalMetrics, KERNEL_DROPPED, Metric, OUTCOMES, RECEIVE_BUFFER, RECEIVE_ERRORS, RELOAD,
-    SEND_FAILED, SHARD_PANICS, SHARD_RUNNING, ShardMetrics, TRANSACTIONS_DEPTH,
-    TRANSACTIONS_EVICTED_YOUNG, TRANSACTIONS_UNREMEMBERED, UNKNOWN_SOURCES, VERDICTS, WOULD_REJECT,
+    ANSWERS, ANSWERS_IN_RUNS, BATCH_SERVICE, BATCH_SERVICE_MAX, BATCH_SIZE, BUNDLE_AGE,
+    BUNDLE_REFUSED, BUNDLE_STALE, ControlMetrics, Counter, DATAGRAMS, DRAINING, EVENTS_DROPPED,
+    GENERATION, GSO_FALLBACK, JOURNAL_COUNTED, JOURNAL_LINES, JOURNAL_LOST, JOURNAL_TORN,
+    JOURNAL_WRITE_FAILURES, JournalMetrics, KERNEL_DROPPED, Metric, OUTCOMES, RECEIVE_BUFFER,
+    RECEIVE_ERRORS, RELOAD, SEND_FAILED, SHARD_PANICS, SHARD_RUNNING, ShardMetrics,
+    TRANSACTIONS_DEPTH, TRANSACTIONS_EVICTED_YOUNG, TRANSACTIONS_UNREMEMBERED, UNKNOWN_SOURCES,
+    VERDICTS, WOULD_REJECT,
 };
 use crate::event::Outcome;
 use crate::net::SendFailure;
@@ -228,6 +229,12 @@ impl Scrape<'_> {
                 |ns| Seconds { ns },
             );
         }
+        text.metric(&BATCH_SERVICE_MAX);
+        for (number, shard) in self.shards.iter().enumerate() {
+            let longest = &shard.metrics.batch_service_longest;
+            let ns = longest.of_last_minute(self.now_ns);
+            text.sample(&[("shard", &number.to_string())], Seconds { ns });
+        }
         text.metric(&BATCH_SIZE);
         for (number, shard) in self.shards.iter().enumerate() {
             let size = &shard.metrics.batch_size;
@@ -262,6 +269,9 @@ mod tests {
         }
         shards[1].count_outcome(Outcome::Approved, 5);
         shards[1].batch_size.observe(12);
+        shards[1]
+            .batch_service_longest
+            .observe(1_000_000_000, 70_000);
         for _ in 0..5000 {
             shards[1].count_recall(Recall::Remembered { replaced_age_s: 8 });
         }
@@ -302,6 +312,8 @@ mod tests {
             "tollgate_journal_lost_total 6",
             "tollgate_kernel_dropped_total{shard=\"1\"} 2",
             "tollgate_receive_buffer_bytes{shard=\"0\"} 8388608",
+            "tollgate_batch_service_max_seconds{shard=\"0\"} 0",
+            "tollgate_batch_service_max_seconds{shard=\"1\"} 0.00007",
             "tollgate_batch_size_bucket{shard=\"1\",le=\"8\"} 0",
             "tollgate_batch_size_bucket{shard=\"1\",le=\"16\"} 1",
             "tollgate_bundle_generation_info{gen=\"0123abcd\"} 1",

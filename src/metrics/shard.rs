@@ -1,6 +1,6 @@
 //! The figures of one shard.
 
-use super::cell::{Counter, Histogram};
+use super::cell::{Counter, Histogram, Longest};
 use super::strangers::Strangers;
 use crate::event::Outcome;
 use crate::limits::{BATCH_DATAGRAMS, TRANSACTION_SECONDS};
@@ -43,6 +43,8 @@ pub struct ShardMetrics {
     pub receive_errors: Counter,
     /// Nanoseconds per batch.
     pub batch_service: Histogram<13>,
+    /// The longest of them lately.
+    pub batch_service_longest: Longest,
     /// Datagrams per batch.
     pub batch_size: Histogram<8>,
     /// Mean age of what the transaction memory forgot to make room lately, microseconds.
@@ -82,6 +84,7 @@ impl ShardMetrics {
             send_failed: [const { Counter::new() }; SendFailure::ALL.len()],
             receive_errors: Counter::new(),
             batch_service: Histogram::new(BATCH_SERVICE_BOUNDS_NS),
+            batch_service_longest: Longest::new(),
             batch_size: Histogram::new(BATCH_SIZE_BOUNDS),
             transactions_depth_us: Counter::of(depth_us(u8::MAX)),
             transactions_evicted_young: Counter::new(),

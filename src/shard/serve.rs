@@ -308,6 +308,10 @@ impl<'a, S: Stages> Loop<'a, S> {
         if let Some(began_ns) = self.began_ns.take() {
             let took = now.monotonic_ns.saturating_sub(began_ns);
             self.shard.metrics.batch_service.observe(took);
+            self.shard
+                .metrics
+                .batch_service_longest
+                .observe(now.monotonic_ns, took);
         }
     }
 
