@@ -4,7 +4,8 @@
 //! Promises: the carrier rings for eight seconds, so that whatever the recipe's four seconds cut off shows; the carrier
 //! gets one call, without the screening header; the verdicts are those of a `tollgate serve`.
 //! Not among the ordinary tests (`test = false`): it wants a Debian with Asterisk in the folder that
-//! `TOLLGATE_ASTERISK_ROOT` names, and the right to chroot into it. `tests/long` makes one.
+//! `TOLLGATE_ASTERISK_ROOT` names, and the right to chroot into it. `tests/long` makes one. `TOLLGATE_ASTERISK_RECORD` names a
+//! file that the run is written to, as a table of what was dialled, what the node decided and what the telephone heard.
 
 #[cfg(test)]
 #[expect(
@@ -348,7 +349,55 @@ mod asterisk_recipes {
         std::fs::create_dir_all(root().join("var/run/asterisk")).unwrap();
     }
 
-    fn the_recipe_works(driver: &str, method: &str) {
+    /// The node's journal as rows of a table.
+    fn decided(journal: &Path, recipe: &str, heard: &[(&str, u16)]) -> String {
+        let mut rows = String::new();
+        for line in std::fs::read_to_string(journal).unwrap().lines() {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            let text = |field: &str| line[field].as_str().unwrap_or("").to_owned();
+            let dialled = text("dialled");
+            let telephone = heard.iter().find(|(number, _)| *number == dialled);
+            rows += &format!(
+                "| {recipe} | {dialled} | {} | {} | {} | {} {} | {} | {} |\n",
+                text("caller"),
+                text("agent"),
+                line["reported_calls"],
+                text("verdict"),
+                text("code"),
+                line["status"],
+                telephone.map_or_else(|| "?".to_owned(), |(_, status)| status.to_string()),
+            );
+        }
+        rows
+    }
+
+    /// A line of what a command prints.
+    fn first_line(command: &str, arguments: &[&str]) -> String {
+        let output = Command::new(command).args(arguments).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.lines().next().unwrap_or_default().to_owned()
+    }
+
+    fn record(rows: &str) {
+        let Some(file) = env::var_os("TOLLGATE_ASTERISK_RECORD") else {
+            return;
+        };
+        let root = root();
+        let text = format!(
+            "What `tollgate recipe` prints, loaded as it is printed into {}, on Linux {}; commit {}. One telephone, one carrier that \
+             rings for {} s, one node. Written by `TOLLGATE_ASTERISK_RECORD=bench/record/asterisk.md ./tests/long asterisk`.\n\n\
+             The node's journal, and the final status that the telephone heard. Approved calls went to the carrier once, with the \
+             number that was dialled and without the screening header; the others never did.\n\n\
+             | recipe | dialled | caller | agent | reported calls | verdict | the node's answer | telephone |\n|---|---|---|---|---|---|---|---|\n{rows}",
+            first_line("chroot", &[root.to_str().unwrap(), "asterisk", "-V"]),
+            first_line("uname", &["-r"]),
+            first_line("git", &["rev-parse", "--short=12", "HEAD"]),
+            RINGING.as_secs(),
+        );
+        std::fs::write(file, text).unwrap();
+    }
+
+    fn the_recipe_works(driver: &str, method: &str) -> String {
         let telephone = UdpSocket::bind((TELEPHONE, 0)).unwrap();
         telephone
             .set_read_timeout(Some(Duration::from_millis(100)))
@@ -366,6 +415,7 @@ mod asterisk_recipes {
         let policy = "[[policy]]\nname = \"std\"\ndestination = { deny = [\"type:premium\"] }\n";
         let toml = |udp: &str| {
             node_toml(&folder).replace("udp = \"127.0.0.1:0\"", &format!("udp = \"{udp}\""))
+                + "[journal]\npath = \"calls.jsonl\"\n"
         };
         write_files(
             &folder,
@@ -438,10 +488,18 @@ mod asterisk_recipes {
                 "{said}"
             );
         }
+        let heard = [
+            (SCANNED, listed_agent),
+            (PREMIUM, premium),
+            (ORDINARY, ordinary),
+        ];
+        let recipe = format!("{driver} {method}");
+        decided(&folder.join("calls.jsonl"), &recipe, &heard)
     }
 
     #[test]
     fn every_asterisk_recipe_lets_the_ordinary_call_through_and_no_other() {
+        let mut rows = String::new();
         // One after the other: they share the folder.
         for (driver, method) in [
             ("pjsip", "redirect"),
@@ -449,7 +507,8 @@ mod asterisk_recipes {
             ("chan_sip", "redirect"),
             ("chan_sip", "failover"),
         ] {
-            the_recipe_works(driver, method);
+            rows += &the_recipe_works(driver, method);
         }
+        record(&rows);
     }
 }

@@ -1,14 +1,24 @@
 # For tests/run and tests/long: stages with their times, and what a machine may lack. Sourced by bash; asks nothing of standard input.
+# Arguments of the script are names of stages: only those are run, and "build", if there is one.
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 exec </dev/null
 
 lines=()   # one per stage, for the end
 failed=0
+only=("$@")
+names=" "  # of all stages
+
+# wanted NAME: whether the stage is to be run.
+wanted() {
+  names+="$1 "
+  [ ${#only[@]} -eq 0 ] || [ "$1" = build ] || [[ " ${only[*]} " == *" $1 "* ]]
+}
 
 # stage NAME COMMAND…: runs the command, says how long it took, and goes on either way, so that one run shows every fault.
 stage() {
   local name=$1 start=$SECONDS status=0 word=ok
+  wanted "$name" || return 0
   shift
   printf '\n=== %s: %s\n' "$name" "$*"
   "$@" || status=$?
@@ -22,6 +32,7 @@ stage() {
 
 # skipped NAME WHY: a stage that this machine cannot do. Said twice, so that nobody takes it for done.
 skipped() {
+  wanted "$1" || return 0
   lines+=("$(printf '%-24s     -    NOT CHECKED: %s' "$1" "$2")")
   printf '\n=== %s\n' "${lines[-1]}"
 }
@@ -46,6 +57,13 @@ needs() {
 
 # The table of stages, and the exit code.
 finish() {
+  local name
+  for name in ${only[@]+"${only[@]}"}; do
+    if [[ "$names" != *" $name "* ]]; then
+      echo "there is no stage \"$name\":$names" >&2
+      failed=1
+    fi
+  done
   printf '\n'
   printf '%s\n' "${lines[@]}"
   if [ "$failed" -ne 0 ]; then
