@@ -43,7 +43,7 @@ impl<'a> Answer<'a> {
                 ended = true;
                 break;
             }
-            let colon = line.iter().position(|&octet| octet == b':')?;
+            let colon = memchr::memchr(b':', line)?;
             let (name, value) = line.split_at_checked(colon)?;
             let slot = match Name::of(name.trim_ascii()) {
                 Name::Via => &mut via,
@@ -73,6 +73,18 @@ impl<'a> Answer<'a> {
             contact_user: contact.and_then(user_of),
         })
     }
+}
+
+/// The header fields of a message, each with its name and its value, without surrounding white space.
+pub fn header_lines(message: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    Lines { rest: message }
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| {
+            let colon = memchr::memchr(b':', line)?;
+            let (name, value) = line.split_at_checked(colon)?;
+            Some((name.trim_ascii(), value.get(1..)?.trim_ascii()))
+        })
 }
 
 enum Name {
@@ -115,7 +127,7 @@ impl<'a> Iterator for Lines<'a> {
         let mut end = 0;
         loop {
             let unread = self.rest.get(end..)?;
-            end += unread.iter().position(|&octet| octet == b'\n')?;
+            end += memchr::memchr(b'\n', unread)?;
             let line = self.rest.get(..end)?;
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             let next = self.rest.get(end + 1..).unwrap_or_default();

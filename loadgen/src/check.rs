@@ -8,9 +8,10 @@ use rsip::headers::{ToTypedHeader, UntypedHeader};
 use rsip::message::{HasHeaders, HeadersExt};
 use rsip::{Header, Method, Request};
 
-use crate::call::{Call, Datagram};
+use crate::call::{Call, Datagram, Family};
 use crate::limits::DATAGRAM_BYTES_MAX;
-use crate::message::{CSEQ, Messages, in_uri};
+use crate::message::{Attempt, CSEQ, Messages, Name, in_uri};
+use crate::recent::Brief;
 use crate::source::Calls;
 
 /// Calls of the mix that are read back.
@@ -42,19 +43,32 @@ pub fn messages(
         let invite = read(slot.get(..length).unwrap_or_default(), addresses)?;
         check_invite(&invite, &call).map_err(|fault| format!("INVITE: {fault}"))?;
         let branch = branch_of(&invite)?;
-        if messages.sequence_of(branch.as_bytes()) != Some(sequence) {
+        let name = Name {
+            sequence,
+            attempt: Attempt::Plain,
+        };
+        if messages.name_of(branch.as_bytes()) != Some(name) {
             return Err(format!(
                 "INVITE: branch {branch} is not that of call {sequence}"
             ));
         }
         let mut slot = [0; DATAGRAM_BYTES_MAX];
+        let mut brief = Brief::default();
+        brief.set(&call);
         let length = messages
-            .ack(&call, sequence, TAGGED_TO.as_bytes(), &mut slot)
+            .ack(&brief, name, TAGGED_TO.as_bytes(), &mut slot)
             .ok_or("an ACK does not fit into a datagram")?;
         let ack = read(slot.get(..length).unwrap_or_default(), addresses)?;
         check_ack(&ack, &invite).map_err(|fault| format!("ACK: {fault}"))?;
     }
-    Ok(())
+    let mut slot = [0; DATAGRAM_BYTES_MAX];
+    let length = messages
+        .options(0, &mut slot)
+        .ok_or("an OPTIONS does not fit into a datagram")?;
+    let options = read(slot.get(..length).unwrap_or_default(), addresses)?;
+    same("method", &options.method, &Method::Options)?;
+    let branch = branch_of(&options)?;
+    same("probe", &messages.probe_of(branch.as_bytes()), &Some(0))
 }
 
 /// Reads a request. `rsip` knows no IPv6 reference before a port (RFC 3261 §25.1 does), so that it is shown an IPv4
@@ -102,12 +116,40 @@ fn check_invite(invite: &Request, call: &Call) -> Result<(), String> {
         &length,
         &Some(invite.body().len().to_string()),
     )?;
-    let fields = screening_fields(invite)?;
+    check_screening(invite, call, &caller)
+}
+
+/// What the headers of the call's family say of the caller.
+fn check_screening(invite: &Request, call: &Call, caller: &str) -> Result<(), String> {
     let agent = String::from_utf8_lossy(call.agent.as_bytes()).into_owned();
+    let calls = String::from_utf8_lossy(call.reported_calls.as_bytes()).into_owned();
+    let single = |name: &str, meant: &str| {
+        let found = header(invite, name);
+        same(name, &found.unwrap_or_default(), &meant)
+    };
+    if call.family == Family::Bare {
+        let presented = invite.headers().iter().find_map(|header| match header {
+            Header::UserAgent(agent) => Some(agent.value().to_owned()),
+            _ => None,
+        });
+        return same("User-Agent", &presented, &Some(agent));
+    }
+    if call.family != Family::PTfps {
+        let address = String::from_utf8_lossy(call.address.as_bytes()).into_owned();
+        let domain = String::from_utf8_lossy(call.domain.as_bytes()).into_owned();
+        if call.family == Family::XTfps {
+            single("X-tfps", &format!("{caller};{domain}"))?;
+        }
+        single("P-Received", &address)?;
+        single("P-UA", agent.trim())?;
+        return single("P-Calls", &calls);
+    }
+    let value = header(invite, "P-tfps").ok_or("there is no P-tfps")?;
+    let fields: Vec<String> = value.split(';').map(str::to_owned).collect();
     let [first, .., last] = fields.as_slice() else {
         return Err("P-tfps has fewer than two fields".to_owned());
     };
-    same("P-tfps user", first, &caller)?;
+    same("P-tfps user", first, &caller.to_owned())?;
     same(
         "P-tfps calls",
         &last.as_bytes(),
@@ -165,13 +207,11 @@ fn branch_of(request: &Request) -> Result<String, String> {
     Ok(branch.to_string())
 }
 
-fn screening_fields(request: &Request) -> Result<Vec<String>, String> {
-    let value = request.headers().iter().find_map(|header| match header {
-        Header::Other(name, value) if name.eq_ignore_ascii_case("P-tfps") => Some(value),
+fn header<'a>(invite: &'a Request, wanted: &str) -> Option<&'a str> {
+    invite.headers().iter().find_map(|header| match header {
+        Header::Other(name, value) if name.eq_ignore_ascii_case(wanted) => Some(value.as_str()),
         _ => None,
-    });
-    let value = value.ok_or("there is no P-tfps")?;
-    Ok(value.split(';').map(str::to_owned).collect())
+    })
 }
 
 fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: &T, meant: &T) -> Result<(), String> {
@@ -184,6 +224,7 @@ fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: &T, meant: &T) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::Shape;
     use crate::mix::Mix;
 
     const MIX: Calls = Calls::Mix(Mix { seed: 7 });
@@ -196,7 +237,7 @@ mod tests {
             ("192.0.2.1:5070", "198.51.100.1:5060"),
         ] {
             let (local, target) = (local.parse().unwrap(), target.parse().unwrap());
-            let ours = Messages::new(local, target, 0xfeed);
+            let ours = Messages::new(local, target, 0xfeed, Shape::UdpRuns);
             messages(&ours, &MIX, &[local, target]).unwrap();
         }
     }
@@ -212,7 +253,12 @@ mod tests {
         let target = "[2001:db8:1111:2222:3333:4444:5555:6666]:50600"
             .parse()
             .unwrap();
-        messages(&Messages::new(target, target, 1), &mix, &[target]).unwrap();
+        messages(
+            &Messages::new(target, target, 1, Shape::UdpRuns),
+            &mix,
+            &[target],
+        )
+        .unwrap();
     }
 
     #[test]
@@ -221,6 +267,7 @@ mod tests {
             "127.0.0.1:5070".parse().unwrap(),
             "127.0.0.1:5060".parse().unwrap(),
             1,
+            Shape::Udp,
         );
         let mut slot = [0; DATAGRAM_BYTES_MAX];
         let call = MIX.call(3);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::call::user_of;
+use crate::call::{Family, user_of};
 use crate::limits::{
     CALLS_MAX, DURATION_SECONDS_MAX, LATENESS_P99_MAX, RATE_MAX, SOURCE_PORTS_MAX, T1_DEFAULT,
     THREADS_MAX, USER_BYTES_MAX,
@@ -43,6 +43,30 @@ pub enum Switch {
     On,
     /// Not done.
     Off,
+}
+
+/// What `--family` can say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FamilyArg {
+    /// `P-tfps`, five fields.
+    PTfps,
+    /// `X-tfps`, `P-Received`, `P-UA` and `P-Calls`.
+    XTfps,
+    /// `P-Received`, `P-UA` and `P-Calls`.
+    Received,
+    /// None.
+    Bare,
+}
+
+impl From<FamilyArg> for Family {
+    fn from(family: FamilyArg) -> Self {
+        match family {
+            FamilyArg::PTfps => Self::PTfps,
+            FamilyArg::XTfps => Self::XTfps,
+            FamilyArg::Received => Self::Received,
+            FamilyArg::Bare => Self::Bare,
+        }
+    }
 }
 
 /// What `--expect` can say.
@@ -117,6 +141,28 @@ pub struct RunArgs {
     /// Send unanswered INVITEs again by Timer A (RFC 3261 section 17.1.1.2).
     #[arg(long, value_enum, default_value_t = Switch::On)]
     pub retransmit: Switch,
+    /// Headers that tell of the caller, whatever the mix says.
+    #[arg(long, value_enum)]
+    pub family: Option<FamilyArg>,
+    /// Send a run of equally long datagrams as one (`UDP_SEGMENT`); messages are padded with blanks to that end. A server that
+    /// spreads datagrams over several sockets may give a whole run to one of them.
+    #[arg(long, value_enum, default_value_t = Switch::On)]
+    pub gso: Switch,
+    /// Receive a run of answers as one (`UDP_GRO`).
+    #[arg(long, value_enum, default_value_t = Switch::On)]
+    pub gro: Switch,
+    /// Share of all datagrams, sent and received, that is lost on purpose, in percent.
+    #[arg(long, value_name = "PERCENT", default_value = "0", value_parser = percent_of)]
+    pub lose: f64,
+    /// Password shown when the server asks for digest credentials (401 or 407; MD5 or SHA-256).
+    #[arg(long, value_name = "TEXT")]
+    pub auth_password: Option<String>,
+    /// User of the credentials; without it the account that the call belongs to, or its caller.
+    #[arg(long, value_name = "USER", requires = "auth_password")]
+    pub auth_user: Option<String>,
+    /// Send an OPTIONS this often beside the calls, from each thread.
+    #[arg(long, value_name = "TIME", value_parser = duration_of)]
+    pub options_every: Option<Duration>,
     /// T1; Timer B is 64 times as long. Other values than 500ms are for tests and for networks known to be fast.
     #[arg(long, value_name = "TIME", default_value = T1_DEFAULT, value_parser = t1_of)]
     pub t1: Duration,
@@ -249,6 +295,17 @@ fn t1_of(text: &str) -> Result<Duration, String> {
         return Err("from 1ms to 10s".to_owned());
     }
     Ok(t1)
+}
+
+fn percent_of(text: &str) -> Result<f64, String> {
+    let percent: f64 = text
+        .trim_end_matches('%')
+        .parse()
+        .map_err(|_| "a number from 0 to 100".to_owned())?;
+    if !(0.0..=100.0).contains(&percent) {
+        return Err("a number from 0 to 100".to_owned());
+    }
+    Ok(percent)
 }
 
 fn between(text: &str, most: usize) -> Result<usize, String> {

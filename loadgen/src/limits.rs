@@ -2,8 +2,26 @@
 //!
 //! Promises: nothing in this crate grows past a number that does not stand here or follow from one that does.
 
-/// Datagrams handed to the kernel in one `sendmmsg` or taken in one `recvmmsg`. Larger batches measured 2 % better at most.
-pub const BATCH: usize = 32;
+/// Datagrams handed to the kernel together: as many as one send with `UDP_SEGMENT` may carry (udp(7): 64 segments on kernels before 6.9).
+pub const BATCH: usize = 64;
+
+/// Octets of one send with `UDP_SEGMENT`: below the largest UDP payload over IPv4 (65,507).
+pub const SEGMENTED_BYTES_MAX: usize = 65_000;
+
+/// Datagrams, or runs of them that the kernel has put together, taken in one `recvmmsg`.
+pub const RX_BATCH: usize = 32;
+
+/// Octets kept for one run of datagrams: the most that the kernel puts together.
+pub const RX_RUN_BYTES_MAX: usize = 65_536;
+
+/// INVITEs are made a multiple of this long where runs of them are sent at once, since a run has datagrams of one length: they have 930 to 1,020 octets.
+pub const INVITE_BYTES_STEP: usize = 256;
+
+/// The same for ACKs, which have 380 to 430 octets.
+pub const ACK_BYTES_STEP: usize = 128;
+
+/// Calls whose number, caller and expected verdict an engine remembers for their answers; those of older ones are made again. About 200 octets each.
+pub const RECENT_CALLS: u64 = 2048;
 
 /// Octets kept for one datagram, sent or received. An INVITE has about 950, an answer about 400; a longer answer is cut by the kernel and counted as unparsable.
 pub const DATAGRAM_BYTES_MAX: usize = 2048;
@@ -80,7 +98,7 @@ pub const WRONG_SHOWN: usize = 10;
 pub const SEND_TRIES_MAX: u32 = 1_000;
 
 /// Consecutive calls that leave from one socket before the next one's turn, so that a batch of several calls stays one system call.
-pub const CALLS_PER_SOCKET_RUN: u64 = 4;
+pub const CALLS_PER_SOCKET_RUN: u64 = 16;
 
 /// After the last call is over, answers are still read for this long, to count duplicates of it. In nanoseconds.
 pub const LINGER_NS: u64 = 50_000_000;

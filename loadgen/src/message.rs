@@ -1,14 +1,17 @@
-//! INVITE and ACK as templates, filled in place.
+//! INVITE, ACK and OPTIONS as templates, filled in place.
 //!
 //! Promises: a message is its template with the holes filled, rendered into the caller's octets without allocating; a
 //! retransmission rendered again is byte-identical (it follows from the call alone); ACK has the INVITE's branch,
-//! Request-URI and `CSeq` number and the answer's To (RFC 3261 §17.1.1.3). The shape is `chan_sip`'s, with its header order.
-//! Leaves to `check`: an independent reading of both.
+//! Request-URI and `CSeq` number and the answer's To (RFC 3261 §17.1.1.3); an INVITE with credentials has a branch and a
+//! `CSeq` number of its own, and the Call-ID and From tag of the first (§22.2). The shape is `chan_sip`'s, with its header
+//! order. Leaves to `check`: an independent reading of all.
 
 use std::net::SocketAddr;
 
-use crate::call::{Call, Datagram};
+use crate::call::{Call, Datagram, Family};
 use crate::fault::spoil;
+use crate::limits::{ACK_BYTES_STEP, INVITE_BYTES_STEP};
+use crate::recent::Brief;
 
 /// The number that every INVITE's `CSeq` has, as `chan_sip`'s first one does.
 pub const CSEQ: u32 = 102;
@@ -21,23 +24,44 @@ const RUN_DIGITS: usize = 8;
 const SEQUENCE_DIGITS: usize = 10;
 
 const INVITE: &str = "INVITE sip:{user}@{target} SIP/2.0\r
-Via: SIP/2.0/UDP {local};branch=z9hG4bK{run}{sequence}\r
+Via: SIP/2.0/{transport} {local};branch=z9hG4bK{run}{sequence}{attempt}\r
 Max-Forwards: 70\r
 From: <sip:{caller}@{from_host}>;tag=as{run}{sequence}\r
 To: <sip:{user}@{target}>\r
-Contact: <sip:{caller}@{local}>\r
+Contact: <sip:{caller}@{local}{contact_transport}>\r
 Call-ID: {run}{sequence}@{local}\r
-CSeq: 102 INVITE\r
-User-Agent: tollgate-loadgen {version}\r
-Allow: INVITE, ACK, CANCEL, OPTIONS, BYE, REFER, SUBSCRIBE, NOTIFY, INFO, PUBLISH, MESSAGE\r
+CSeq: {cseq} INVITE\r
+User-Agent: {own_agent}\r
+{authorization}Allow: INVITE, ACK, CANCEL, OPTIONS, BYE, REFER, SUBSCRIBE, NOTIFY, INFO, PUBLISH, MESSAGE\r
 Supported: replaces, timer\r
 Session-Expires: 1800\r
 Min-SE: 90\r
-P-tfps: {caller};{domain};{address};{agent};{reported_calls}\r
-Content-Type: application/sdp\r
+{screening}Content-Type: {padding}application/sdp\r
 Content-Length: {length}\r
 \r
 ";
+
+/// What each family says of the caller, and as whom its INVITE's User-Agent presents itself.
+const FAMILIES: [(Family, &str, &str); 4] = [
+    (
+        Family::PTfps,
+        "P-tfps: {caller};{domain};{address};{agent};{reported_calls}\r\n",
+        OWN_AGENT,
+    ),
+    (
+        Family::XTfps,
+        "X-tfps: {caller};{domain}\r\nP-Received: {address}\r\nP-UA: {agent}\r\nP-Calls: {reported_calls}\r\n",
+        OWN_AGENT,
+    ),
+    (
+        Family::Received,
+        "P-Received: {address}\r\nP-UA: {agent}\r\nP-Calls: {reported_calls}\r\n",
+        OWN_AGENT,
+    ),
+    (Family::Bare, "", "{agent}"),
+];
+
+const OWN_AGENT: &str = concat!("tollgate-loadgen ", env!("CARGO_PKG_VERSION"));
 
 const SDP: &str = "v=0\r
 o=root 1830217743 1830217743 IN {family} {address_text}\r
@@ -56,14 +80,27 @@ a=sendrecv\r
 ";
 
 const ACK: &str = "ACK sip:{user}@{target} SIP/2.0\r
-Via: SIP/2.0/UDP {local};branch=z9hG4bK{run}{sequence}\r
+Via: SIP/2.0/{transport} {local};branch=z9hG4bK{run}{sequence}{attempt}\r
 Max-Forwards: 70\r
 From: <sip:{caller}@{from_host}>;tag=as{run}{sequence}\r
 To: {to}\r
-Contact: <sip:{caller}@{local}>\r
+Contact: <sip:{caller}@{local}{contact_transport}>\r
 Call-ID: {run}{sequence}@{local}\r
-CSeq: 102 ACK\r
-User-Agent: tollgate-loadgen {version}\r
+CSeq: {cseq} ACK\r
+User-Agent: {padding}{own_agent}\r
+Content-Length: 0\r
+\r
+";
+
+/// A probe as a proxy sends it (RFC 3261 §11); its number stands where a call's does, behind a letter that no call has.
+const OPTIONS: &str = "OPTIONS sip:{target} SIP/2.0\r
+Via: SIP/2.0/{transport} {local};branch=z9hG4bK{run}p{sequence}\r
+Max-Forwards: 70\r
+From: <sip:loadgen@{local}>;tag=ap{run}{sequence}\r
+To: <sip:{target}>\r
+Call-ID: {run}p{sequence}@{local}\r
+CSeq: 102 OPTIONS\r
+User-Agent: {own_agent}\r
 Content-Length: 0\r
 \r
 ";
@@ -79,7 +116,12 @@ enum Field {
     Agent,
     ReportedCalls,
     Sequence,
+    Attempt,
+    CSeq,
+    Authorization,
     To,
+    /// Blanks before a header's value (RFC 3261 §25.1: HCOLON) up to a round length.
+    Padding,
 }
 
 const FIELDS: &[(&str, Field)] = &[
@@ -91,8 +133,73 @@ const FIELDS: &[(&str, Field)] = &[
     ("{agent}", Field::Agent),
     ("{reported_calls}", Field::ReportedCalls),
     ("{sequence}", Field::Sequence),
+    ("{attempt}", Field::Attempt),
+    ("{cseq}", Field::CSeq),
+    ("{authorization}", Field::Authorization),
     ("{to}", Field::To),
+    ("{padding}", Field::Padding),
 ];
+
+/// What goes into the holes.
+#[derive(Debug, Clone, Copy, Default)]
+struct Values<'a> {
+    user: &'a [u8],
+    caller: &'a [u8],
+    domain: &'a [u8],
+    from_host: &'a [u8],
+    address: &'a [u8],
+    agent: &'a [u8],
+    reported_calls: &'a [u8],
+    sequence: u64,
+    attempt: Attempt,
+    authorization: &'a [u8],
+    to: &'a [u8],
+}
+
+/// Which INVITE of a call it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Attempt {
+    /// Without credentials.
+    #[default]
+    Plain,
+    /// With the credentials that the server asked for (RFC 3261 §22.2).
+    Authorized,
+}
+
+impl Attempt {
+    /// The number of its `CSeq`.
+    #[must_use]
+    pub fn cseq(self) -> u32 {
+        match self {
+            Self::Plain => CSEQ,
+            Self::Authorized => CSEQ + 1,
+        }
+    }
+
+    fn cseq_digits(self) -> &'static [u8] {
+        match self {
+            Self::Plain => b"102",
+            Self::Authorized => b"103",
+        }
+    }
+
+    /// What follows the call's number in the branch.
+    fn suffix(self) -> &'static [u8] {
+        match self {
+            Self::Plain => b"",
+            Self::Authorized => b"a",
+        }
+    }
+}
+
+/// What a message is about: a call and which of its INVITEs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Name {
+    /// The number of the call.
+    pub sequence: u64,
+    /// Which of its INVITEs.
+    pub attempt: Attempt,
+}
 
 /// Text with holes.
 #[derive(Debug, Clone)]
@@ -100,13 +207,28 @@ struct Template {
     text: Box<[u8]>,
     /// Where in `text` each hole is, ascending.
     holes: Box<[(usize, Field)]>,
+    /// Messages are padded to a multiple of so many octets.
+    step: usize,
+}
+
+/// How messages travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// UDP, each as long as it is.
+    Udp,
+    /// UDP, padded so that many have the same length and can be sent as a run.
+    UdpRuns,
+    /// TCP.
+    Tcp,
 }
 
 /// The messages of one socket: its address stands in them.
 #[derive(Debug, Clone)]
 pub struct Messages {
-    invite: Template,
+    invites: [Template; FAMILIES.len()],
     ack: Template,
+    options: Template,
+    target: String,
     run: [u8; RUN_DIGITS],
     /// What follows run and sequence in the Call-ID: `@` and the socket's address.
     call_id_tail: Box<[u8]>,
@@ -126,7 +248,7 @@ pub struct Echo<'a> {
 impl Messages {
     /// The messages that a socket bound to `local` sends to `target` in run `run`.
     #[must_use]
-    pub fn new(local: SocketAddr, target: SocketAddr, run: u32) -> Self {
+    pub fn new(local: SocketAddr, target: SocketAddr, run: u32, shape: Shape) -> Self {
         let (family, address) = match local {
             SocketAddr::V4(v4) => ("IP4", v4.ip().to_string()),
             SocketAddr::V6(v6) => ("IP6", v6.ip().to_string()),
@@ -136,18 +258,36 @@ impl Messages {
         let sdp = SDP
             .replace("{family}", family)
             .replace("{address_text}", &address);
+        let (transport, contact_transport) = match shape {
+            Shape::Udp | Shape::UdpRuns => ("UDP", ""),
+            Shape::Tcp => ("TCP", ";transport=tcp"),
+        };
         let fixed = |text: &str| {
             text.replace("{target}", &in_uri(target))
                 .replace("{local}", &local)
                 .replace("{run}", &run)
-                .replace("{version}", env!("CARGO_PKG_VERSION"))
+                .replace("{transport}", transport)
+                .replace("{contact_transport}", contact_transport)
                 .replace("{length}", &sdp.len().to_string())
         };
+        let (invite_step, ack_step) = match shape {
+            Shape::Udp | Shape::Tcp => (1, 1),
+            Shape::UdpRuns => (INVITE_BYTES_STEP, ACK_BYTES_STEP),
+        };
+        let invites = FAMILIES.map(|(_, screening, agent)| {
+            let text = INVITE
+                .replace("{screening}", screening)
+                .replace("{own_agent}", agent);
+            Template::compile(&(fixed(&text) + &sdp), invite_step)
+        });
+        let own = |text: &str| fixed(&text.replace("{own_agent}", OWN_AGENT));
         let mut run_digits = [0; RUN_DIGITS];
         run_digits.copy_from_slice(run.as_bytes());
         Self {
-            invite: Template::compile(&(fixed(INVITE) + &sdp)),
-            ack: Template::compile(&fixed(ACK)),
+            invites,
+            ack: Template::compile(&own(ACK), ack_step),
+            options: Template::compile(&own(OPTIONS), 1),
+            target: in_uri(target),
             run: run_digits,
             call_id_tail: format!("@{local}").into_bytes().into(),
         }
@@ -155,9 +295,56 @@ impl Messages {
 
     /// Writes the INVITE of a call, with the fault that the call has on purpose; `None` if `out` is too short.
     pub fn invite(&self, call: &Call, sequence: u64, out: &mut [u8]) -> Option<usize> {
-        let length = self
-            .invite
-            .render(call, sequence, self.own_host(), b"", out)?;
+        let name = Name {
+            sequence,
+            attempt: Attempt::Plain,
+        };
+        self.write_invite(call, name, b"", out)
+    }
+
+    /// Writes the INVITE of a call with credentials: `authorization` is the whole header line with its line end.
+    pub fn authorized_invite(
+        &self,
+        call: &Call,
+        sequence: u64,
+        authorization: &[u8],
+        out: &mut [u8],
+    ) -> Option<usize> {
+        let name = Name {
+            sequence,
+            attempt: Attempt::Authorized,
+        };
+        self.write_invite(call, name, authorization, out)
+    }
+
+    fn write_invite(
+        &self,
+        call: &Call,
+        name: Name,
+        authorization: &[u8],
+        out: &mut [u8],
+    ) -> Option<usize> {
+        let values = Values {
+            user: call.user.as_bytes(),
+            caller: call.caller.as_bytes(),
+            domain: call.domain.as_bytes(),
+            from_host: self.host_or_own(call.from_host.as_bytes()),
+            address: call.address.as_bytes(),
+            agent: call.agent.as_bytes(),
+            reported_calls: call.reported_calls.as_bytes(),
+            sequence: name.sequence,
+            attempt: name.attempt,
+            authorization,
+            to: b"",
+        };
+        let [p_tfps, x_tfps, received, bare] = &self.invites;
+        let template = match call.family {
+            Family::PTfps => p_tfps,
+            Family::XTfps => x_tfps,
+            Family::Received => received,
+            Family::Bare => bare,
+        };
+        let length = template.render(&values, out)?;
         match call.datagram {
             Datagram::Invite => Some(length),
             Datagram::Faulty(fault) => spoil(fault, out, length),
@@ -165,35 +352,78 @@ impl Messages {
     }
 
     /// Writes the ACK for an answer whose To header's value is `to`; `None` if `out` is too short.
-    pub fn ack(&self, call: &Call, sequence: u64, to: &[u8], out: &mut [u8]) -> Option<usize> {
-        self.ack.render(call, sequence, self.own_host(), to, out)
+    pub fn ack(&self, call: &Brief, name: Name, to: &[u8], out: &mut [u8]) -> Option<usize> {
+        let values = Values {
+            user: call.user.as_bytes(),
+            caller: call.caller.as_bytes(),
+            from_host: self.host_or_own(call.from_host.as_bytes()),
+            sequence: name.sequence,
+            attempt: name.attempt,
+            to,
+            ..Values::default()
+        };
+        self.ack.render(&values, out)
     }
 
-    /// The socket's address and port, as they stand in a URI.
-    fn own_host(&self) -> &[u8] {
-        self.call_id_tail.get(1..).unwrap_or_default()
+    /// Writes the OPTIONS of this number; `None` if `out` is too short.
+    pub fn options(&self, number: u64, out: &mut [u8]) -> Option<usize> {
+        let values = Values {
+            sequence: number,
+            ..Values::default()
+        };
+        self.options.render(&values, out)
     }
 
-    /// The number of the call whose branch this is; `None` if it is none of this run's.
+    /// The Request-URI of a call, which a digest covers.
     #[must_use]
-    pub fn sequence_of(&self, branch: &[u8]) -> Option<u64> {
-        let digits = branch
+    pub fn request_uri(&self, call: &Call) -> String {
+        let user = String::from_utf8_lossy(call.user.as_bytes());
+        format!("sip:{user}@{}", self.target)
+    }
+
+    /// The From host of a call, or the socket's address and port as they stand in a URI.
+    fn host_or_own<'a>(&'a self, host: &'a [u8]) -> &'a [u8] {
+        if host.is_empty() {
+            return self.call_id_tail.get(1..).unwrap_or_default();
+        }
+        host
+    }
+
+    /// The call whose branch this is, and which of its INVITEs; `None` if it is none of this run's.
+    #[must_use]
+    pub fn name_of(&self, branch: &[u8]) -> Option<Name> {
+        let rest = branch
             .strip_prefix(BRANCH_COOKIE)?
             .strip_prefix(&self.run)?;
-        let exact = digits.len() == SEQUENCE_DIGITS
-            && digits
-                .iter()
-                .all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
-        if !exact {
-            return None;
-        }
-        u64::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()
+        let (digits, suffix) = rest.split_at_checked(SEQUENCE_DIGITS)?;
+        let attempt = [Attempt::Plain, Attempt::Authorized]
+            .into_iter()
+            .find(|attempt| attempt.suffix() == suffix)?;
+        Some(Name {
+            sequence: number_of(digits)?,
+            attempt,
+        })
+    }
+
+    /// The number of the OPTIONS whose branch this is; `None` if it is none of this run's.
+    #[must_use]
+    pub fn probe_of(&self, branch: &[u8]) -> Option<u64> {
+        let rest = branch
+            .strip_prefix(BRANCH_COOKIE)?
+            .strip_prefix(&self.run)?;
+        let digits = rest.strip_prefix(b"p")?;
+        (digits.len() == SEQUENCE_DIGITS)
+            .then(|| number_of(digits))
+            .flatten()
     }
 
     /// Whether an answer with a branch of this run also repeats the From tag and the Call-ID of that call.
     #[must_use]
     pub fn agree(&self, echo: &Echo<'_>) -> bool {
-        let Some(name) = echo.branch.strip_prefix(BRANCH_COOKIE) else {
+        let name = echo
+            .branch
+            .get(BRANCH_COOKIE.len()..BRANCH_COOKIE.len() + RUN_DIGITS + SEQUENCE_DIGITS);
+        let Some(name) = name else {
             return false;
         };
         echo.from_tag.strip_prefix(b"as") == Some(name)
@@ -219,7 +449,7 @@ pub fn in_uri(address: SocketAddr) -> String {
 }
 
 impl Template {
-    fn compile(source: &str) -> Self {
+    fn compile(source: &str, step: usize) -> Self {
         let mut text = Vec::with_capacity(source.len());
         let mut holes = Vec::new();
         let mut rest = source;
@@ -232,34 +462,38 @@ impl Template {
         Self {
             text: text.into(),
             holes: holes.into(),
+            step,
         }
     }
 
-    fn render(
-        &self,
-        call: &Call,
-        sequence: u64,
-        own_host: &[u8],
-        to: &[u8],
-        out: &mut [u8],
-    ) -> Option<usize> {
-        let digits = hexadecimal(sequence);
+    fn render(&self, values: &Values<'_>, out: &mut [u8]) -> Option<usize> {
+        let digits = hexadecimal(values.sequence);
         let mut from = 0;
         let mut written = 0;
         for &(at, field) in &self.holes {
             written = put(out, written, self.text.get(from..at)?)?;
             from = at;
             let filling = match field {
-                Field::User => call.user.as_bytes(),
-                Field::Caller => call.caller.as_bytes(),
-                Field::Domain => call.domain.as_bytes(),
-                Field::FromHost if call.from_host.as_bytes().is_empty() => own_host,
-                Field::FromHost => call.from_host.as_bytes(),
-                Field::Address => call.address.as_bytes(),
-                Field::Agent => call.agent.as_bytes(),
-                Field::ReportedCalls => call.reported_calls.as_bytes(),
+                Field::User => values.user,
+                Field::Caller => values.caller,
+                Field::Domain => values.domain,
+                Field::FromHost => values.from_host,
+                Field::Address => values.address,
+                Field::Agent => values.agent,
+                Field::ReportedCalls => values.reported_calls,
                 Field::Sequence => &digits,
-                Field::To => to,
+                Field::Attempt => values.attempt.suffix(),
+                Field::CSeq => values.attempt.cseq_digits(),
+                Field::Authorization => values.authorization,
+                Field::To => values.to,
+                // No hole follows it, so that the length without it is known here.
+                Field::Padding => {
+                    let length = written + self.text.len() - at;
+                    let blanks = length.next_multiple_of(self.step) - length;
+                    out.get_mut(written..written + blanks)?.fill(b' ');
+                    written += blanks;
+                    continue;
+                }
             };
             written = put(out, written, filling)?;
         }
@@ -272,6 +506,18 @@ fn first_hole(text: &str) -> Option<(usize, &'static str, Field)> {
         .iter()
         .filter_map(|&(name, field)| Some((text.find(name)?, name, field)))
         .min_by_key(|&(at, ..)| at)
+}
+
+/// The number that ten hexadecimal digits (lower case) stand for.
+fn number_of(digits: &[u8]) -> Option<u64> {
+    digits.iter().try_fold(0, |number: u64, &digit| {
+        let value = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => return None,
+        };
+        Some(number << 4 | u64::from(value))
+    })
 }
 
 fn put(out: &mut [u8], at: usize, octets: &[u8]) -> Option<usize> {
@@ -309,6 +555,7 @@ mod tests {
             "127.0.0.1:5070".parse().unwrap(),
             "127.0.0.1:5060".parse().unwrap(),
             run,
+            Shape::Udp,
         )
     }
 
@@ -348,7 +595,12 @@ mod tests {
     #[test]
     fn content_length_is_the_length_of_the_body() {
         for local in ["127.0.0.1:5070", "[::1]:40000"] {
-            let messages = Messages::new(local.parse().unwrap(), "[::1]:5060".parse().unwrap(), 1);
+            let messages = Messages::new(
+                local.parse().unwrap(),
+                "[::1]:5060".parse().unwrap(),
+                1,
+                Shape::Udp,
+            );
             let mut out = [0; DATAGRAM_BYTES_MAX];
             let length = messages.invite(&MIX.call(0), 0, &mut out).unwrap();
             let text = str::from_utf8(&out[..length]).unwrap();
@@ -373,7 +625,8 @@ mod tests {
             ("00c0ffee00000000ff", None),
             ("", None),
         ] {
-            assert_eq!(ours.sequence_of(branch.as_bytes()), sequence, "{branch}");
+            let found = ours.name_of(branch.as_bytes());
+            assert_eq!(found.map(|name| name.sequence), sequence, "{branch}");
         }
     }
 
@@ -412,6 +665,105 @@ mod tests {
             assert_eq!(ours.agree(&echo), agree, "{from_tag} {call_id}");
         }
         assert_eq!(ours.call_id(1), "000000ab0000000001@127.0.0.1:5070");
+    }
+
+    #[test]
+    fn probes_and_second_attempts_have_branches_of_their_own() {
+        let ours = messages(0xab);
+        let call = MIX.call(5);
+        let mut out = [0; DATAGRAM_BYTES_MAX];
+        let length = ours.options(7, &mut out).unwrap();
+        let text = String::from_utf8(out[..length].to_vec()).unwrap();
+        assert!(text.starts_with("OPTIONS sip:127.0.0.1:5060 SIP/2.0\r\n"));
+        assert!(text.contains("branch=z9hG4bK000000abp0000000007\r\n"));
+        assert_eq!(ours.probe_of(b"z9hG4bK000000abp0000000007"), Some(7));
+        assert_eq!(ours.name_of(b"z9hG4bK000000abp0000000007"), None);
+        assert_eq!(ours.probe_of(b"z9hG4bK000000ab0000000007"), None);
+
+        let line = b"Authorization: Digest x\r\n";
+        let length = ours.authorized_invite(&call, 5, line, &mut out).unwrap();
+        let text = String::from_utf8(out[..length].to_vec()).unwrap();
+        assert!(text.contains("branch=z9hG4bK000000ab0000000005a\r\n"));
+        assert!(text.contains("\r\nCSeq: 103 INVITE\r\n"));
+        assert!(text.contains("\r\nAuthorization: Digest x\r\nAllow: "));
+        assert!(text.contains("\r\nCall-ID: 000000ab0000000005@"));
+        let name = ours.name_of(b"z9hG4bK000000ab0000000005a").unwrap();
+        assert_eq!((name.sequence, name.attempt.cseq()), (5, 103));
+        assert!(ours.agree(&Echo {
+            branch: b"z9hG4bK000000ab0000000005a",
+            from_tag: b"as000000ab0000000005",
+            call_id: b"000000ab0000000005@127.0.0.1:5070",
+        }));
+    }
+
+    #[test]
+    fn each_family_tells_of_the_caller_in_its_own_headers() {
+        for (family, has, lacks) in [
+            (Family::PTfps, &["\r\nP-tfps: "][..], "\r\nP-UA: "),
+            (
+                Family::XTfps,
+                &[
+                    "\r\nX-tfps: ",
+                    "\r\nP-Received: ",
+                    "\r\nP-UA: ",
+                    "\r\nP-Calls: ",
+                ],
+                "\r\nP-tfps: ",
+            ),
+            (
+                Family::Received,
+                &["\r\nP-Received: ", "\r\nP-UA: ", "\r\nP-Calls: "],
+                "tfps: ",
+            ),
+            (Family::Bare, &[], "\r\nP-"),
+        ] {
+            let mut call = MIX.call(1);
+            call.family = family;
+            let mut out = [0; DATAGRAM_BYTES_MAX];
+            let length = messages(1).invite(&call, 1, &mut out).unwrap();
+            let text = str::from_utf8(&out[..length]).unwrap();
+            assert!(has.iter().all(|name| text.contains(name)), "{text}");
+            assert!(!text.contains(lacks), "{text}");
+            let agent = str::from_utf8(call.agent.as_bytes()).unwrap();
+            let presented = text.contains(&format!("\r\nUser-Agent: {agent}\r\n"));
+            assert_eq!(presented, family == Family::Bare, "{text}");
+        }
+    }
+
+    #[test]
+    fn messages_of_a_run_have_round_lengths_and_are_else_the_same() {
+        let plain = messages(1);
+        let addresses = ["127.0.0.1:5070", "127.0.0.1:5060"].map(|text| text.parse().unwrap());
+        let [local, target] = addresses;
+        let runs = Messages::new(local, target, 1, Shape::UdpRuns);
+        for sequence in 0..100 {
+            let call = MIX.call(sequence);
+            let mut brief = Brief::default();
+            brief.set(&call);
+            let name = Name {
+                sequence,
+                attempt: Attempt::Plain,
+            };
+            let text = |messages: &Messages, ack: bool| {
+                let mut out = [0; DATAGRAM_BYTES_MAX];
+                let length = if ack {
+                    messages.ack(&brief, name, b"<sip:1@h>;tag=x", &mut out)
+                } else {
+                    messages.invite(&call, sequence, &mut out)
+                };
+                String::from_utf8(out[..length.unwrap()].to_vec()).unwrap()
+            };
+            for (ack, step) in [(false, INVITE_BYTES_STEP), (true, ACK_BYTES_STEP)] {
+                let padded = text(&runs, ack);
+                assert!(padded.len().is_multiple_of(step), "{}", padded.len());
+                let words = |text: &str| {
+                    text.split_whitespace()
+                        .map(str::to_owned)
+                        .collect::<Vec<_>>()
+                };
+                assert_eq!(words(&padded), words(&text(&plain, ack)));
+            }
+        }
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub struct SourcePlan {
     pub ports: usize,
     /// The first local port, the next ones following; 0: the kernel chooses.
     pub first_port: u16,
+    /// Whether runs of answers may be received together (`UDP_GRO`).
+    pub joined: bool,
 }
 
 /// An open socket.
@@ -34,6 +36,8 @@ pub struct Link {
     pub receive_buffer: usize,
     /// Whether the kernel stamps what arrives; else times are those of reading.
     pub stamped: bool,
+    /// Whether the kernel hands over runs of answers together.
+    pub joined: bool,
 }
 
 /// The sockets that could be opened.
@@ -53,9 +57,9 @@ pub fn open(plan: &SourcePlan, target: SocketAddr) -> Result<Links, String> {
     let mut links = Vec::with_capacity(plan.ports);
     for index in 0..plan.ports {
         let address = local_address(plan, target, index);
-        match address
-            .and_then(|address| open_one(address, target).map_err(|e| explain(address, &e)))
-        {
+        match address.and_then(|address| {
+            open_one(address, target, plan.joined).map_err(|e| explain(address, &e))
+        }) {
             Ok(link) => links.push(link),
             Err(reason) if links.is_empty() => return Err(reason),
             Err(reason) => {
@@ -102,7 +106,7 @@ fn local_address(
     Ok(SocketAddr::new(ip, port))
 }
 
-fn open_one(address: SocketAddr, target: SocketAddr) -> io::Result<Link> {
+fn open_one(address: SocketAddr, target: SocketAddr, joined: bool) -> io::Result<Link> {
     let socket = Socket::new(
         Domain::for_address(target),
         Type::DGRAM,
@@ -116,12 +120,14 @@ fn open_one(address: SocketAddr, target: SocketAddr) -> io::Result<Link> {
     socket.connect(&target.into())?;
     let receive_buffer = socket.recv_buffer_size()?;
     let stamped = sys::stamp_receives(socket.as_fd()).is_ok();
+    let joined = joined && sys::join_receives(socket.as_fd()).is_ok();
     let socket = UdpSocket::from(socket);
     Ok(Link {
         local: socket.local_addr()?,
         socket,
         receive_buffer,
         stamped,
+        joined,
     })
 }
 
@@ -143,7 +149,11 @@ fn explain(address: SocketAddr, error: &io::Error) -> String {
         }
         Refusal::NoRoute => format!("there is no route to the target ({error})"),
         Refusal::Forbidden => format!("a firewall of this machine forbids it ({error})"),
-        Refusal::PortClosed | Refusal::NotNow | Refusal::Interrupted | Refusal::Other => {
+        Refusal::PortClosed
+        | Refusal::NotNow
+        | Refusal::Interrupted
+        | Refusal::NotAsRun
+        | Refusal::Other => {
             format!("{address}: {error}")
         }
     }
@@ -158,6 +168,7 @@ mod tests {
             addresses: Vec::new(),
             ports,
             first_port: 0,
+            joined: true,
         }
     }
 
@@ -209,6 +220,7 @@ mod tests {
             addresses: vec!["127.0.0.1".parse().unwrap(), "127.0.0.2".parse().unwrap()],
             ports: 4,
             first_port: 6000,
+            joined: false,
         };
         let target = "127.0.0.1:5060".parse().unwrap();
         let all: Vec<String> = (0..4)

@@ -14,7 +14,7 @@ use crate::clock::{Nanos, wall_ns};
 use crate::engine::Plan;
 use crate::limits::TIMER_B_T1S;
 use crate::net::Link;
-use crate::stats::{Counts, Interval, Nanoseconds, Stats};
+use crate::stats::{Counts, Interval, Nanoseconds, Stats, Statuses};
 
 /// The schema that the JSON follows.
 pub const SCHEMA: &str = "tollgate-loadgen/1";
@@ -45,6 +45,8 @@ pub struct Environment {
     pub receive_buffer: usize,
     /// Whether answers carry the kernel's time of arrival.
     pub stamped: bool,
+    /// Whether the kernel hands over runs of answers together.
+    pub joined: bool,
     /// What tells this run's branches from others'.
     pub run_id: u32,
     /// Kernel release.
@@ -88,6 +90,7 @@ impl Environment {
                 .map(|link| link.receive_buffer)
                 .min()
                 .unwrap_or(0),
+            joined: links.iter().all(|link| link.joined),
             stamped: links.iter().all(|link| link.stamped),
             run_id,
             kernel: first_line("/proc/sys/kernel/osrelease"),
@@ -221,6 +224,14 @@ fn quantiles(histogram: &Nanoseconds) -> Value {
     Value::Object(all)
 }
 
+fn statuses_json(statuses: &Statuses) -> Value {
+    let all: Map<String, Value> = statuses
+        .iter()
+        .map(|(status, count)| (status.to_string(), json!(count)))
+        .collect();
+    Value::Object(all)
+}
+
 /// What the figures say about a run whose 99th percentile of lateness may be `lateness_max`.
 #[must_use]
 pub fn conclude(stats: &Stats, lateness_max: Nanos, signalled: bool) -> Conclusion {
@@ -285,11 +296,6 @@ impl Results {
         } = self.conclusion();
         let stats = &self.stats;
         let counts = &stats.counts;
-        let statuses: Map<String, Value> = stats
-            .statuses
-            .iter()
-            .map(|(status, count)| (status.to_string(), json!(count)))
-            .collect();
         json!({
             "schema": SCHEMA,
             "valid": valid,
@@ -328,7 +334,7 @@ impl Results {
             "duplicates": counts.duplicates,
             "retransmitted": counts.retransmitted,
             "acks": counts.acks,
-            "statuses": statuses,
+            "statuses": statuses_json(&stats.statuses),
             "latency_us": {
                 "intended": quantiles(&stats.from_intended),
                 "sent": quantiles(&stats.from_sent),
@@ -342,6 +348,17 @@ impl Results {
                 "send_failed": counts.send_failed,
                 "acks_too_long": counts.acks_too_long,
                 "receive_dropped": counts.receive_dropped,
+                "gso_fallback": counts.gso_fallback,
+                "lost_on_purpose": counts.lost_on_purpose,
+            },
+            "challenged": counts.challenged,
+            "challenges_unknown": counts.challenges_unknown,
+            "options": {
+                "sent": counts.options_sent,
+                "answered": counts.options_answered,
+                "lost": counts.options_lost,
+                "statuses": statuses_json(&stats.options_statuses),
+                "latency_us": quantiles(&stats.from_options),
             },
             "cpu_us_per_call": self.cpu_us_per_call().map(rounded),
             "intervals": self.intervals.iter().map(IntervalLine::json).collect::<Vec<_>>(),
@@ -362,6 +379,10 @@ impl Results {
             "receive_buffer_bytes": environment.receive_buffer,
             "received_at": if environment.stamped { "kernel" } else { "read" },
             "threads": self.plan.threads,
+            "gso": self.plan.segments,
+            "gro": environment.joined,
+            "lose": f64::from(self.plan.lose) / f64::from(u32::MAX),
+            "family": self.plan.family.map(|family| format!("{family:?}")),
             "spin": self.plan.spin,
             "profile": format!("{:?}", self.plan.profile),
             "arrival": format!("{:?}", self.plan.offer.arrival),
@@ -444,6 +465,16 @@ impl fmt::Display for Results {
                 counts.silent, counts.copies
             )?;
         }
+        if counts.options_sent > 0 {
+            writeln!(
+                f,
+                "options       {} sent, {} answered, {} lost, p99 {:.1} us",
+                counts.options_sent,
+                counts.options_answered,
+                counts.options_lost,
+                micros(self.stats.from_options.quantile(0.99))
+            )?;
+        }
         let statuses: Vec<String> = self
             .stats
             .statuses
@@ -485,6 +516,16 @@ impl fmt::Display for Results {
             (counts.send_buffer_full, "waits for a full send buffer"),
             (counts.send_failed, "datagrams that could not be sent"),
             (counts.acks_too_long, "ACKs too long for a datagram"),
+            (
+                counts.gso_fallback,
+                "times this path could not carry runs of datagrams: they went one by one",
+            ),
+            (counts.lost_on_purpose, "datagrams lost on purpose"),
+            (counts.challenged, "calls sent again with credentials"),
+            (
+                counts.challenges_unknown,
+                "challenges that ask for an algorithm or protection unknown here",
+            ),
             (
                 counts.receive_dropped,
                 "answers dropped by the generator's own full receive buffer",

@@ -17,9 +17,10 @@ use signal_hook::iterator::Signals;
 use crate::check;
 use crate::cli::{RunArgs, Switch};
 use crate::clock::{Clock, nanos, wall_ns};
+use crate::digest::Credentials;
 use crate::engine::{Engine, Outputs, Plan, Port, Stop};
 use crate::limits::{CALLS_MAX, START_DELAY_NS};
-use crate::message::Messages;
+use crate::message::{Messages, Shape};
 use crate::mix::Mix;
 use crate::net::{self, Link, Links, SourcePlan};
 use crate::pace::Offer;
@@ -47,6 +48,7 @@ pub fn run(args: &RunArgs, progress: &mut dyn Write) -> Result<Results, String> 
         addresses: args.source.clone(),
         ports: args.source_ports.max(args.threads),
         first_port: args.first_port,
+        joined: args.gro == Switch::On,
     };
     let Links { links, shortage } = net::open(&sources, target)?;
     if links.len() < args.threads {
@@ -54,7 +56,11 @@ pub fn run(args: &RunArgs, progress: &mut dyn Write) -> Result<Results, String> 
     }
     let run_id = run_id();
     let environment = Environment::gather(target, &links, shortage, run_id);
-    let ports = ports_of(links, target, run_id, &calls, args.threads)?;
+    let shape = match args.gso {
+        Switch::On => Shape::UdpRuns,
+        Switch::Off => Shape::Udp,
+    };
+    let ports = ports_of(links, (target, run_id, shape), &calls, args.threads)?;
     let record = args.calls.as_deref().map(Record::create).transpose()?;
     let clock = Clock::start();
     let plan = Arc::new(plan_of(args, calls, clock.now() + START_DELAY_NS)?);
@@ -115,16 +121,31 @@ fn plan_of(args: &RunArgs, calls: Calls, start: u64) -> Result<Plan, String> {
     }
     Ok(Plan {
         calls,
+        family: args.family.map(Into::into),
         profile: args.profile,
         offer,
         t1: nanos(args.t1),
         retransmit: args.retransmit == Switch::On,
         acks: args.acks == Switch::On,
+        segments: args.gso == Switch::On,
+        lose: share_of(args.lose),
+        credentials: args.auth_password.clone().map(|password| Credentials {
+            user: args.auth_user.clone(),
+            password,
+        }),
+        options_every: args.options_every.map(nanos),
         spin: args.spin,
         lateness_max: nanos(args.lateness_max),
         threads: u64::try_from(args.threads).unwrap_or(1),
         start,
     })
+}
+
+/// A percentage as so many of 2³².
+fn share_of(percent: f64) -> u32 {
+    // Between neighbours of one in ten million, which is finer than any purpose.
+    let share = Duration::try_from_secs_f64(percent / 100.0 * 4.294_967_295).unwrap_or_default();
+    u32::try_from(share.as_nanos()).unwrap_or(u32::MAX)
 }
 
 fn calls_of(args: &RunArgs) -> Result<Calls, String> {
@@ -173,14 +194,13 @@ fn run_id() -> u32 {
 /// Gives each thread its sockets, after their messages have been read back.
 fn ports_of(
     links: Vec<Link>,
-    target: SocketAddr,
-    run_id: u32,
+    (target, run_id, shape): (SocketAddr, u32, Shape),
     calls: &Calls,
     threads: usize,
 ) -> Result<Vec<Vec<Port>>, String> {
     let mut ports: Vec<Vec<Port>> = (0..threads).map(|_| Vec::new()).collect();
     for (index, link) in links.into_iter().enumerate() {
-        let messages = Messages::new(link.local, target, run_id);
+        let messages = Messages::new(link.local, target, run_id, shape);
         if index == 0 {
             // All sockets have the same template but for their address.
             check::messages(&messages, calls, &[link.local, target])?;

@@ -136,6 +136,20 @@ counts! {
     send_failed,
     /// Datagrams that the generator's own full receive buffer cost.
     receive_dropped,
+    /// Times that runs of datagrams could not be sent as one, so that they go one by one from there on.
+    gso_fallback,
+    /// Datagrams, sent or received, that were lost on purpose.
+    lost_on_purpose,
+    /// Calls whose server asked for credentials and was shown some.
+    challenged,
+    /// Challenges that ask for nothing that we know.
+    challenges_unknown,
+    /// OPTIONS sent.
+    options_sent,
+    /// OPTIONS with a final answer.
+    options_answered,
+    /// OPTIONS without one at Timer F.
+    options_lost,
 }
 
 impl Counts {
@@ -200,6 +214,10 @@ pub struct Stats {
     pub counts: Counts,
     /// Statuses of final answers.
     pub statuses: Statuses,
+    /// Statuses of final answers to OPTIONS.
+    pub options_statuses: Statuses,
+    /// From the sending of an OPTIONS to its answer; a lost one counts at Timer F.
+    pub from_options: Nanoseconds,
     /// From the intended time of sending to the answer; a lost call counts at Timer B.
     pub from_intended: Nanoseconds,
     /// From the actual time of sending to the answer; a lost call counts at Timer B.
@@ -223,6 +241,8 @@ impl Stats {
         Self {
             counts: Counts::default(),
             statuses: Statuses::new(),
+            options_statuses: Statuses::new(),
+            from_options: Nanoseconds::new(3),
             from_intended: Nanoseconds::new(3),
             from_sent: Nanoseconds::new(3),
             lateness: Nanoseconds::new(3),
@@ -237,6 +257,8 @@ impl Stats {
     pub fn add(&mut self, other: Self) {
         self.counts.add(&other.counts);
         self.statuses.add(&other.statuses);
+        self.options_statuses.add(&other.options_statuses);
+        self.from_options.add(&other.from_options);
         self.from_intended.add(&other.from_intended);
         self.from_sent.add(&other.from_sent);
         self.lateness.add(&other.lateness);

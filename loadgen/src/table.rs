@@ -19,6 +19,8 @@ enum State {
     Calling,
     /// A provisional answer came: Timer A is off.
     Proceeding,
+    /// The server asked for credentials: a second INVITE with timers of its own is out.
+    Challenged,
     /// A final answer came.
     Answered,
     /// Timer B fired.
@@ -139,7 +141,7 @@ impl Table {
                 entry.state = State::Proceeding;
                 true
             }
-            State::Answered | State::Lost | State::Silent => false,
+            State::Challenged | State::Answered | State::Lost | State::Silent => false,
         }
     }
 
@@ -158,10 +160,68 @@ impl Table {
                 self.outstanding -= 1;
                 Match::First(times)
             }
-            State::Answered => Match::Duplicate,
+            // A challenge that came twice: the second INVITE is out already.
+            State::Answered | State::Challenged => Match::Duplicate,
             State::Lost => Match::Late,
             State::Silent => Match::Unasked,
         }
+    }
+
+    /// Whether the call waits for the answer to its first INVITE.
+    #[must_use]
+    pub fn is_open(&self, number: u64) -> bool {
+        self.entry(number)
+            .is_some_and(|entry| matches!(entry.state, State::Calling | State::Proceeding))
+    }
+
+    /// The server asked for credentials: the call's own timers stop, it stays open. False if no such call is open.
+    pub fn challenged(&mut self, number: u64) -> bool {
+        let open = self.is_open(number);
+        if let Some(entry) = self.entry_mut(number).filter(|_| open) {
+            entry.state = State::Challenged;
+        }
+        open
+    }
+
+    /// A final answer to a call's second INVITE.
+    pub fn answered_again(&mut self, number: u64) -> Match {
+        if self.is_open(number) {
+            return Match::Unknown; // no second INVITE was sent
+        }
+        let challenged = self
+            .entry_mut(number)
+            .filter(|entry| entry.state == State::Challenged);
+        let Some(entry) = challenged else {
+            return self.answered(number);
+        };
+        entry.state = State::Answered;
+        let times = entry.times;
+        self.outstanding -= 1;
+        Match::First(times)
+    }
+
+    /// Timer B of a second INVITE fired; `None` if the call does not wait for its answer.
+    pub fn lose(&mut self, number: u64) -> Option<Times> {
+        let entry = self
+            .entry_mut(number)
+            .filter(|entry| entry.state == State::Challenged)?;
+        entry.state = State::Lost;
+        let times = entry.times;
+        self.outstanding -= 1;
+        Some(times)
+    }
+
+    /// A call that is still open; it is lost from here on.
+    pub fn next_open(&mut self) -> Option<(u64, Times)> {
+        if let Some(found) = self.next_lost(Nanos::MAX) {
+            return Some(found);
+        }
+        let challenged = self
+            .calls
+            .iter()
+            .position(|entry| entry.state == State::Challenged)?;
+        let number = self.base + u64::try_from(challenged).ok()?;
+        Some((number, self.lose(number)?))
     }
 
     /// The number of a call that Timer A wants sent again now. After a stall one copy is sent for all that were missed.
@@ -416,6 +476,30 @@ mod tests {
         assert_eq!(lost(&mut table, 40_000), [1]);
         table.forget(40_000);
         assert_eq!(table.calls.len(), 0);
+    }
+
+    #[test]
+    fn a_challenged_call_stays_open_until_its_second_invite_is_answered_or_lost() {
+        let mut table = table(3);
+        for number in 0..3 {
+            assert!(table.is_open(number) && table.challenged(number));
+            assert!(!table.is_open(number) && !table.challenged(number));
+        }
+        assert_eq!(table.outstanding(), 3);
+        assert_eq!(copies(&mut table, 40_000), Vec::<u64>::new());
+        assert_eq!(lost(&mut table, 40_000), Vec::<u64>::new());
+        assert_eq!(table.answered(0), Match::Duplicate);
+        assert!(matches!(table.answered_again(0), Match::First(_)));
+        assert_eq!(table.answered_again(0), Match::Duplicate);
+        assert!(table.lose(1).is_some() && table.lose(1).is_none());
+        assert_eq!(table.answered_again(1), Match::Late);
+        assert_eq!(table.next_open().map(|(number, _)| number), Some(2));
+        assert_eq!((table.next_open(), table.outstanding()), (None, 0));
+        table.push(Times {
+            intended: 3,
+            sent: 3,
+        });
+        assert_eq!(table.answered_again(3), Match::Unknown);
     }
 
     #[test]

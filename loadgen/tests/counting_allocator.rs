@@ -15,8 +15,9 @@ use std::cell::Cell;
 use tollgate_loadgen::answer::Answer;
 use tollgate_loadgen::call::Call;
 use tollgate_loadgen::limits::DATAGRAM_BYTES_MAX;
-use tollgate_loadgen::message::{Echo, Messages};
+use tollgate_loadgen::message::{Attempt, Echo, Messages, Name, Shape};
 use tollgate_loadgen::mix::Mix;
+use tollgate_loadgen::recent::Recent;
 use tollgate_loadgen::source::Calls;
 use tollgate_loadgen::stats::Stats;
 use tollgate_loadgen::table::{Match, Table, Times};
@@ -82,10 +83,11 @@ fn a_call_costs_no_allocation() {
     const CALLS: u64 = 10_000;
     let local = "127.0.0.1:5070".parse().unwrap();
     let target = "127.0.0.1:5060".parse().unwrap();
-    let messages = Messages::new(local, target, 1);
+    let messages = Messages::new(local, target, 1, Shape::UdpRuns);
     let mix = Calls::Mix(Mix { seed: 1 });
     let mut call = Call::default();
     let mut table = Table::new(usize::try_from(CALLS).unwrap(), 500_000_000, true);
+    let mut recent = Recent::new();
     let mut stats = Stats::new();
     let mut invite = [0; DATAGRAM_BYTES_MAX];
     let mut datagram = [0; DATAGRAM_BYTES_MAX];
@@ -95,13 +97,18 @@ fn a_call_costs_no_allocation() {
         let now = number * 50_000;
         mix.fill(number, &mut call);
         let length = messages.invite(&call, number, &mut invite).unwrap();
+        recent.keep(number, &call);
         table.push(Times {
             intended: now,
             sent: now,
         });
         let answered = answer_into(&mut datagram, &invite[..length]);
         let answer = Answer::parse(&datagram[..answered]).unwrap();
-        assert_eq!(messages.sequence_of(answer.branch), Some(number));
+        let name = Name {
+            sequence: number,
+            attempt: Attempt::Plain,
+        };
+        assert_eq!(messages.name_of(answer.branch), Some(name));
         assert!(messages.agree(&Echo {
             branch: answer.branch,
             from_tag: answer.from_tag,
@@ -116,7 +123,8 @@ fn a_call_costs_no_allocation() {
         assert_eq!(table.next_copy(now), None);
         assert_eq!(table.next_due(), None);
         table.forget(now);
-        let ack = messages.ack(&call, number, answer.to, &mut invite);
+        let brief = recent.get(number, || panic!("it was kept"));
+        let ack = messages.ack(brief, name, answer.to, &mut invite);
         acknowledged += u64::from(ack.is_some());
     }
     assert_eq!(ALLOCATIONS.with(Cell::get) - before, 0);

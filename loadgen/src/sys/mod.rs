@@ -7,11 +7,13 @@
     reason = "recvmmsg, sendmmsg, ppoll and socket options have no safe form that does not allocate"
 )]
 
-mod batch;
 mod refusal;
+mod rx;
+mod tx;
 
-pub use batch::{Received, RxBatch, TxBatch};
 pub use refusal::Refusal;
+pub use rx::{Peer, Received, RxBatch};
+pub use tx::TxBatch;
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
@@ -22,22 +24,33 @@ use std::ptr;
 /// # Errors
 /// What setsockopt(2) says; without the stamps, times are those of reading.
 pub fn stamp_receives(socket: BorrowedFd<'_>) -> io::Result<()> {
-    for option in [libc::SO_TIMESTAMPNS, libc::SO_RXQ_OVFL] {
-        let on: libc::c_int = 1;
-        let size = libc::socklen_t::try_from(size_of::<libc::c_int>()).unwrap_or(4);
-        // SAFETY: setsockopt(2) reads `size` octets at `on`, which lives on this stack frame.
-        let result = unsafe {
-            libc::setsockopt(
-                socket.as_raw_fd(),
-                libc::SOL_SOCKET,
-                option,
-                ptr::from_ref(&on).cast(),
-                size,
-            )
-        };
-        if result != 0 {
-            return Err(io::Error::last_os_error());
-        }
+    switch_on(socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS)?;
+    switch_on(socket, libc::SOL_SOCKET, libc::SO_RXQ_OVFL)
+}
+
+/// Asks the kernel to hand over runs of equally long datagrams of one sender together (`UDP_GRO`, Linux 5.0).
+///
+/// # Errors
+/// What setsockopt(2) says.
+pub fn join_receives(socket: BorrowedFd<'_>) -> io::Result<()> {
+    switch_on(socket, libc::SOL_UDP, libc::UDP_GRO)
+}
+
+fn switch_on(socket: BorrowedFd<'_>, level: libc::c_int, option: libc::c_int) -> io::Result<()> {
+    let on: libc::c_int = 1;
+    let size = libc::socklen_t::try_from(size_of::<libc::c_int>()).unwrap_or(4);
+    // SAFETY: setsockopt(2) reads `size` octets at `on`, which lives on this stack frame.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            level,
+            option,
+            ptr::from_ref(&on).cast(),
+            size,
+        )
+    };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
     }
     Ok(())
 }

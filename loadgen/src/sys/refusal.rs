@@ -23,6 +23,8 @@ pub enum Refusal {
     NotPrivileged,
     /// Too many files are open (`EMFILE`).
     TooManyFiles,
+    /// A run of datagrams cannot be cut up here, or a datagram is too long for the path (`EINVAL`, `EIO`, `EMSGSIZE`).
+    NotAsRun,
     /// Something else.
     Other,
 }
@@ -41,6 +43,7 @@ impl Refusal {
             Some(libc::EADDRINUSE) => Self::AddressTaken,
             Some(libc::EACCES) => Self::NotPrivileged,
             Some(libc::EMFILE) => Self::TooManyFiles,
+            Some(libc::EINVAL | libc::EIO | libc::EMSGSIZE) => Self::NotAsRun,
             _ => Self::Other,
         }
     }
@@ -64,7 +67,10 @@ mod tests {
             (libc::EADDRINUSE, Refusal::AddressTaken),
             (libc::EACCES, Refusal::NotPrivileged),
             (libc::EMFILE, Refusal::TooManyFiles),
-            (libc::EMSGSIZE, Refusal::Other),
+            (libc::EMSGSIZE, Refusal::NotAsRun),
+            (libc::EINVAL, Refusal::NotAsRun),
+            (libc::EIO, Refusal::NotAsRun),
+            (libc::ENOMEM, Refusal::Other),
         ] {
             assert_eq!(Refusal::of(&io::Error::from_raw_os_error(number)), refusal);
         }

@@ -4,33 +4,48 @@
 //! stamps never flatter: a call counts as sent before the system call, as late after it, and an answer as received when
 //! the kernel had it. Leaves to `run`: threads, switches, adding up.
 
+mod judge;
+mod outbox;
+mod probes;
+mod retries;
+mod seconds;
+
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::Sender;
 
-use crate::answer::Answer;
-use crate::call::Call;
+use self::judge::Judge;
+use self::outbox::Outbox;
+use self::probes::Probes;
+use self::retries::{Due, Retries};
+use self::seconds::{Seconds, record_latency};
+use crate::call::{Call, Family};
 use crate::clock::{BothClocks, Clock, Nanos};
+use crate::digest::Credentials;
 use crate::limits::{
     BATCH, CALLS_PER_SOCKET_RUN, COPIES_PER_ROUND, LINGER_NS, OFFER_MAX_NS,
-    RECEIVE_BATCHES_PER_ROUND, ROUND_NS, SEND_TRIES_MAX, TIMER_B_T1S, WAIT_MAX_NS, WRONG_SHOWN,
+    RECEIVE_BATCHES_PER_ROUND, ROUND_NS, TIMER_B_T1S, WAIT_MAX_NS,
 };
-use crate::message::{CSEQ, Echo, Messages};
+use crate::message::Messages;
 use crate::net::Link;
 use crate::pace::{Offer, Pace};
+use crate::random::SplitMix64;
+use crate::recent::Recent;
 use crate::record::{Line, Recorder};
 use crate::source::Calls;
-use crate::stats::{Counts, Interval, Stats, WrongCall};
-use crate::sys::{Refusal, RxBatch, TxBatch, Waiter, wait_writable};
-use crate::table::{Match, Table, Times};
-use crate::verdict::{Expected, Profile, Reading, code_of};
+use crate::stats::{Interval, Stats};
+use crate::sys::{Refusal, RxBatch, Waiter};
+use crate::table::{Table, Times};
+use crate::verdict::{Expected, Profile};
 
 /// What all engines of a run share.
 #[derive(Debug)]
 pub struct Plan {
     /// The calls.
     pub calls: Calls,
+    /// The headers that tell of the caller, whatever the calls say.
+    pub family: Option<Family>,
     /// How verdicts are worn.
     pub profile: Profile,
     /// When calls are due.
@@ -41,6 +56,14 @@ pub struct Plan {
     pub retransmit: bool,
     /// Whether final answers are acknowledged.
     pub acks: bool,
+    /// Whether runs of equally long datagrams are one send.
+    pub segments: bool,
+    /// How many of 2³² datagrams, sent or received, are lost on purpose.
+    pub lose: u32,
+    /// What is shown to a server that asks who calls.
+    pub credentials: Option<Credentials>,
+    /// Nanoseconds between two OPTIONS of an engine.
+    pub options_every: Option<Nanos>,
     /// Whether the engine looks without ever sleeping.
     pub spin: bool,
     /// The 99th percentile of lateness above which the run is invalid, in nanoseconds.
@@ -49,6 +72,24 @@ pub struct Plan {
     pub threads: u64,
     /// When the run starts.
     pub start: Nanos,
+}
+
+impl Plan {
+    /// Fills in the call with this number.
+    pub fn fill(&self, sequence: u64, call: &mut Call) {
+        self.calls.fill(sequence, call);
+        if let Some(family) = self.family {
+            call.family = family;
+        }
+    }
+
+    /// The call with this number.
+    #[must_use]
+    pub fn call(&self, sequence: u64) -> Call {
+        let mut call = Call::default();
+        self.fill(sequence, &mut call);
+        call
+    }
 }
 
 /// How a run is told to end.
@@ -109,25 +150,17 @@ pub struct Engine {
     silent_until: Nanos,
     pace: Pace,
     table: Table,
+    recent: Recent,
+    retries: Retries,
+    probes: Probes,
     rx: RxBatch,
-    tx: TxBatch,
+    outbox: Outbox,
     stats: Stats,
     seconds: Seconds,
     record: Option<Recorder>,
     offering: bool,
     last_event: Nanos,
 }
-
-/// The second that is being counted.
-#[derive(Debug)]
-struct Seconds {
-    current: Interval,
-    before: Counts,
-    ends: Nanos,
-    out: Sender<Interval>,
-}
-
-const SECOND_NS: Nanos = 1_000_000_000;
 
 impl Engine {
     /// An engine with its own sockets, of which it needs at least one.
@@ -158,15 +191,18 @@ impl Engine {
             due: Vec::with_capacity(BATCH),
             call: Call::default(),
             silent_until: 0,
-            rx: RxBatch::new(),
-            tx: TxBatch::new(),
+            recent: Recent::new(),
+            retries: Retries::new(plan.t1, plan.retransmit),
+            probes: Probes::new(plan.options_every, plan.start, plan.t1),
+            rx: RxBatch::new(ports.iter().any(|port| port.link.joined)),
+            outbox: Outbox::new(
+                plan.segments,
+                plan.lose,
+                // Not the calls' own sequence, so that loss changes none of them.
+                SplitMix64::of(plan.offer.seed.rotate_left(32), thread),
+            ),
             stats: Stats::new(),
-            seconds: Seconds {
-                current: Interval::new(0),
-                before: Counts::default(),
-                ends: plan.start + SECOND_NS,
-                out: out.seconds,
-            },
+            seconds: Seconds::new(plan.start, out.seconds),
             record: out.record,
             offering: true,
             last_event: plan.start,
@@ -191,6 +227,7 @@ impl Engine {
                 self.offering = false;
             }
             busy |= self.offer(now);
+            self.probe(now);
             let until = self.wake_at(now, busy);
             if !busy {
                 self.nap(&mut nobody, now);
@@ -207,7 +244,7 @@ impl Engine {
             // An answer that waits in the kernel is an answer: no timer fires before all have been read.
             let copies_left = !unread && self.fire_timers(looked);
             busy = unread || copies_left;
-            self.roll(looked);
+            self.seconds.roll(looked, &self.stats.counts);
             if stage >= 2 || self.is_over(looked) {
                 break;
             }
@@ -233,13 +270,14 @@ impl Engine {
         self.due.clear();
         let first = self.table.next_number();
         let port = self.port_of(first);
-        while self.offering && !self.tx.is_full() {
+        while self.offering && !self.outbox.tx.is_full() && self.due.len() < BATCH {
             let Some(due) = self.next_due() else {
                 self.offering = false;
                 break;
             };
             let intended = self.plan.start + due;
-            if intended > now || self.port_of(first + count(self.due.len())) != port {
+            let number = first + count(self.due.len());
+            if intended > now || self.port_of(number) != port {
                 break;
             }
             if self.table.is_full() {
@@ -247,23 +285,47 @@ impl Engine {
                 break;
             }
             let sequence = self.pace.sequence();
-            self.plan.calls.fill(sequence, &mut self.call);
+            self.plan.fill(sequence, &mut self.call);
             let call = &self.call;
-            if !self.tx.is_empty() && self.tx.len() + usize::from(call.copies) >= BATCH {
+            let waiting = self.outbox.tx.len();
+            if waiting > 0 && waiting + usize::from(call.copies) >= BATCH {
                 break;
             }
             let messages = &self.ports.get(port)?.messages;
             for _ in 0..=call.copies {
-                if !self.tx.push(|slot| messages.invite(call, sequence, slot)) {
+                let counts = &mut self.stats.counts;
+                let write = |slot: &mut [u8]| messages.invite(call, sequence, slot);
+                if !self.outbox.push(counts, write) {
                     self.break_off("an INVITE did not fit into a datagram");
-                    return (!self.tx.is_empty()).then_some(port);
+                    return (!self.due.is_empty()).then_some(port);
                 }
             }
             self.stats.counts.copies += u64::from(call.copies);
+            self.recent.keep(number, call);
             self.due.push((intended, call.expected));
             self.pace.advance();
         }
-        (!self.tx.is_empty()).then_some(port)
+        (!self.due.is_empty()).then_some(port)
+    }
+
+    /// Sends the OPTIONS that is due, if one is.
+    fn probe(&mut self, now: Nanos) {
+        if !self.offering {
+            self.probes.stop();
+        }
+        let Some(number) = self.probes.take_due(now) else {
+            return;
+        };
+        let port = usize::try_from(number).unwrap_or(0) % self.ports.len().max(1);
+        let Some(Port { link, messages }) = self.ports.get(port) else {
+            return;
+        };
+        let counts = &mut self.stats.counts;
+        self.outbox
+            .push(counts, |slot| messages.options(number, slot));
+        counts.options_sent += 1;
+        self.outbox.flush(link, counts);
+        self.last_event = now;
     }
 
     /// Hands a batch of first copies to the kernel and takes note of the calls.
@@ -295,6 +357,7 @@ impl Engine {
     /// Timers A and B; true if more copies are due.
     fn fire_timers(&mut self, now: Nanos) -> bool {
         let more = self.send_copies(now);
+        self.fire_retries(now);
         self.expire(now);
         more
     }
@@ -306,20 +369,24 @@ impl Engine {
         let mut more = false;
         while let Some(number) = self.table.next_copy(now) {
             let port = self.port_of(number);
-            if port != batch_port || self.tx.is_full() {
+            if port != batch_port || self.outbox.tx.is_full() {
                 self.flush(batch_port);
                 batch_port = port;
             }
             let sequence = self.sequence_of(number);
-            self.plan.calls.fill(sequence, &mut self.call);
+            self.plan.fill(sequence, &mut self.call);
             let Some(Port { messages, .. }) = self.ports.get(port) else {
                 continue;
             };
             let call = &self.call;
-            if self.tx.push(|slot| messages.invite(call, sequence, slot)) {
-                self.stats.counts.retransmitted += 1;
+            let counts = &mut self.stats.counts;
+            if self
+                .outbox
+                .push(counts, |slot| messages.invite(call, sequence, slot))
+            {
+                counts.retransmitted += 1;
             }
-            more = self.stats.counts.retransmitted - before >= COPIES_PER_ROUND;
+            more = counts.retransmitted - before >= COPIES_PER_ROUND;
             if more {
                 break;
             }
@@ -328,55 +395,38 @@ impl Engine {
         more
     }
 
-    /// Hands what is in the batch to the kernel. What it refuses is counted by name; Timer A sends it again.
-    fn flush(&mut self, port: usize) {
-        let Some(Port { link, .. }) = self.ports.get(port) else {
-            return;
-        };
-        let socket = link.socket.as_fd();
-        let counts = &mut self.stats.counts;
-        let mut from = 0;
-        let mut tries = 0;
-        while from < self.tx.len() {
-            let Err(error) = self.tx.send(socket, from).map(|sent| {
-                from += sent;
-                tries = 0;
-            }) else {
-                continue;
-            };
-            tries += 1;
-            match Refusal::of(&error) {
-                // What an earlier datagram earned: this one has not been tried.
-                Refusal::PortClosed => counts.refused += 1,
-                Refusal::NotNow => {
-                    counts.send_buffer_full += 1;
-                    wait_writable(socket, 1_000_000);
+    /// Timers A and B of second INVITEs.
+    fn fire_retries(&mut self, now: Nanos) {
+        while let Some(due) = self.retries.take_due(now) {
+            match due {
+                Due::Copy(number) => {
+                    let sequence = self.sequence_of(number);
+                    let call = self.plan.call(sequence);
+                    let port = self.port_of(number);
+                    let line = self.retries.authorization(number).unwrap_or_default();
+                    let Some(Port { link, messages }) = self.ports.get(port) else {
+                        continue;
+                    };
+                    let counts = &mut self.stats.counts;
+                    self.outbox.push(counts, |slot| {
+                        messages.authorized_invite(&call, sequence, line, slot)
+                    });
+                    counts.retransmitted += 1;
+                    self.outbox.flush(link, counts);
                 }
-                Refusal::Interrupted => {}
-                Refusal::Forbidden => {
-                    counts.forbidden += 1;
-                    from += 1;
+                Due::Lost(number) => {
+                    if let Some(times) = self.table.lose(number) {
+                        self.count_lost(number, times, now);
+                    }
                 }
-                Refusal::NoRoute => {
-                    counts.unreachable += 1;
-                    from += 1;
-                }
-                Refusal::AddressNotHere
-                | Refusal::AddressTaken
-                | Refusal::NotPrivileged
-                | Refusal::TooManyFiles
-                | Refusal::Other => {
-                    counts.send_failed += 1;
-                    from += 1;
-                }
-            }
-            if tries >= SEND_TRIES_MAX {
-                counts.send_failed += 1;
-                from += 1;
-                tries = 0;
             }
         }
-        self.tx.clear();
+    }
+
+    fn flush(&mut self, port: usize) {
+        if let Some(Port { link, .. }) = self.ports.get(port) {
+            self.outbox.flush(link, &mut self.stats.counts);
+        }
     }
 
     /// Reads, judges and acknowledges what a socket has, up to a bound; true if that was all.
@@ -385,19 +435,16 @@ impl Engine {
             let Some(Port { link, .. }) = self.ports.get(port) else {
                 return true;
             };
-            let received = match self.rx.receive(link.socket.as_fd()) {
-                Ok(received) => received,
-                Err(error) => {
-                    if Refusal::of(&error) == Refusal::PortClosed {
-                        self.stats.counts.refused += 1;
-                    }
-                    return true;
+            if let Err(error) = self.rx.receive(link.socket.as_fd()) {
+                if Refusal::of(&error) == Refusal::PortClosed {
+                    self.stats.counts.refused += 1;
                 }
-            };
+                return true;
+            }
             let read = self.clock.both();
             self.judge_batch(port, read);
             self.flush(port); // the ACKs
-            if received < BATCH {
+            if !self.rx.is_full() {
                 return true;
             }
         }
@@ -411,7 +458,10 @@ impl Engine {
             ports: &self.ports,
             port,
             table: &mut self.table,
-            tx: &mut self.tx,
+            recent: &mut self.recent,
+            retries: &mut self.retries,
+            probes: &mut self.probes,
+            outbox: &mut self.outbox,
             stats: &mut self.stats,
             interval: &mut self.seconds.current,
             record: &mut self.record,
@@ -432,24 +482,23 @@ impl Engine {
     /// Counts the calls whose Timer B has fired: their latency is Timer B, not nothing.
     fn expire(&mut self, now: Nanos) {
         while let Some((number, times)) = self.table.next_lost(now) {
-            self.stats.counts.lost += 1;
-            record_latency(&mut self.stats, &mut self.seconds.current, times, now);
-            self.record_unanswered(number, times, "lost", now);
-            self.last_event = now;
+            self.count_lost(number, times, now);
         }
         self.table.forget(now);
+        self.probes.expire(now, &mut self.stats);
     }
 
-    /// Closes the seconds that have passed.
-    fn roll(&mut self, now: Nanos) {
-        while now >= self.seconds.ends {
-            self.seconds.close(&self.stats.counts);
-        }
+    fn count_lost(&mut self, number: u64, times: Times, now: Nanos) {
+        self.stats.counts.lost += 1;
+        record_latency(&mut self.stats, &mut self.seconds.current, times, now);
+        self.record_unanswered(number, times, "lost", now);
+        self.last_event = now;
     }
 
     fn is_over(&self, now: Nanos) -> bool {
         !self.offering
             && self.table.outstanding() == 0
+            && self.probes.outstanding() == 0
             && now
                 >= self
                     .last_event
@@ -473,7 +522,7 @@ impl Engine {
         if behind || self.plan.spin {
             return now;
         }
-        let mut at = now.saturating_add(WAIT_MAX_NS).min(self.seconds.ends);
+        let mut at = now.saturating_add(WAIT_MAX_NS).min(self.seconds.ends());
         if self.offering {
             if let Some(due) = self.next_due() {
                 at = at.min(self.plan.start + due);
@@ -482,7 +531,12 @@ impl Engine {
             let over = self.last_event.saturating_add(LINGER_NS);
             at = at.min(over.max(self.silent_until));
         }
-        self.table.next_due().map_or(at, |due| at.min(due))
+        let timers = [
+            self.table.next_due(),
+            self.retries.next_due(),
+            self.probes.next_due().filter(|_| self.offering),
+        ];
+        timers.into_iter().flatten().fold(at, Nanos::min)
     }
 
     /// Keeps the rounds of an engine apart, so that calls and answers come in batches: nobody is listened to meanwhile.
@@ -502,7 +556,7 @@ impl Engine {
         self.stats.counts.abandoned = self.table.outstanding();
         let now = self.clock.now();
         if self.record.is_some() {
-            while let Some((number, times)) = self.table.next_lost(Nanos::MAX) {
+            while let Some((number, times)) = self.table.next_open() {
                 self.record_unanswered(number, times, "abandoned", now);
             }
         }
@@ -525,7 +579,7 @@ impl Engine {
         else {
             return;
         };
-        let call = self.plan.calls.call(sequence);
+        let call = self.plan.call(sequence);
         record.line(&Line {
             call_id: &messages.call_id(sequence),
             dialled: call.user.as_bytes(),
@@ -562,189 +616,17 @@ fn count(items: usize) -> u64 {
     u64::try_from(items).unwrap_or(u64::MAX)
 }
 
-impl Seconds {
-    /// Closes the last second, unless nothing happened in what there was of it.
-    fn end(&mut self, counts: &Counts) {
-        if *counts != self.before {
-            self.close(counts);
-        }
-    }
-
-    fn close(&mut self, counts: &Counts) {
-        let next = Interval::new(self.current.second + 1);
-        let mut done = std::mem::replace(&mut self.current, next);
-        done.counts = counts.since(&self.before);
-        self.before = *counts;
-        self.ends += SECOND_NS;
-        // Nobody listens any more when the run has been given up.
-        let _unheard = self.out.send(done);
-    }
-}
-
-fn record_latency(stats: &mut Stats, interval: &mut Interval, times: Times, end: Nanos) {
-    let from_intended = end.saturating_sub(times.intended);
-    stats.from_intended.record(from_intended);
-    stats.from_sent.record(end.saturating_sub(times.sent));
-    interval.from_intended.record(from_intended);
-}
-
-/// What is needed to judge one socket's datagrams.
-struct Judge<'a> {
-    plan: &'a Plan,
-    thread: u64,
-    ports: &'a [Port],
-    port: usize,
-    table: &'a mut Table,
-    tx: &'a mut TxBatch,
-    stats: &'a mut Stats,
-    interval: &'a mut Interval,
-    record: &'a mut Option<Recorder>,
-}
-
-impl Judge<'_> {
-    fn datagram(&mut self, octets: &[u8], arrived: Nanos) {
-        let Some(answer) = Answer::parse(octets) else {
-            self.stats.counts.unparsable += 1;
-            return;
-        };
-        let Some(Port { messages, .. }) = self.ports.get(self.port) else {
-            return;
-        };
-        let Some(sequence) = messages.sequence_of(answer.branch) else {
-            self.stats.counts.foreign += 1;
-            return;
-        };
-        let Some(number) = self.number_of(sequence, &answer, messages) else {
-            self.stats.counts.mismatched += 1;
-            return;
-        };
-        if answer.status < 200 {
-            self.stats.counts.provisional += 1;
-            self.table.proceeding(number);
-            return;
-        }
-        let call = self.plan.calls.call(sequence);
-        match self.table.answered(number) {
-            Match::First(times) => {
-                self.stats.counts.answered += 1;
-                self.stats.statuses.record(answer.status);
-                record_latency(self.stats, self.interval, times, arrived);
-                let reading = self.verdict(&call, sequence, &answer, messages);
-                if let Some(record) = self.record.as_mut() {
-                    let dialled = call.user.as_bytes();
-                    let code = code_of(answer.status, answer.contact_user, dialled);
-                    record.line(&Line {
-                        call_id: &messages.call_id(sequence),
-                        dialled,
-                        verdict: reading.word(code),
-                        code,
-                        status: Some(answer.status),
-                        expected: call.expected.word(),
-                        intended: times.intended.saturating_sub(self.plan.start),
-                        latency: arrived.saturating_sub(times.intended),
-                    });
-                }
-                if answer.status < 300 {
-                    self.stats.counts.success += 1;
-                }
-            }
-            Match::Duplicate => self.stats.counts.duplicates += 1,
-            Match::Late => self.stats.counts.late += 1,
-            Match::Unasked => {
-                // Nobody acknowledges what must not have come.
-                let _reading = self.verdict(&call, sequence, &answer, messages);
-                return;
-            }
-            Match::Unknown => {
-                self.stats.counts.mismatched += 1;
-                return;
-            }
-        }
-        self.acknowledge(&call, sequence, &answer, messages);
-    }
-
-    /// The engine's own number of the call that an answer names; `None` if the rest of the answer speaks of another.
-    fn number_of(&self, sequence: u64, answer: &Answer<'_>, messages: &Messages) -> Option<u64> {
-        let echo = Echo {
-            branch: answer.branch,
-            from_tag: answer.from_tag,
-            call_id: answer.call_id,
-        };
-        let number = sequence / self.plan.threads;
-        let ours = sequence % self.plan.threads == self.thread
-            && port_of(number, self.ports.len()) == self.port
-            && answer.cseq == CSEQ
-            && answer.cseq_method == b"INVITE"
-            && messages.agree(&echo);
-        ours.then_some(number)
-    }
-
-    fn verdict(
-        &mut self,
-        call: &Call,
-        sequence: u64,
-        answer: &Answer<'_>,
-        messages: &Messages,
-    ) -> Reading {
-        let dialled = call.user.as_bytes();
-        let reading = self
-            .plan
-            .profile
-            .read(answer.status, answer.contact_user, dialled);
-        let shown = code_of(answer.status, answer.contact_user, dialled);
-        let code_fits = call.code.as_bytes().is_empty()
-            || self.plan.profile != Profile::RedirectCodes
-            || shown == Some(call.code.as_bytes());
-        if reading.meets(call.expected) && code_fits {
-            return reading;
-        }
-        self.stats.counts.wrong += 1;
-        if self.stats.wrong_calls.len() >= WRONG_SHOWN {
-            return reading;
-        }
-        let text = |octets: &[u8]| octets.escape_ascii().to_string();
-        self.stats.wrong_calls.push(WrongCall {
-            call_id: messages.call_id(sequence),
-            dialled: text(dialled),
-            agent: text(call.agent.as_bytes()),
-            expected: call.expected.word(),
-            status: answer.status,
-            contact_user: answer.contact_user.map(text),
-        });
-        reading
-    }
-
-    /// RFC 3261 §17.1.1.3: every copy of a final answer of 300 to 699 is acknowledged. A 2xx would need an ACK of its own
-    /// to its Contact (§13.2.2.4) and then a BYE; it is a wrong verdict here and gets neither.
-    fn acknowledge(
-        &mut self,
-        call: &Call,
-        sequence: u64,
-        answer: &Answer<'_>,
-        messages: &Messages,
-    ) {
-        if !self.plan.acks || answer.status < 300 {
-            return;
-        }
-        if self
-            .tx
-            .push(|slot| messages.ack(call, sequence, answer.to, slot))
-        {
-            self.stats.counts.acks += 1;
-        } else {
-            self.stats.counts.acks_too_long += 1;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn sockets_take_turns_in_short_runs() {
-        let ports: Vec<usize> = (0..12).map(|n| port_of(n, 2)).collect();
-        assert_eq!(ports, [0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0]);
+        let ports: Vec<usize> = (0..6)
+            .map(|run| port_of(run * CALLS_PER_SOCKET_RUN, 2))
+            .collect();
+        assert_eq!(ports, [0, 1, 0, 1, 0, 1]);
+        assert_eq!(port_of(CALLS_PER_SOCKET_RUN - 1, 2), 0);
         assert_eq!(port_of(u64::MAX, 1), 0);
     }
 }

@@ -1,13 +1,15 @@
-//! Batches of datagrams for `recvmmsg` and `sendmmsg`, with their storage.
+//! Datagrams that were received: several in one call (`recvmmsg`), and several in one buffer where the kernel has put a
+//! run of them together (`UDP_GRO`).
 
 use std::io;
 use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 
-use crate::limits::{BATCH, DATAGRAM_BYTES_MAX};
+use crate::limits::{DATAGRAM_BYTES_MAX, RX_BATCH, RX_RUN_BYTES_MAX};
 
-/// Room for the control messages of one datagram: a time stamp (32 octets) and a count of drops (24), both aligned.
+/// Room for the control messages of one datagram: a time stamp (32 octets), a count of drops (24) and the length of a
+/// segment (24), all aligned.
 const CONTROL_BYTES: usize = 128;
 
 /// Octets before the data of a control message: cmsghdr is a length, a level and a type (cmsg(3)).
@@ -26,12 +28,64 @@ pub struct Received<'a> {
     pub stamp: Option<u64>,
     /// Datagrams that this socket's full buffer has cost so far, if the kernel said so.
     pub dropped: Option<u32>,
+    /// Where it came from: family, port and address as the kernel wrote them.
+    pub from: &'a Peer,
 }
+
+/// The address that a datagram came from, as the kernel wrote it; `net` makes an address of it.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(8))]
+pub struct Peer {
+    octets: [u8; size_of::<libc::sockaddr_in6>()],
+    length: usize,
+}
+
+impl Peer {
+    /// No address.
+    pub const NONE: Self = Self {
+        octets: [0; size_of::<libc::sockaddr_in6>()],
+        length: 0,
+    };
+
+    /// The address; `None` if the kernel wrote none.
+    #[must_use]
+    pub fn address(&self) -> Option<std::net::SocketAddr> {
+        let family = u16::from_ne_bytes(first_chunk(&self.octets)?);
+        let port = u16::from_be_bytes(first_chunk(self.octets.get(2..)?)?);
+        match i32::from(family) {
+            libc::AF_INET => {
+                let ip: [u8; 4] = first_chunk(self.octets.get(4..)?)?;
+                Some((ip, port).into())
+            }
+            libc::AF_INET6 => {
+                let ip: [u8; 16] = first_chunk(self.octets.get(8..)?)?;
+                Some((ip, port).into())
+            }
+            _ => None,
+        }
+    }
+
+    /// The octets of the kernel's own form.
+    #[must_use]
+    pub fn raw(&self) -> &[u8] {
+        self.octets.get(..self.length).unwrap_or_default()
+    }
+}
+
+impl PartialEq for Peer {
+    fn eq(&self, other: &Self) -> bool {
+        self.raw() == other.raw()
+    }
+}
+
+impl Eq for Peer {}
 
 /// Datagrams to be received.
 pub struct RxBatch {
-    storage: Box<[[u8; DATAGRAM_BYTES_MAX]]>,
+    storage: Box<[u8]>,
+    slot_bytes: usize,
     control: Box<[Control]>,
+    peers: Box<[Peer]>,
     iovecs: Box<[libc::iovec]>,
     headers: Box<[libc::mmsghdr]>,
     count: usize,
@@ -46,38 +100,50 @@ impl std::fmt::Debug for RxBatch {
 }
 
 impl RxBatch {
-    /// An empty batch.
+    /// An empty batch; with `runs` its slots have room for what `UDP_GRO` puts together.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(runs: bool) -> Self {
+        let slot_bytes = if runs {
+            RX_RUN_BYTES_MAX
+        } else {
+            DATAGRAM_BYTES_MAX
+        };
         Self {
-            storage: vec![[0; DATAGRAM_BYTES_MAX]; BATCH].into(),
-            control: vec![Control([0; CONTROL_BYTES]); BATCH].into(),
-            iovecs: vec![no_iovec(); BATCH].into(),
-            headers: vec![no_header(); BATCH].into(),
+            storage: vec![0; slot_bytes * RX_BATCH].into(),
+            slot_bytes,
+            control: vec![Control([0; CONTROL_BYTES]); RX_BATCH].into(),
+            peers: vec![Peer::NONE; RX_BATCH].into(),
+            iovecs: vec![no_iovec(); RX_BATCH].into(),
+            headers: vec![no_header(); RX_BATCH].into(),
             count: 0,
         }
     }
 
-    /// Takes what the socket has, at most a batch, without waiting; returns how many.
+    /// Takes what the socket has, at most a batch, without waiting; returns how many slots were filled.
     ///
     /// # Errors
     /// What recvmmsg(2) says: `WouldBlock` when there is nothing, `ConnectionRefused` when ICMP said that the port is closed.
     pub fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
         self.count = 0;
-        let slots = self.storage.iter_mut().zip(self.control.iter_mut());
+        let slots = self
+            .storage
+            .chunks_exact_mut(self.slot_bytes)
+            .zip(self.control.iter_mut().zip(self.peers.iter_mut()));
         let heads = self.headers.iter_mut().zip(self.iovecs.iter_mut());
-        for ((octets, control), (header, iovec)) in slots.zip(heads) {
+        for ((octets, (control, peer)), (header, iovec)) in slots.zip(heads) {
             iovec.iov_base = octets.as_mut_ptr().cast();
             iovec.iov_len = octets.len();
             header.msg_hdr.msg_iov = ptr::from_mut(iovec);
             header.msg_hdr.msg_iovlen = 1;
             header.msg_hdr.msg_control = control.0.as_mut_ptr().cast();
             header.msg_hdr.msg_controllen = control.0.len();
+            header.msg_hdr.msg_name = peer.octets.as_mut_ptr().cast();
+            header.msg_hdr.msg_namelen = libc::socklen_t::try_from(peer.octets.len()).unwrap_or(0);
         }
         let slots = libc::c_uint::try_from(self.headers.len()).unwrap_or(0);
-        // SAFETY: `headers` holds `slots` entries whose iovecs and control buffers were just pointed into `storage` and
-        // `control`, which `self` owns and nobody else borrows (`&mut self`); recvmmsg(2) writes at most `slots` entries
-        // and at most the lengths given. No name is asked for, no timeout is given (null).
+        // SAFETY: `headers` holds `slots` entries whose iovecs, control buffers and names were just pointed into `storage`,
+        // `control` and `peers`, which `self` owns and nobody else borrows (`&mut self`); recvmmsg(2) writes at most
+        // `slots` entries and at most the lengths given. No timeout is given (null).
         let received = unsafe {
             libc::recvmmsg(
                 socket.as_raw_fd(),
@@ -88,44 +154,69 @@ impl RxBatch {
             )
         };
         self.count = usize::try_from(received).map_err(|_| io::Error::last_os_error())?;
+        for (header, peer) in self
+            .headers
+            .iter()
+            .zip(self.peers.iter_mut())
+            .take(self.count)
+        {
+            let length = usize::try_from(header.msg_hdr.msg_namelen).unwrap_or(0);
+            peer.length = length.min(peer.octets.len());
+        }
         Ok(self.count)
+    }
+
+    /// Whether the last receive filled every slot, so that there may be more.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.count == RX_BATCH
     }
 
     /// The datagrams of the last receive.
     pub fn iter(&self) -> impl Iterator<Item = Received<'_>> {
-        let slots = self.storage.iter().zip(self.control.iter());
-        self.headers
-            .iter()
-            .zip(slots)
-            .take(self.count)
-            .map(|(header, (octets, control))| {
+        let slots = self
+            .storage
+            .chunks_exact(self.slot_bytes)
+            .zip(self.control.iter().zip(self.peers.iter()));
+        self.headers.iter().zip(slots).take(self.count).flat_map(
+            |(header, (octets, (control, from)))| {
                 let cut = header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
                 let length = usize::try_from(header.msg_len).unwrap_or(0);
                 let facts = Facts::read(&control.0, header.msg_hdr.msg_controllen);
-                Received {
-                    octets: if cut {
-                        &[]
-                    } else {
-                        octets.get(..length).unwrap_or_default()
-                    },
-                    stamp: facts.stamp,
-                    dropped: facts.dropped,
-                }
-            })
-    }
-}
-
-impl Default for RxBatch {
-    fn default() -> Self {
-        Self::new()
+                let octets = if cut {
+                    &[]
+                } else {
+                    octets.get(..length).unwrap_or_default()
+                };
+                let segment = facts.segment.unwrap_or(length).max(1);
+                let datagrams = octets.len().div_ceil(segment).max(1);
+                (0..datagrams).map(move |index| {
+                    let start = index * segment;
+                    let end = octets.len().min(start + segment);
+                    let datagram = octets.get(start..end).unwrap_or_default();
+                    Received {
+                        octets: if datagram.len() > DATAGRAM_BYTES_MAX {
+                            &[]
+                        } else {
+                            datagram
+                        },
+                        stamp: facts.stamp,
+                        dropped: facts.dropped,
+                        from,
+                    }
+                })
+            },
+        )
     }
 }
 
 /// What the control messages of a datagram say.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Facts {
     stamp: Option<u64>,
     dropped: Option<u32>,
+    /// How long each datagram of a run is, but for the last.
+    segment: Option<usize>,
 }
 
 impl Facts {
@@ -142,6 +233,10 @@ impl Facts {
             }
             if level == libc::SOL_SOCKET && kind == libc::SO_RXQ_OVFL {
                 facts.dropped = first_chunk(data).map(u32::from_ne_bytes);
+            }
+            if level == libc::SOL_UDP && kind == libc::UDP_GRO {
+                facts.segment = first_chunk(data)
+                    .and_then(|octets| usize::try_from(i32::from_ne_bytes(octets)).ok());
             }
             rest = rest
                 .get(size.next_multiple_of(align_of::<usize>())..)
@@ -172,115 +267,6 @@ fn first_chunk<const N: usize>(octets: &[u8]) -> Option<[u8; N]> {
     octets.first_chunk().copied()
 }
 
-/// Datagrams to be sent on one connected socket.
-pub struct TxBatch {
-    storage: Box<[[u8; DATAGRAM_BYTES_MAX]]>,
-    lengths: [usize; BATCH],
-    iovecs: Box<[libc::iovec]>,
-    headers: Box<[libc::mmsghdr]>,
-    count: usize,
-}
-
-impl std::fmt::Debug for TxBatch {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TxBatch")
-            .field("count", &self.count)
-            .finish_non_exhaustive()
-    }
-}
-
-impl TxBatch {
-    /// An empty batch.
-    #[must_use]
-    pub fn new() -> Self {
-        Self {
-            storage: vec![[0; DATAGRAM_BYTES_MAX]; BATCH].into(),
-            lengths: [0; BATCH],
-            iovecs: vec![no_iovec(); BATCH].into(),
-            headers: vec![no_header(); BATCH].into(),
-            count: 0,
-        }
-    }
-
-    /// Datagrams in the batch.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.count
-    }
-
-    /// Whether there is nothing to send.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
-    /// Whether no other datagram fits.
-    #[must_use]
-    pub fn is_full(&self) -> bool {
-        self.count == BATCH
-    }
-
-    /// Forgets all datagrams.
-    pub fn clear(&mut self) {
-        self.count = 0;
-    }
-
-    /// Adds what `write` writes into a slot; false if it wrote nothing or the batch is full.
-    pub fn push(&mut self, write: impl FnOnce(&mut [u8]) -> Option<usize>) -> bool {
-        let Some(slot) = self.storage.get_mut(self.count) else {
-            return false;
-        };
-        let Some(length) = write(slot) else {
-            return false;
-        };
-        if let Some(place) = self.lengths.get_mut(self.count) {
-            *place = length.min(DATAGRAM_BYTES_MAX);
-        }
-        self.count += 1;
-        true
-    }
-
-    /// Hands the datagrams from index `from` on to the kernel; returns how many it took, at least one.
-    ///
-    /// # Errors
-    /// What sendmmsg(2) says about the first of them, or about an earlier datagram on this socket (`ConnectionRefused`).
-    pub fn send(&mut self, socket: BorrowedFd<'_>, from: usize) -> io::Result<usize> {
-        let slots = self.storage.iter_mut().zip(self.lengths.iter());
-        let heads = self.headers.iter_mut().zip(self.iovecs.iter_mut());
-        for ((octets, length), (header, iovec)) in slots.zip(heads).take(self.count).skip(from) {
-            iovec.iov_base = octets.as_mut_ptr().cast();
-            iovec.iov_len = *length;
-            header.msg_hdr.msg_iov = ptr::from_mut(iovec);
-            header.msg_hdr.msg_iovlen = 1;
-        }
-        let Some(headers) = self.headers.get_mut(from..self.count) else {
-            return Ok(0);
-        };
-        if headers.is_empty() {
-            return Ok(0);
-        }
-        let count = libc::c_uint::try_from(headers.len()).unwrap_or(0);
-        // SAFETY: `headers` holds `count` entries whose iovecs were just pointed into `storage`, which `self` owns and
-        // nobody else borrows (`&mut self`), with lengths inside their slots; sendmmsg(2) reads those octets and writes
-        // `msg_len` of at most `count` entries. Name and control are null and zero.
-        let sent = unsafe {
-            libc::sendmmsg(
-                socket.as_raw_fd(),
-                headers.as_mut_ptr(),
-                count,
-                libc::MSG_DONTWAIT,
-            )
-        };
-        usize::try_from(sent).map_err(|_| io::Error::last_os_error())
-    }
-}
-
-impl Default for TxBatch {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 fn no_iovec() -> libc::iovec {
     libc::iovec {
         iov_base: ptr::null_mut(),
@@ -296,7 +282,7 @@ fn no_header() -> libc::mmsghdr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::{Waiter, stamp_receives};
+    use crate::sys::{TxBatch, Waiter, join_receives, stamp_receives};
     use std::net::UdpSocket;
     use std::os::fd::AsFd;
 
@@ -319,9 +305,9 @@ mod tests {
                 Some(2)
             }));
         }
-        assert_eq!(tx.send(one.as_fd(), 1).unwrap(), 2); // from the second on
-        assert_eq!(tx.send(one.as_fd(), 3).unwrap(), 0);
-        let mut rx = RxBatch::new();
+        assert_eq!(tx.send(one.as_fd(), 1, None, false).unwrap(), 2); // from the second on
+        assert_eq!(tx.send(one.as_fd(), 3, None, false).unwrap(), 0);
+        let mut rx = RxBatch::new(false);
         let mut seen = Vec::new();
         let mut waiter = Waiter::new([other.as_raw_fd()]);
         while seen.len() < 2 {
@@ -343,29 +329,43 @@ mod tests {
     }
 
     #[test]
+    fn a_run_of_datagrams_is_cut_where_it_was_put_together() {
+        let (one, other) = pair();
+        join_receives(other.as_fd()).unwrap();
+        let mut tx = TxBatch::new();
+        for (n, length) in [(1u8, 900), (2, 900), (3, 900), (4, 100)] {
+            assert!(tx.push(|slot| {
+                slot[..length].fill(n);
+                Some(length)
+            }));
+        }
+        assert_eq!(tx.send(one.as_fd(), 0, None, true).unwrap(), 4);
+        let mut rx = RxBatch::new(true);
+        let mut waiter = Waiter::new([other.as_raw_fd()]);
+        let mut seen = Vec::new();
+        while seen.len() < 4 {
+            waiter.wait(5_000_000_000).unwrap();
+            assert!(waiter.is_ready(0));
+            rx.receive(other.as_fd()).unwrap();
+            for datagram in rx.iter() {
+                assert!(datagram.octets.iter().all(|&n| n == datagram.octets[0]));
+                assert_eq!(datagram.from.address(), one.local_addr().ok());
+                seen.push((datagram.octets[0], datagram.octets.len()));
+            }
+        }
+        assert_eq!(seen, [(1, 900), (2, 900), (3, 900), (4, 100)]);
+    }
+
+    #[test]
     fn a_datagram_longer_than_a_slot_is_empty_not_cut() {
         let (one, other) = pair();
         one.send(&[7; DATAGRAM_BYTES_MAX + 1]).unwrap();
-        let mut rx = RxBatch::new();
+        let mut rx = RxBatch::new(false);
         Waiter::new([other.as_raw_fd()])
             .wait(5_000_000_000)
             .unwrap();
         assert_eq!(rx.receive(other.as_fd()).unwrap(), 1);
         assert_eq!(rx.iter().next().unwrap().octets, b"");
-    }
-
-    #[test]
-    fn a_full_batch_takes_no_more() {
-        let mut tx = TxBatch::new();
-        for _ in 0..BATCH {
-            assert!(tx.push(|_| Some(1)));
-        }
-        assert!(tx.is_full());
-        assert!(!tx.push(|_| Some(1)));
-        tx.clear();
-        assert!(tx.is_empty());
-        assert!(!tx.push(|_| None));
-        assert_eq!(tx.len(), 0);
     }
 
     #[test]
@@ -389,7 +389,8 @@ mod tests {
             facts,
             Facts {
                 stamp: Some(3_000_000_009),
-                dropped: Some(5)
+                dropped: Some(5),
+                segment: None,
             }
         );
         for end in 0..all.len() {
