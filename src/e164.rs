@@ -73,6 +73,14 @@ impl E164 {
         length <= self.len() && (self.0 ^ prefix.0) >> (64 - 4 * length) == 0
     }
 
+    /// The first `digits` digits, at least one and at most all.
+    #[must_use]
+    pub fn truncated(self, digits: usize) -> Self {
+        let digits = digits.clamp(1, self.len());
+        let kept = !(u64::MAX >> (4 * digits));
+        Self((self.0 & kept) | digits as u64)
+    }
+
     /// The ASCII digits, in a buffer of `E164_DIGITS_MAX`, and how many of them count.
     #[must_use]
     pub fn to_ascii(self) -> ([u8; E164_DIGITS_MAX], usize) {
@@ -123,6 +131,21 @@ mod tests {
     fn order_is_by_digits_from_the_left_and_shorter_first() {
         let sorted = ["39", "390", "3906", "39069", "391", "4", "44", "440"].map(number);
         assert!(sorted.is_sorted());
+    }
+
+    #[test]
+    fn a_truncated_number_is_the_prefix_of_that_length() {
+        for (digits, want) in [
+            (0, "4"),
+            (1, "4"),
+            (4, "4420"),
+            (6, "442071"),
+            (15, "442071"),
+        ] {
+            assert_eq!(number("442071").truncated(digits), number(want), "{digits}");
+        }
+        let longest = number("123456789012345");
+        assert_eq!(longest.truncated(15), longest);
     }
 
     #[test]

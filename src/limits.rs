@@ -141,3 +141,23 @@ pub const JOURNAL_PENDING_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Octets of journal lines that are gathered before they are written, if there are so many at once.
 pub const JOURNAL_WRITE_BYTES: usize = 256 * 1024;
 const _: () = assert!(JOURNAL_WRITE_BYTES < JOURNAL_PENDING_BYTES_MAX);
+
+/// Limits of one policy. More are refused at check; which of them warned are bits of one word.
+pub const LIMITS_PER_POLICY_MAX: usize = 32;
+
+/// The highest `max` and `warn` of a limit, and the most that one call adds: a counter has forty bits. Of exposure these
+/// are millionths, so a million of the currency.
+pub const COUNTED_MAX: u64 = 1_000_000_000_000;
+const _: () = assert!(COUNTED_MAX < 1 << 40);
+
+/// Longest window of a limit in seconds; `day` and `period` may be longer.
+pub const WINDOW_SECONDS_MAX: u64 = 86_400;
+
+/// Longest hold, seconds: a week.
+pub const HOLD_SECONDS_MAX: u64 = 7 * 86_400;
+
+/// Longest call that exposure may assume, minutes.
+pub const ASSUMED_MINUTES_MAX: u32 = 1440;
+
+/// Most that a minute may cost in `rates.csv`, millionths: a call of the longest time is still counted whole.
+pub const RATE_MICROS_MAX: u64 = COUNTED_MAX / ASSUMED_MINUTES_MAX as u64;

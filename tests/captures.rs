@@ -426,7 +426,9 @@ mod captures {
                 uas.decide(&policy, &packet, Clock::start().now(), &mut slot);
                 let decision = slot.decision().unwrap();
                 let verdict = match decision.verdict {
-                    Verdict::Approve | Verdict::Reject => decision.code.text().to_owned(),
+                    Verdict::Approve | Verdict::Reject | Verdict::Divert => {
+                        decision.code.text().to_owned()
+                    }
                     Verdict::Error(error) => format!("{error:?}").to_lowercase(),
                 };
                 let got = (verdict, reports(decision));

@@ -3,11 +3,11 @@
 //! Promises: the generation is a hash of exactly the octets that the rows were made of.
 
 use super::destinations::{self, World};
-use super::domains::{self, Names};
+use super::domains::{self, Names, PolicyNeeds};
 use super::fault::Findings;
 use super::source::{self, Folder};
 use super::table::FileDigest;
-use super::{lists, policies, subscribers};
+use super::{lists, policies, rates, subscribers};
 use crate::policy::data;
 use crate::policy::rows::Rows;
 use sha2::{Digest, Sha256};
@@ -47,7 +47,7 @@ pub(super) fn read(folder: &Folder, findings: &mut Findings) -> Rows {
     if has(DESTINATIONS) {
         reading.destinations(world, findings);
     }
-    reading.policies(has(POLICIES), world, findings);
+    reading.policies(has(POLICIES), world, has(RATES), findings);
     reading.domains(has(DOMAINS), findings);
     if has(SUBSCRIBERS) {
         reading.subscribers(findings);
@@ -57,10 +57,7 @@ pub(super) fn read(folder: &Folder, findings: &mut Findings) -> Rows {
         if list && is_csv(file) {
             reading.list(file, findings);
         } else if file == RATES {
-            findings.faults.whole_file(
-                &folder.display(file),
-                "rates are not in this version; take the file out",
-            );
+            reading.rates(findings);
         } else if list || ![DOMAINS, POLICIES, SUBSCRIBERS, DESTINATIONS].contains(&file.as_str()) {
             stray_file(folder, file, findings);
         }
@@ -82,7 +79,7 @@ fn stray_file(folder: &Folder, file: &str, findings: &mut Findings) {
     if is_csv(&lower) || lower.ends_with(".toml") {
         findings.faults.whole_file(
             &folder.display(file),
-            "is no file of a bundle: domains.toml, policies.toml, subscribers.csv, destinations.csv, lists/NAME.csv",
+            "is no file of a bundle: domains.toml, policies.toml, subscribers.csv, destinations.csv, rates.csv, lists/NAME.csv",
         );
         return;
     }
@@ -119,14 +116,30 @@ impl Reading<'_> {
         self.digested(DESTINATIONS, digest);
     }
 
-    fn policies(&mut self, present: bool, world: &World, findings: &mut Findings) {
+    fn rates(&mut self, findings: &mut Findings) {
+        let file = self.folder.display(RATES);
+        let Some(source) = self.open(RATES, findings) else {
+            return;
+        };
+        let Rows {
+            destinations,
+            rates,
+            ..
+        } = &mut self.rows;
+        let digest = rates::read(&file, source, destinations, rates, findings);
+        self.digested(RATES, digest);
+    }
+
+    fn policies(&mut self, present: bool, world: &World, has_rates: bool, findings: &mut Findings) {
         let Some(text) = self.document(POLICIES, present, findings) else {
             return;
         };
         let file = self.folder.display(POLICIES);
-        if let Some(rows) = policies::read(&file, &text, world, findings) {
-            self.names
-                .set_policies(rows.iter().map(|row| row.name.clone()));
+        if let Some(rows) = policies::read(&file, &text, world, has_rates, findings) {
+            self.names.set_policies(
+                rows.iter()
+                    .map(|row| (row.name.clone(), PolicyNeeds::of(row))),
+            );
             self.rows.policies = rows;
         }
     }
@@ -239,7 +252,7 @@ pub(super) fn generation(digests: &[(String, FileDigest)]) -> String {
 
 /// Whether a file of the folder is one that rows are made of.
 pub(super) fn is_read(file: &str) -> bool {
-    [DOMAINS, POLICIES, SUBSCRIBERS, DESTINATIONS].contains(&file)
+    [DOMAINS, POLICIES, SUBSCRIBERS, DESTINATIONS, RATES].contains(&file)
         || file.starts_with("lists/") && is_csv(file)
 }
 

@@ -4,6 +4,7 @@
 //! place. serde's `deny_unknown_fields` would stop at the first, which is why this walks the spanned document itself.
 
 use super::fault::{Findings, Place, did_you_mean, one_of};
+use super::parse;
 use std::ops::RangeInclusive;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -321,6 +322,25 @@ impl<'d> Value<'d> {
             );
         }
         number
+    }
+
+    /// An amount of money of at most `max` millionths, as millionths, or a fault.
+    pub(super) fn micros(&self, max: u64, findings: &mut Findings) -> Option<u64> {
+        let text = match self.value.get_ref() {
+            DeValue::Integer(written) if written.radix() == 10 => written.as_str(),
+            DeValue::Float(written) => written.as_str(),
+            _ => {
+                self.wrong_type(findings, "an amount like 12 or 0.5");
+                return None;
+            }
+        };
+        match parse::micros(text, max) {
+            Ok(micros) => Some(micros),
+            Err(sentence) => {
+                self.fault_named(findings, sentence);
+                None
+            }
+        }
     }
 
     /// The elements of an array, or a fault.

@@ -12,7 +12,8 @@ use super::translate;
 use crate::limits::DOMAINS_MAX;
 use crate::policy::Code;
 use crate::policy::rows::{
-    AddressBlock, CallingHeader, ContactHostRow, DomainRow, Mode, Profile, StatusOverrides,
+    AddressBlock, CallingHeader, ContactHostRow, DomainRow, LimitAction, Mode, PolicyRow, Profile,
+    StatusOverrides,
 };
 use crate::sip::Status;
 use std::collections::HashMap;
@@ -64,12 +65,84 @@ pub const EMERGENCY_DEFAULT: [&str; 36] = [
 pub(super) struct Names {
     domains: Option<HashMap<String, usize>>,
     policies: Option<HashMap<String, usize>>,
+    needs: Vec<PolicyNeeds>,
+}
+
+/// What a policy needs of the domains that it is in force in.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PolicyNeeds {
+    /// It diverts calls, with this before the number.
+    divert_prefix: Option<[u8; 3]>,
+    /// It has a limit that holds.
+    holds: bool,
+}
+
+impl PolicyNeeds {
+    /// What this policy needs.
+    pub(super) fn of(row: &PolicyRow) -> Self {
+        let diverts = row
+            .limits
+            .iter()
+            .any(|limit| limit.action == LimitAction::Divert);
+        Self {
+            divert_prefix: row
+                .divert
+                .as_ref()
+                .filter(|_| diverts)
+                .map(|divert| divert.prefix),
+            holds: row.limits.iter().any(|limit| limit.hold_s.is_some()),
+        }
+    }
+
+    /// Why such a policy cannot be in force in this domain.
+    pub(super) fn fault(self, domain: &DomainRow) -> Option<String> {
+        let prefix = self.divert_prefix?;
+        let profile = PROFILES
+            .iter()
+            .find(|(_, profile)| *profile == domain.profile)
+            .map_or("", |&(word, _)| word);
+        match domain.profile {
+            Profile::Failover | Profile::NextRoute | Profile::Monitor => {
+                return Some(format!(
+                    "a limit of this policy diverts, which is a redirect, and profile {profile} of domain \"{}\" has none",
+                    domain.name
+                ));
+            }
+            Profile::Redirect | Profile::RedirectCodes => {}
+        }
+        let twin = Code::ALL
+            .into_iter()
+            .find(|code| domain.wire_codes.get(code.index()) == Some(&prefix))?;
+        Some(format!(
+            "policy.divert.target puts {} before the number, which is {} on the wire of domain \"{}\"",
+            String::from_utf8_lossy(&prefix),
+            twin.text(),
+            domain.name
+        ))
+    }
+
+    /// A sentence when a hold of this policy can be forged on somebody of the domain.
+    pub(super) fn warning(self, domain: &DomainRow) -> Option<String> {
+        (self.holds && !domain.spoofing_filtered).then(|| {
+            format!(
+                "a limit of this policy holds, and domain \"{}\" is asked by UDP without digest: whoever forges a peer's address can place a hold on a victim; say spoofing_filtered = true in the domain once your network drops forged packets",
+                domain.name
+            )
+        })
+    }
 }
 
 impl Names {
     /// Makes the names of these policies known.
-    pub(super) fn set_policies(&mut self, names: impl Iterator<Item = String>) {
-        self.policies = Some(indexed(names));
+    pub(super) fn set_policies(&mut self, policies: impl Iterator<Item = (String, PolicyNeeds)>) {
+        let (names, needs): (Vec<String>, Vec<PolicyNeeds>) = policies.unzip();
+        self.policies = Some(indexed(names.into_iter()));
+        self.needs = needs;
+    }
+
+    /// What a policy needs of its domains; `None` when the policies could not be read.
+    pub(super) fn needs(&self, policy: usize) -> Option<PolicyNeeds> {
+        self.needs.get(policy).copied()
     }
 
     /// Makes the names of these domains known.
@@ -177,9 +250,19 @@ fn domain_table(
             .push((name.to_ascii_lowercase(), index, value.place()));
     }
     who(&mut table, &mut row, index, domains, findings);
-    required(&mut table, &mut row, names, findings);
+    let policy = required(&mut table, &mut row, names, findings);
     numbers(&mut table, &mut row, findings);
     answers(&mut table, &mut row, findings);
+    if let Some((value, needs)) =
+        policy.and_then(|value| Some((value, names.needs(row.default_policy)?)))
+    {
+        if let Some(sentence) = needs.fault(&row) {
+            value.fault_named(findings, sentence);
+        }
+        if let Some(sentence) = needs.warning(&row) {
+            value.warn(findings, format!("domain.default_policy: {sentence}"));
+        }
+    }
     table.without_effect("email", findings, |value, findings| {
         let _checked = value.string(findings);
     });
@@ -206,6 +289,7 @@ fn empty_row() -> DomainRow {
             .collect(),
         contact_host: ContactHostRow::From,
         force_rport: false,
+        spoofing_filtered: false,
         wire_codes: Code::ALL.map(wire_code_default),
         statuses: StatusOverrides::default(),
         translations: Vec::new(),
@@ -265,8 +349,14 @@ fn blocks(value: &Value<'_>, findings: &mut Findings) -> Vec<AddressBlock> {
     blocks
 }
 
-/// What must be said, since guessing it would be guessing a verdict.
-fn required(table: &mut Table<'_>, row: &mut DomainRow, names: &Names, findings: &mut Findings) {
+/// What must be said, since guessing it would be guessing a verdict. The default policy's value, if it is one.
+fn required<'d>(
+    table: &mut Table<'d>,
+    row: &mut DomainRow,
+    names: &Names,
+    findings: &mut Findings,
+) -> Option<Value<'d>> {
+    let mut policy = None;
     if let Some(value) = table.require("mode", findings)
         && let Some(mode) = value.word(&MODES, findings)
     {
@@ -281,7 +371,10 @@ fn required(table: &mut Table<'_>, row: &mut DomainRow, names: &Names, findings:
         && let Some(name) = value.string(findings)
     {
         match names.policy(name) {
-            Ok(index) => row.default_policy = index.unwrap_or(0),
+            Ok(index) => {
+                row.default_policy = index.unwrap_or(0);
+                policy = index.map(|_known| value);
+            }
             Err(sentence) => value.fault_named(findings, sentence),
         }
     }
@@ -293,6 +386,7 @@ fn required(table: &mut Table<'_>, row: &mut DomainRow, names: &Names, findings:
             Err(sentence) => value.fault_named(findings, sentence),
         }
     }
+    policy
 }
 
 /// The words for modes.
@@ -391,9 +485,11 @@ fn answers(table: &mut Table<'_>, row: &mut DomainRow, findings: &mut Findings) 
             "profile failover behind a proxy needs proxy_passes_503 = true: a proxy that turns 503 into 500, as Kamailio does, breaks it",
         );
     }
-    table.without_effect("spoofing_filtered", findings, |value, findings| {
-        let _checked = value.boolean(findings);
-    });
+    if let Some(value) = table.take("spoofing_filtered")
+        && let Some(filtered) = value.boolean(findings)
+    {
+        row.spoofing_filtered = filtered;
+    }
     if let Some(value) = table.take("contact_host")
         && let Some(text) = value.string(findings)
     {
@@ -533,7 +629,7 @@ fn status_overrides(table: &Table<'_>, row: &mut DomainRow, findings: &mut Findi
 }
 
 fn unknown_code(table: &str, key: &str) -> String {
-    let codes = Code::ALL.map(Code::text);
+    let codes = Code::ALL.into_iter().filter(|code| !code.is_own());
     let others: &[&str] = if table == "statuses" {
         &["approve", "reject", "error"]
     } else {
@@ -542,10 +638,10 @@ fn unknown_code(table: &str, key: &str) -> String {
     let known: Vec<&str> = others
         .iter()
         .copied()
-        .chain(codes.into_iter().filter(|&code| code != "A00"))
+        .chain(codes.map(Code::text).filter(|&code| code != "A00"))
         .collect();
     format!(
-        "domain.{table}.{key} is no answer that this version gives; {}",
+        "domain.{table}.{key} is no answer that this version gives; {}, or an own code, X01 to X16",
         one_of(&known)
     )
 }

@@ -223,6 +223,67 @@ pub(super) fn host(text: &str) -> Result<(), String> {
     }
 }
 
+/// A host, and a port if there is one behind it.
+pub(super) fn host_and_port(text: &str) -> Result<(), String> {
+    let bare_ipv6 = text.ends_with(']');
+    let (before, port) = match text.rsplit_once(':') {
+        Some((before, port)) if !bare_ipv6 => (before, Some(port)),
+        _ => (text, None),
+    };
+    host(before)?;
+    let is_port = |port: &str| {
+        port.bytes().all(|octet| octet.is_ascii_digit())
+            && port.parse().is_ok_and(|port: u16| port > 0)
+    };
+    match port {
+        Some(port) if !is_port(port) => Err(format!("\"{port}\" is no port")),
+        _ if text.len() > FIXED_HOST_BYTES_MAX => Err(format!(
+            "host and port have {} characters; {FIXED_HOST_BYTES_MAX} at most",
+            text.len()
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// A whole number and one of `s`, `m`, `h`, `d`, as seconds.
+pub(super) fn seconds(text: &str) -> Option<u64> {
+    let scales = [("s", 1), ("m", 60), ("h", 3600), ("d", 86_400)];
+    let (number, scale) = scales
+        .iter()
+        .find_map(|(unit, scale)| Some((text.strip_suffix(unit)?, *scale)))?;
+    if number.is_empty() || !number.bytes().all(|octet| octet.is_ascii_digit()) {
+        return None;
+    }
+    number.parse::<u64>().ok()?.checked_mul(scale)
+}
+
+/// Digits of the fraction of an amount.
+const MICRO_DIGITS: usize = 6;
+
+/// An amount with at most six digits behind the point, as millionths.
+pub(super) fn micros(text: &str, max: u64) -> Result<u64, String> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|octet| octet.is_ascii_digit());
+    if !digits(whole) || !digits(fraction) || fraction.len() > MICRO_DIGITS {
+        return Err(format!(
+            "\"{text}\" is no amount; digits, and a point with up to six more, like \"0.035\""
+        ));
+    }
+    let micros = format!("{whole}{fraction:0<MICRO_DIGITS$}");
+    micros
+        .parse()
+        .ok()
+        .filter(|micros| *micros <= max)
+        .ok_or_else(|| format!("\"{text}\" is more than {}", micros_text(max)))
+}
+
+/// Millionths as an amount.
+pub(super) fn micros_text(micros: u64) -> String {
+    let text = format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000);
+    let text = text.trim_end_matches('0');
+    text.strip_suffix('.').unwrap_or(text).to_owned()
+}
+
 /// A name of a domain, policy or subscriber: it appears in headers, lists, labels and on command lines.
 pub(super) fn name(text: &str) -> Result<(), String> {
     if text.is_empty() {

@@ -3,25 +3,16 @@
 use super::destinations::World;
 use super::document::{Table, Text, Value};
 use super::fault::{Findings, did_you_mean, one_of};
-use super::parse;
+use super::{limits, parse, schedule};
+use crate::limits::ASSUMED_MINUTES_MAX;
 use crate::policy::rows::{Action, DestinationTerm, PolicyRow, Risk};
-
-/// Keys of the interface that bear on verdicts and that this version does not have.
-const NOT_BUILT: [&str; 7] = [
-    "time_zone",
-    "working_hours",
-    "holidays",
-    "origin",
-    "divert",
-    "assumed_minutes",
-    "limit",
-];
 
 /// Reads the document; rows in file order.
 pub(super) fn read(
     file: &str,
     text: &str,
     world: &World,
+    has_rates: bool,
     findings: &mut Findings,
 ) -> Option<Vec<PolicyRow>> {
     let mut rows = None;
@@ -29,7 +20,7 @@ pub(super) fn read(
         let mut policies = Vec::new();
         if let Some(value) = root.require("policy", findings) {
             for table in value.tables(findings) {
-                policy_table(table, world, &mut policies, findings);
+                policy_table(table, world, has_rates, &mut policies, findings);
             }
         }
         root.finish(findings);
@@ -41,16 +32,11 @@ pub(super) fn read(
 fn policy_table(
     mut table: Table<'_>,
     world: &World,
+    has_rates: bool,
     policies: &mut Vec<PolicyRow>,
     findings: &mut Findings,
 ) {
-    let mut row = PolicyRow {
-        name: String::new(),
-        destination_allow: Vec::new(),
-        destination_deny: Vec::new(),
-        unknown_prefix: Action::Reject,
-        unknown_identity: Action::Report,
-    };
+    let mut row = PolicyRow::named("");
     if let Some(value) = table.require("name", findings)
         && let Some(name) = value.string(findings)
     {
@@ -78,6 +64,7 @@ fn policy_table(
         for (key, action) in [
             ("prefix", &mut row.unknown_prefix),
             ("identity", &mut row.unknown_identity),
+            ("counters", &mut row.unknown_counters),
         ] {
             if let Some(value) = unknown.take(key)
                 && let Some(given) = value.word(&ACTIONS, findings)
@@ -86,12 +73,24 @@ fn policy_table(
             }
         }
         unknown.refuse("origin", findings);
-        unknown.refuse("counters", findings);
         unknown.finish(findings);
     }
-    for key in NOT_BUILT {
-        table.refuse(key, findings);
+    row.schedule = schedule::read(&mut table, findings);
+    row.divert = limits::divert(&mut table, findings);
+    if let Some(value) = table.take("assumed_minutes")
+        && let Some(minutes) = value.integer(1..=ASSUMED_MINUTES_MAX.into(), findings)
+    {
+        row.assumed_minutes = u32::try_from(minutes).unwrap_or(ASSUMED_MINUTES_MAX);
     }
+    row.limits = limits::read(
+        &mut table,
+        &row.schedule,
+        row.divert.as_ref(),
+        has_rates,
+        findings,
+    );
+    // Bears on verdicts, and this version does not have it.
+    table.refuse("origin", findings);
     table.finish(findings);
     policies.push(row);
 }

@@ -7,12 +7,12 @@ use super::fault::plural;
 use super::journal::{JournalConfig, rotate_text, seconds_text};
 use super::node::{Cores, NodeConfig, STEERINGS, Shards, Steering, cores_allowed};
 use super::statuses::Answer;
-use super::{Loaded, Source, domains, policies};
+use super::{Loaded, Source, domains, limits, parse, policies, schedule};
 use crate::clock::Now;
 use crate::policy::Code;
 use crate::policy::rows::{
-    Action, AddressBlock, ContactHostRow, DestinationTerm, DomainRow, PolicyRow, Profile, Risk,
-    TranslateRow,
+    Action, AddressBlock, ContactHostRow, Count, DestinationTerm, DomainRow, LimitRow, PolicyRow,
+    Profile, Risk, TranslateRow, Window,
 };
 use crate::uas::entries_for;
 use std::net::IpAddr;
@@ -74,11 +74,12 @@ pub fn in_force(loaded: &Loaded) -> String {
     }
     page.blank();
     page.comment(&format!(
-        "---- subscribers.csv: {}; lists: {} in {}; destinations: {}",
+        "---- subscribers.csv: {}; lists: {} in {}; destinations: {}; rates: {}",
         plural(loaded.rows.subscribers.len(), "row"),
         plural(loaded.rows.lists.len(), "row"),
         plural(loaded.rows.list_files.len(), "file"),
         plural(loaded.rows.destinations.len(), "row"),
+        plural(loaded.rows.rates.len(), "row"),
     ));
     page.0
 }
@@ -248,6 +249,7 @@ fn domain_table(page: &mut Page, row: &DomainRow, policy_rows: &[PolicyRow]) {
         },
     );
     page.set("force_rport", row.force_rport);
+    page.set("spoofing_filtered", row.spoofing_filtered);
     if row.profile == Profile::Failover && !row.proxies.is_empty() {
         page.set("proxy_passes_503", true);
     }
@@ -309,10 +311,69 @@ fn policy_table(page: &mut Page, row: &PolicyRow) {
     ));
     let action = |action: Action| Value::from(word(&policies::ACTIONS, action));
     page.line(&format!(
-        "unknown = {{ prefix = {}, identity = {} }}",
+        "unknown = {{ prefix = {}, identity = {}, counters = {} }}",
         action(row.unknown_prefix),
-        action(row.unknown_identity)
+        action(row.unknown_identity),
+        action(row.unknown_counters)
     ));
+    page.set("time_zone", row.schedule.zone.as_str());
+    if row.schedule.hours.is_empty() {
+        page.comment("working_hours are not said: no limit may go by them");
+    } else {
+        let hours = row.schedule.hours.iter().map(schedule::hours_text);
+        page.set("working_hours", strings(hours));
+    }
+    let holidays = row.schedule.holidays.iter().copied();
+    page.set("holidays", strings(holidays.map(schedule::holiday_text)));
+    page.set("assumed_minutes", i64::from(row.assumed_minutes));
+    match &row.divert {
+        Some(divert) => page.line(&format!(
+            "divert = {{ target = {} }}",
+            Value::from(limits::divert_text(divert))
+        )),
+        None => page.comment("divert is not said: no limit may divert"),
+    }
+    for limit in &row.limits {
+        limit_table(page, limit);
+    }
+}
+
+fn limit_table(page: &mut Page, row: &LimitRow) {
+    page.header("[[policy.limit]]");
+    page.set("name", row.name.as_str());
+    page.set(
+        "per",
+        strings(limits::who_words(row.who).into_iter().map(str::to_owned)),
+    );
+    page.set("to", word(&limits::WHERETO, row.to));
+    page.set("count", word(&limits::COUNTS, row.count));
+    match row.window {
+        Some(Window::Seconds(seconds)) => page.set("window", seconds_text(seconds.into())),
+        Some(Window::Day) => {
+            page.set_with("window", "day", "from midnight to midnight of time_zone");
+        }
+        Some(Window::Period) => {
+            page.set_with("window", "period", "one stretch of working or off hours");
+        }
+        None => page.comment("no window: as many as the PBX says there are now"),
+    }
+    let amount = |page: &mut Page, key, count: u64| {
+        if row.count == Count::Exposure {
+            page.line(&format!("{key} = {}", parse::micros_text(count)));
+        } else {
+            page.set(key, i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    };
+    if let Some(warn) = row.warn {
+        amount(page, "warn", warn);
+    }
+    amount(page, "max", row.max);
+    if let Some(hold_s) = row.hold_s {
+        page.set("hold", seconds_text(hold_s.into()));
+    }
+    page.set("during", word(&limits::DURING, row.during));
+    page.set("action", word(&limits::LIMIT_ACTIONS, row.action));
+    page.set("code", row.code.text());
 }
 
 /// A term as `policies.toml` has it.

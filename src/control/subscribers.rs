@@ -36,6 +36,8 @@ pub(super) fn read(
 ) -> Option<FileDigest> {
     let mut seen: HashSet<(String, String)> = HashSet::new();
     let mut first_email = true;
+    // What a policy needs of a domain is said once, not at each of its subscribers.
+    let mut policy_seen: HashSet<(usize, usize)> = HashSet::new();
     table::read(file, source, &COLUMNS, findings, |row, findings| {
         let domain = names.domain(row.text(DOMAIN));
         if let Err(sentence) = &domain {
@@ -78,6 +80,17 @@ pub(super) fn read(
         let subscriber = matchers(row, subscriber, findings);
         if let Some((_, domain_row)) = domain_row {
             against_domain(row, &subscriber, domain_row, findings);
+        }
+        if let Some(((index, domain_row), policy)) = domain_row.zip(policy)
+            && policy_seen.insert((index, policy))
+            && let Some(needs) = names.needs(policy)
+        {
+            if let Some(sentence) = needs.fault(domain_row) {
+                row.fault(POLICY, findings, sentence);
+            }
+            if let Some(sentence) = needs.warning(domain_row) {
+                row.warn(POLICY, findings, sentence);
+            }
         }
         rows.push(subscriber);
     })

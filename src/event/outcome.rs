@@ -11,6 +11,8 @@ pub enum Outcome {
     Approved = 0,
     /// INVITE: rejected.
     Rejected,
+    /// INVITE: sent to the policy's divert target.
+    Diverted,
     /// INVITE that was decided before: a copy, answered as the first one was.
     Repeated,
     /// INVITE that cannot be read: 400, or what the profile says; so are the errors that follow.
@@ -65,9 +67,10 @@ pub enum Outcome {
 
 impl Outcome {
     /// All outcomes, in the order of their numbers in arrays.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::Approved,
         Self::Rejected,
+        Self::Diverted,
         Self::Repeated,
         Self::ErrorSyntax,
         Self::ErrorVersion,
@@ -123,6 +126,7 @@ impl Outcome {
             Admission::Call => match decision.map(|decision| decision.verdict) {
                 Some(Verdict::Approve) => Self::Approved,
                 Some(Verdict::Reject) => Self::Rejected,
+                Some(Verdict::Divert) => Self::Diverted,
                 Some(Verdict::Error(error)) => Self::of_error(error),
                 None => Self::Unanswerable,
             },
@@ -155,6 +159,7 @@ impl Outcome {
         match self {
             Self::Approved
             | Self::Rejected
+            | Self::Diverted
             | Self::Repeated
             | Self::ErrorSyntax
             | Self::ErrorVersion
@@ -189,6 +194,7 @@ impl Outcome {
         match self {
             Self::Approved => "approved",
             Self::Rejected => "rejected",
+            Self::Diverted => "diverted",
             Self::Repeated => "repeated",
             Self::ErrorSyntax => "error_syntax",
             Self::ErrorVersion => "error_version",

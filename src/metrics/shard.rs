@@ -22,7 +22,7 @@ const _: () = assert!(BATCH_SIZE_BOUNDS[BATCH_SIZE_BOUNDS.len() - 1] == BATCH_DA
 /// The weight of one observation in the depth of the transaction memory is one in so many.
 const DEPTH_WEIGHT: u64 = 256;
 
-/// What one shard counts. The shard alone writes; everybody may read. About 512 KiB, of which only the lines of domains
+/// What one shard counts. The shard alone writes; everybody may read. About 2 MiB, of which only the lines of domains
 /// that call are ever touched.
 #[derive(Debug)]
 #[repr(align(128))]

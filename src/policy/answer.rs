@@ -49,10 +49,10 @@ pub enum ContactHost {
     RequestUri,
     /// The peer's address.
     Source,
-    /// A fixed host; its text is `Snapshot::contact_host(domain)`.
+    /// A fixed host; its text is `Snapshot::contact_host(text)`.
     Fixed {
-        /// The domain's index.
-        domain: u16,
+        /// Its number in the snapshot.
+        text: u16,
     },
 }
 

@@ -4,6 +4,7 @@
 //! risk and continent, a few thousand for 57,000 prefixes.
 //! Leaves to `control`: telling the operator of a term that no destination has.
 
+use super::limits::word;
 use super::number_table::{NumberHit, PrefixRow, PrefixTable};
 use super::rows::{DestinationRow, DestinationTerm, PolicyRow, Risk};
 use crate::e164::E164;
@@ -30,6 +31,8 @@ pub(super) struct Destinations {
     /// Class of each row.
     row_classes: Vec<u32>,
     classes: Vec<DestinationClass>,
+    /// The country of each class in one word.
+    country_words: Vec<u64>,
 }
 
 /// One bit per class.
@@ -77,6 +80,7 @@ impl Destinations {
         Self {
             prefixes: PrefixTable::new(&prefixes),
             row_classes,
+            country_words: classes.iter().map(|class| word(&class.country)).collect(),
             classes,
         }
     }
@@ -97,12 +101,24 @@ impl Destinations {
         Permitted(words)
     }
 
-    /// The row of a number.
+    /// The row of a number, and how many of its digits are the row's prefix.
     #[inline]
-    pub(super) fn row(&self, number: E164) -> Option<u32> {
-        self.prefixes
-            .get(number)
-            .map(|NumberHit { value, .. }| value)
+    pub(super) fn row(&self, number: E164) -> Option<(u32, u8)> {
+        self.prefixes.get(number).map(
+            |NumberHit {
+                 value,
+                 match_digits,
+             }| (value, match_digits),
+        )
+    }
+
+    /// The country of a row in one word (`limits::word`).
+    pub(super) fn country_word(&self, row: u32) -> u64 {
+        let class = self.row_classes.get(row as usize);
+        class
+            .and_then(|&class| self.country_words.get(class as usize))
+            .copied()
+            .unwrap_or(0)
     }
 
     /// Whether the row is permitted.

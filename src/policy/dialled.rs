@@ -259,7 +259,7 @@ const fn is_separator(byte: u8) -> bool {
 
 /// Without visual separators.
 #[inline]
-fn clean(decoded: &[u8]) -> Text<'_> {
+pub(super) fn clean(decoded: &[u8]) -> Text<'_> {
     if !decoded.iter().any(|byte| is_separator(*byte)) {
         return Text::Given(decoded);
     }

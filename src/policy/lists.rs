@@ -15,7 +15,7 @@ use std::net::IpAddr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Listed(u32);
 
-const VERDICT_BITS: u32 = 4;
+const VERDICT_BITS: u32 = 5;
 const _: () = assert!(
     Code::ALL.len() < 1 << VERDICT_BITS,
     "a code and `allowed` fit beside the row's index"
@@ -25,7 +25,7 @@ impl Listed {
     /// Nothing matched.
     pub(super) const NOTHING: Self = Self(u32::MAX);
 
-    /// The row at `index`. Indices from 2^28 on have no place.
+    /// The row at `index`. Indices from 2^27 on have no place.
     pub(super) fn new(index: usize, row: &ListRow) -> Self {
         let verdict = row.deny.map_or(0, |code| 1 + code as u32);
         u32::try_from(index)

@@ -187,6 +187,8 @@ pub(super) struct Answers {
     /// `None`: RFC 3261's own.
     error: Option<Status>,
     force_rport: bool,
+    /// `None`: the profile has no redirects.
+    redirect_host: Option<ContactHost>,
 }
 
 /// The part of a domain that its answers depend on.
@@ -241,6 +243,7 @@ impl Answers {
             reject,
             error: usable.error.or(default.error),
             force_rport,
+            redirect_host: redirects.then_some(host),
         }
     }
 
@@ -255,6 +258,21 @@ impl Answers {
             .get(code.index())
             .copied()
             .unwrap_or(self.approve)
+    }
+
+    /// The redirect of a diverted call; `None`: this profile has none. `host`: another one than the domain's.
+    pub(super) fn divert(&self, prefix: [u8; 3], host: Option<ContactHost>) -> Option<AnswerPlan> {
+        let own = self.redirect_host?;
+        Some(AnswerPlan {
+            status: Status(302),
+            phrase: Phrase::Standard,
+            contact: ContactPlan::Redirect {
+                prefix,
+                host: host.unwrap_or(own),
+            },
+            reason: false,
+            force_rport: self.force_rport,
+        })
     }
 
     /// The error.

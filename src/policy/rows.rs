@@ -128,6 +128,8 @@ pub struct DomainRow {
     pub contact_host: ContactHostRow,
     /// Answer to the source port always.
     pub force_rport: bool,
+    /// Whether the operator says that forged packets do not reach us.
+    pub spoofing_filtered: bool,
     /// Wire code of each code, by `Code::index`.
     pub wire_codes: [[u8; 3]; Code::ALL.len()],
     /// Status overrides.
@@ -160,6 +162,165 @@ pub enum DestinationTerm {
     Risk(Risk),
 }
 
+/// From when on a time zone's wall clock has this offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OffsetRow {
+    /// First moment, seconds since 1970 UTC. The first row's counts as the beginning of time.
+    pub from_unix_s: i64,
+    /// Wall clock minus UTC, seconds; less than a day.
+    pub offset_s: i32,
+}
+
+/// Working hours that begin on some days of the week in some months.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkingHours {
+    /// Bit 0 is January.
+    pub months: u16,
+    /// Bit 0 is Monday.
+    pub days: u8,
+    /// First minute of the day, 0–1439.
+    pub from_minute: u16,
+    /// First minute that is no longer one, 1–1440. Not after `from_minute`: on the day after.
+    pub until_minute: u16,
+}
+
+/// A day without working hours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holiday {
+    /// Year, month (1–12), day.
+    Date(i16, u8, u8),
+    /// Month (1–12) and day, every year.
+    EveryYear(u8, u8),
+}
+
+/// A policy's calendar.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ScheduleRow {
+    /// The time zone's name.
+    pub zone: String,
+    /// Its offsets, rising; none: UTC.
+    pub offsets: Vec<OffsetRow>,
+    /// Working hours; none: all hours are off hours.
+    pub hours: Vec<WorkingHours>,
+    /// Holidays.
+    pub holidays: Vec<Holiday>,
+}
+
+/// Whom a limit counts by: each of these apart. All belong to one domain in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub struct Who {
+    /// Each subscriber; those that no row knows are one.
+    pub subscriber: bool,
+    /// Each caller.
+    pub caller: bool,
+    /// Each caller's address; the peer's where none is known.
+    pub address: bool,
+}
+
+/// What a limit counts by of the destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Whereto {
+    /// Each number.
+    Number,
+    /// Each prefix of the destination table.
+    Prefix,
+    /// Each country or pseudo-country.
+    Country,
+    /// All together.
+    Any,
+}
+
+/// What a limit counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Count {
+    /// Every attempt that reaches the limits.
+    Attempts,
+    /// Approved calls.
+    Approved,
+    /// What approved calls would cost, in millionths of the currency of `rates.csv`.
+    Exposure,
+    /// Simultaneous calls as the PBX reports them. Nothing is kept.
+    ReportedCalls,
+}
+
+/// Over which time a limit counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Window {
+    /// The last so many seconds, 1 to 86,400.
+    Seconds(u32),
+    /// The local day.
+    Day,
+    /// One stretch of working or off hours.
+    Period,
+}
+
+/// When a limit counts and fires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum During {
+    /// At all times.
+    Always,
+    /// In working hours.
+    WorkingHours,
+    /// Out of them.
+    OffHours,
+}
+
+/// What a limit does when it fires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LimitAction {
+    /// Record it and go on.
+    Report,
+    /// Send the call to the policy's divert target.
+    Divert,
+    /// Reject it.
+    Reject,
+}
+
+/// One limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitRow {
+    /// Its name, unique in the policy: with the domain and the limit's shape the identity of its counts.
+    pub name: String,
+    /// Whom it counts apart.
+    pub who: Who,
+    /// What of the destination it counts apart.
+    pub to: Whereto,
+    /// What it counts.
+    pub count: Count,
+    /// Over which time. `ReportedCalls` has none, all others have one.
+    pub window: Option<Window>,
+    /// From which count on a key is worth an event, once a window.
+    pub warn: Option<u64>,
+    /// The highest count that passes.
+    pub max: u64,
+    /// How long a key is held once it fires, seconds.
+    pub hold_s: Option<u32>,
+    /// When.
+    pub during: During,
+    /// What it does.
+    pub action: LimitAction,
+    /// The code that it does it with.
+    pub code: Code,
+}
+
+/// Where a policy sends diverted calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DivertRow {
+    /// What stands before the number as received.
+    pub prefix: [u8; 3],
+    /// The Contact's host, with its port if it has one; `None`: the domain's contact host.
+    pub host: Option<String>,
+}
+
+/// What a minute to the numbers of a prefix costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateRow {
+    /// Digits that a number begins with; `None`: all numbers that no other row names.
+    pub prefix: Option<E164>,
+    /// Millionths of the operator's currency a minute.
+    pub micros_per_minute: u64,
+}
+
 /// One policy.
 #[derive(Debug, Clone)]
 pub struct PolicyRow {
@@ -173,6 +334,35 @@ pub struct PolicyRow {
     pub unknown_prefix: Action,
     /// Screening headers that contradict themselves (R14).
     pub unknown_identity: Action,
+    /// A limit that has no room to count by (R15).
+    pub unknown_counters: Action,
+    /// When it is working time.
+    pub schedule: ScheduleRow,
+    /// Where diverted calls go; there when a limit diverts.
+    pub divert: Option<DivertRow>,
+    /// How long a call is assumed to last, minutes, for what it would cost.
+    pub assumed_minutes: u32,
+    /// Limits in file order.
+    pub limits: Vec<LimitRow>,
+}
+
+impl PolicyRow {
+    /// A policy that says nothing but its name: the defaults.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            destination_allow: Vec::new(),
+            destination_deny: Vec::new(),
+            unknown_prefix: Action::Reject,
+            unknown_identity: Action::Report,
+            unknown_counters: Action::Reject,
+            schedule: ScheduleRow::default(),
+            divert: None,
+            assumed_minutes: 3,
+            limits: Vec::new(),
+        }
+    }
 }
 
 /// One subscriber.
@@ -284,4 +474,6 @@ pub struct Rows {
     pub list_files: Vec<String>,
     /// The destination table with its overrides applied. Without overrides it is the one table of the program.
     pub destinations: Arc<[DestinationRow]>,
+    /// What minutes cost.
+    pub rates: Vec<RateRow>,
 }

@@ -12,7 +12,8 @@ use std::collections::{BTreeMap, HashMap};
 pub(super) enum Charge {
     /// Approved, and prevention would approve it, too.
     Approved,
-    /// Everything else: rejected, an error, or only let through because the domain detects.
+    /// Everything else: rejected, diverted, an error, only let through because the domain detects, or the call that a
+    /// limit warns of.
     Rejected,
 }
 
@@ -29,8 +30,8 @@ pub(super) struct Group {
     pub(super) code: Code,
     /// The code that prevention would have rejected with.
     pub(super) would: Option<Code>,
-    /// Whether they are copies of calls that were decided before.
-    pub(super) repeated: bool,
+    /// Whether they are copies of calls that were decided before, or later transactions of the same attempts.
+    pub(super) same: bool,
 }
 
 /// A verdict as the journal has it.
@@ -40,6 +41,8 @@ pub(super) enum Ruling {
     Approve,
     /// Rejected.
     Reject,
+    /// Sent to the divert target.
+    Divert,
     /// An error, by its name.
     Error(&'static str),
 }
@@ -49,6 +52,7 @@ impl From<Verdict> for Ruling {
         match verdict {
             Verdict::Approve => Self::Approve,
             Verdict::Reject => Self::Reject,
+            Verdict::Divert => Self::Divert,
             Verdict::Error(error) => Self::Error(error_name(error)),
         }
     }
@@ -154,7 +158,7 @@ mod tests {
         ruling: Ruling::Approve,
         code: Code::A00,
         would: None,
-        repeated: false,
+        same: false,
     };
     const REJECTED: Group = Group {
         domain: Some(0),

@@ -7,7 +7,7 @@ use crate::clock::{Clock, Now};
 use crate::event::{Event, EventReceiver, Outcome};
 use crate::limits::JOURNAL_WRITE_BYTES;
 use crate::metrics::JournalMetrics;
-use crate::policy::{Code, Snapshot};
+use crate::policy::{Code, LimitFacts, Snapshot};
 use crate::sys;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -269,17 +269,20 @@ impl Writer {
         {
             self.listed.push(row);
         }
+        let facts = decision.map_or_else(LimitFacts::default, |decision| decision.limits);
         let group = Group {
             snapshot: event.snapshot,
             domain: decision.and_then(|decision| decision.domain),
             ruling: verdict.into(),
             code: decision.map_or(Code::A00, |decision| decision.code),
             would: decision.and_then(|decision| decision.would),
-            repeated: event.outcome == Outcome::Repeated,
+            same: event.outcome == Outcome::Repeated || facts.same_attempt,
         };
         let charge = match (group.ruling, group.would) {
-            (Ruling::Approve, None) => Charge::Approved,
-            (Ruling::Approve, Some(_)) | (Ruling::Reject | Ruling::Error(_), _) => Charge::Rejected,
+            (Ruling::Approve, None) if facts.warned == 0 => Charge::Approved,
+            (Ruling::Approve | Ruling::Reject | Ruling::Divert | Ruling::Error(_), _) => {
+                Charge::Rejected
+            }
         };
         if !self.budget.admit(event.unix_us / 1_000_000, charge, &group) {
             return;

@@ -7,7 +7,7 @@ use super::journal::JournalSettings;
 use super::mask::masked;
 use super::stamp::Rfc3339;
 use super::text::Line;
-use crate::event::Event;
+use crate::event::{Event, Outcome};
 use crate::policy::{Code, Snapshot};
 
 /// Appends the line of one call, which is of this group. `scratch` is for masking.
@@ -79,10 +79,18 @@ pub(super) fn of_call(
         let place = decision
             .and_then(|decision| decision.list_row)
             .and_then(|row| snapshot.list_place(row));
-        match (place, rule_of(code)) {
-            (Some((file, row)), _) => line.text("rule", format!("{file}:{row}").as_bytes()),
-            (None, Some(rule)) if !group.repeated => line.word("rule", rule),
-            (None, _) => {}
+        let limit = decision.and_then(|decision| Some((decision, decision.limits.decided?)));
+        match (place, limit, rule_of(code)) {
+            (Some((file, row)), _, _) => line.text("rule", format!("{file}:{row}").as_bytes()),
+            (None, Some((decision, decider)), _) => {
+                let kind = if decider.held { "hold" } else { "limit" };
+                let name = snapshot.limit_name(decision, decider.number);
+                line.text("rule", format!("{kind}:{name}").as_bytes());
+            }
+            (None, None, Some(rule)) if event.outcome != Outcome::Repeated => {
+                line.word("rule", rule);
+            }
+            (None, None, _) => {}
         }
     });
     let reports = decision
@@ -90,10 +98,21 @@ pub(super) fn of_call(
         .unwrap_or_default();
     let reported = Code::ALL.into_iter().filter(|code| reports.contains(*code));
     line.words("reports", reported.map(Code::text));
+    if let Some(decision) = decision.filter(|decision| decision.limits.warned != 0) {
+        let warned = (0..u8::MAX).take_while(|number| u32::from(*number) < u32::BITS);
+        let warned = warned.filter(|number| decision.limits.warned >> number & 1 == 1);
+        line.texts(
+            "warned",
+            warned.map(|number| snapshot.limit_name(decision, number)),
+        );
+    }
     if let Some(status) = event.status {
         line.number("status", status.into());
     }
     line.word("attempt", attempt(group));
+    if let Some(micros) = decision.and_then(|decision| snapshot.exposure_micros(decision)) {
+        line.micros("exposure", micros);
+    }
     line.number("weight", 1);
     line.end();
 }
@@ -136,6 +155,7 @@ fn say_ruling(line: &mut Line<'_>, group: &Group, rule: impl FnOnce(&mut Line<'_
     let name = match ruling {
         Ruling::Approve => "approve",
         Ruling::Reject => "reject",
+        Ruling::Divert => "divert",
         Ruling::Error(name) => {
             line.word("verdict", "error");
             line.word("rule", name);
@@ -152,15 +172,41 @@ fn say_ruling(line: &mut Line<'_>, group: &Group, rule: impl FnOnce(&mut Line<'_
 
 /// A copy of a request that was decided before is told as it was decided; which rows decided then is not known any more.
 fn attempt(group: &Group) -> &'static str {
-    if group.repeated { "same" } else { "new" }
+    if group.same { "same" } else { "new" }
 }
 
-/// The key of the policy that gives this code, where no list row does.
+/// The key of the policy that gives this code, where no list row and no limit does.
 fn rule_of(code: Code) -> Option<&'static str> {
     match code {
         Code::R06 => Some("destination"),
         Code::R07 => Some("unknown.prefix"),
         Code::R14 => Some("unknown.identity"),
-        Code::A00 | Code::R01 | Code::R02 | Code::R03 | Code::R12 => None,
+        Code::R15 => Some("unknown.counters"),
+        Code::A00
+        | Code::R01
+        | Code::R02
+        | Code::R03
+        | Code::R08
+        | Code::R09
+        | Code::R10
+        | Code::R11
+        | Code::R12
+        | Code::R13
+        | Code::X01
+        | Code::X02
+        | Code::X03
+        | Code::X04
+        | Code::X05
+        | Code::X06
+        | Code::X07
+        | Code::X08
+        | Code::X09
+        | Code::X10
+        | Code::X11
+        | Code::X12
+        | Code::X13
+        | Code::X14
+        | Code::X15
+        | Code::X16 => None,
     }
 }

@@ -56,6 +56,36 @@ impl<'o> Line<'o> {
         self.format(format_args!("{number}"));
     }
 
+    /// An amount of millionths, as a number with the digits that it needs.
+    pub(super) fn micros(&mut self, name: &str, micros: u64) {
+        self.name(name);
+        let (whole, fraction) = (micros / 1_000_000, micros % 1_000_000);
+        if fraction == 0 {
+            self.format(format_args!("{whole}"));
+            return;
+        }
+        let mut digits = 6;
+        let mut rest = fraction;
+        while rest % 10 == 0 {
+            rest /= 10;
+            digits -= 1;
+        }
+        self.format(format_args!("{whole}.{rest:0digits$}"));
+    }
+
+    /// An array of texts that somebody else chose.
+    pub(super) fn texts(&mut self, name: &str, texts: impl IntoIterator<Item = impl AsRef<str>>) {
+        self.name(name);
+        self.out.push(b'[');
+        for (number, text) in texts.into_iter().enumerate() {
+            let quote = if number > 0 { ",\"" } else { "\"" };
+            self.out.extend_from_slice(quote.as_bytes());
+            self.escaped(text.as_ref().as_bytes());
+            self.out.push(b'"');
+        }
+        self.out.push(b']');
+    }
+
     /// An array of words that need no escaping.
     pub(super) fn words(&mut self, name: &str, words: impl Iterator<Item = &'static str>) {
         self.name(name);

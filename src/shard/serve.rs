@@ -377,7 +377,7 @@ fn count_verdict(metrics: &ShardMetrics, decision: Option<&Decision>) {
         return;
     };
     match decision.verdict {
-        Verdict::Approve | Verdict::Reject => {
+        Verdict::Approve | Verdict::Reject | Verdict::Divert => {
             metrics.count_verdict(domain, decision.code, decision.would);
         }
         Verdict::Error(_) => {}

@@ -18,9 +18,8 @@ pub use memory::{DEPTH_SECONDS_MAX, Recall, SWEEP_SECONDS, TransactionMemory, en
 pub use slot::{Admission, Slot};
 
 use crate::clock::Now;
-use crate::policy::{
-    AnswerPlan, CallAttempt, CallError, ContactPlan, Decision, Prepared, Snapshot, Source, Verdict,
-};
+use crate::policy::counting::Uncounted;
+use crate::policy::{CallAttempt, Decision, Prepared, Snapshot, Source};
 use crate::sip::{Span, Status};
 use memory::{Recalled, Remembered};
 use slot::State;
@@ -65,6 +64,7 @@ pub struct Uas {
     draining: bool,
     listening: Vec<SocketAddr>,
     memory: Option<Arc<TransactionMemory>>,
+    counts: Arc<Uncounted>,
 }
 
 impl fmt::Debug for Uas {
@@ -89,6 +89,7 @@ impl Uas {
             draining: false,
             listening: Vec::new(),
             memory: None,
+            counts: Arc::default(),
         }
     }
 
@@ -183,7 +184,7 @@ impl Uas {
         now: Now,
         state: &mut State,
     ) -> Decision {
-        let decision = decide_call(policy, attempt, prepared);
+        let decision = policy.decide(attempt, prepared, &*self.counts, now);
         let Some(memory) = &self.memory else {
             return decision;
         };
@@ -222,26 +223,6 @@ impl Uas {
         self.touch(policy, slot);
         self.decide(policy, packet, now, slot);
         self.respond(policy, packet, slot, out)
-    }
-}
-
-fn decide_call(policy: &Snapshot, attempt: &CallAttempt<'_>, prepared: &Prepared) -> Decision {
-    let decision = policy.decide(attempt, prepared);
-    let ContactPlan::Redirect { prefix, .. } = decision.plan.contact else {
-        return decision;
-    };
-    if respond::contact_fits(attempt.user_part, &prefix) {
-        return decision;
-    }
-    // The policy measures the user part as received; escaping can make it longer.
-    let error = CallError::AddressIncomplete;
-    Decision {
-        verdict: Verdict::Error(error),
-        plan: AnswerPlan {
-            force_rport: decision.plan.force_rport,
-            ..policy.decided_error_plan(&decision, error)
-        },
-        ..decision
     }
 }
 

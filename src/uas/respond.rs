@@ -6,9 +6,9 @@
 
 use super::slot::{Admission, Slot};
 use super::{Packet, Reply, Uas, tag};
-use crate::limits::{CONTACT_USER_BYTES_MAX, RESPONSE_ADDED_BYTES_MAX};
+use crate::limits::RESPONSE_ADDED_BYTES_MAX;
 use crate::policy::{AnswerPlan, CallError, ContactHost, ContactPlan, Snapshot};
-use crate::sip::write::{contact_user, user_length};
+use crate::sip::write::contact_user;
 use crate::sip::{Header, Phrase, Request, Status, ViaChanges, Writer};
 use std::net::SocketAddr;
 
@@ -82,16 +82,6 @@ const fn plain(status: u16, force_rport: bool) -> AnswerPlan {
         reason: false,
         force_rport,
     }
-}
-
-/// Whether the Contact of this user part keeps within what Asterisk dials.
-pub(super) fn contact_fits(user_part: &[u8], prefix: &[u8; 3]) -> bool {
-    // An escape makes three octets of one.
-    if user_part.len() <= (CONTACT_USER_BYTES_MAX - 3) / 3 {
-        return true;
-    }
-    let length = user_length(contact_user(user_part)).saturating_add(prefix.len());
-    length <= CONTACT_USER_BYTES_MAX
 }
 
 impl Uas {
@@ -242,12 +232,12 @@ impl Uas {
 
     /// The text of a fixed Contact host: the snapshot's, or of a copy what it was when its request was decided.
     fn fixed_host<'t>(&'t self, policy: &'t Snapshot, slot: &Slot, host: ContactHost) -> &'t [u8] {
-        let ContactHost::Fixed { domain } = host else {
+        let ContactHost::Fixed { text } = host else {
             return b"";
         };
         match (&self.memory, slot.state.answer) {
             (Some(memory), Some(answer)) => memory.contact_host(answer),
-            _ => policy.contact_host(domain),
+            _ => policy.contact_host(text),
         }
     }
 }

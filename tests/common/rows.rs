@@ -43,6 +43,7 @@ pub(crate) fn approving() -> Rows {
         emergency: vec![b"112".to_vec()],
         contact_host: ContactHostRow::From,
         force_rport: false,
+        spoofing_filtered: false,
         wire_codes: Code::ALL.map(|code| code.text().as_bytes().try_into().expect("three octets")),
         statuses: StatusOverrides::default(),
         translations: vec![
@@ -63,11 +64,9 @@ pub(crate) fn approving() -> Rows {
         ],
     };
     let policy = PolicyRow {
-        name: "all".to_owned(),
-        destination_allow: Vec::new(),
-        destination_deny: Vec::new(),
         unknown_prefix: Action::Approve,
         unknown_identity: Action::Approve,
+        ..PolicyRow::named("all")
     };
     Rows {
         generation: "test".to_owned(),

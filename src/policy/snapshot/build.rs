@@ -4,18 +4,21 @@
 //! Leaves to the tables: how each is built.
 
 use super::{
-    AGENTS_SYSTEM, Domain, Names, Policy, Snapshot, SubscriberRules, agents_domain, agents_policy,
-    count,
+    AGENTS_SYSTEM, Divert, Domain, Names, Policy, Snapshot, SubscriberRules, agents_domain,
+    agents_policy, count,
 };
 use crate::clock::Now;
 use crate::policy::agents::Agents;
 use crate::policy::answer::ContactHost;
 use crate::policy::destinations::Destinations;
 use crate::policy::dialled::{NumberPlan, Translation};
+use crate::policy::limits::{Limits, word};
 use crate::policy::lists::{Listed, ScopeLists, ScopeRows};
 use crate::policy::profile::{AnswerSettings, Answers};
+use crate::policy::rates::Rates;
 use crate::policy::rows::{ContactHostRow, DomainRow, ListRow, Rows, Scope};
 use crate::policy::who::{Peers, Subscribers};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The tables made of `Rows::subscribers`.
@@ -30,6 +33,7 @@ fn subscriber_tables(rows: &Rows) -> (Arc<Subscribers>, Arc<[SubscriberRules]>, 
                 .as_deref()
                 .filter(|prefix| !prefix.is_empty())
                 .map(|prefix| prefix.as_bytes().into()),
+            word: word(&row.name),
         }
     });
     let rules = rules.collect();
@@ -121,33 +125,51 @@ impl Snapshot {
                     .map(|row| &*row.name)
                     .collect::<Vec<_>>(),
             );
-        let next_expiry_unix_s = rows
+        let mut hosts = Hosts::default();
+        let domains: Vec<Domain> = rows
+            .domains
+            .iter()
+            .zip(of_domains)
+            .zip(slot_of_domain)
+            .zip(divert_prefixes(rows))
+            .map(|(((row, lists), slot), diverts)| {
+                Domain::new(slot, row, lists.build(), &diverts, &mut hosts)
+            })
+            .collect();
+        let policies: Vec<Policy> = rows
+            .policies
+            .iter()
+            .zip(of_policies)
+            .map(|(row, lists)| Policy {
+                unknown_prefix: row.unknown_prefix,
+                unknown_identity: row.unknown_identity,
+                permitted: destinations.permitted(row),
+                lists: lists.build(),
+                limits: Limits::new(row, now),
+                divert: row.divert.as_ref().map(|divert| Divert {
+                    prefix: divert.prefix,
+                    host: divert.host.as_deref().map(|host| hosts.fixed(host)),
+                }),
+                assumed_minutes: row.assumed_minutes.into(),
+            })
+            .collect();
+        let list_expiries = rows
             .lists
             .iter()
             .filter(|row| live(row))
-            .filter_map(|row| row.expires_unix_s)
-            .min();
+            .filter_map(|row| row.expires_unix_s);
+        let calendars = policies
+            .iter()
+            .filter_map(|policy| policy.limits.as_ref()?.good_until_unix_s());
+        let next_expiry_unix_s = list_expiries.chain(calendars).min();
         Self {
             number: 0,
             generation: rows.generation.clone(),
             next_expiry_unix_s,
             peers: Peers::new(&rows.domains),
-            domains: (0_u16..)
-                .zip(rows.domains.iter().zip(of_domains).zip(slot_of_domain))
-                .map(|(number, ((row, lists), slot))| Domain::new(number, slot, row, lists.build()))
-                .collect(),
+            domains,
             slots,
-            policies: rows
-                .policies
-                .iter()
-                .zip(of_policies)
-                .map(|(row, lists)| Policy {
-                    unknown_prefix: row.unknown_prefix,
-                    unknown_identity: row.unknown_identity,
-                    permitted: destinations.permitted(row),
-                    lists: lists.build(),
-                })
-                .collect(),
+            policies,
             subscribers,
             subscriber_rules,
             subscriber_names,
@@ -156,24 +178,75 @@ impl Snapshot {
             destinations,
             list_files: rows.list_files.clone(),
             list_places: rows.lists.iter().map(|row| (row.file, row.line)).collect(),
+            rates: Rates::new(&rows.rates),
+            hosts: hosts.texts,
         }
     }
 }
 
+/// What the policies in force in each domain put before the number of a call that they divert.
+fn divert_prefixes(rows: &Rows) -> Vec<Vec<[u8; 3]>> {
+    let mut of_domains: Vec<Vec<[u8; 3]>> = rows.domains.iter().map(|_| Vec::new()).collect();
+    let defaults = rows.domains.iter().enumerate();
+    let defaults = defaults.map(|(domain, row)| (domain, row.default_policy));
+    let own = rows
+        .subscribers
+        .iter()
+        .filter_map(|row| Some((row.domain, row.policy?)));
+    for (domain, policy) in defaults.chain(own) {
+        let divert = rows
+            .policies
+            .get(policy)
+            .and_then(|row| row.divert.as_ref());
+        if let (Some(divert), Some(prefixes)) = (divert, of_domains.get_mut(domain))
+            && !prefixes.contains(&divert.prefix)
+        {
+            prefixes.push(divert.prefix);
+        }
+    }
+    of_domains
+}
+
+/// The fixed Contact hosts, each once.
+#[derive(Debug, Default)]
+struct Hosts {
+    texts: Vec<Box<[u8]>>,
+    numbers: HashMap<String, u16>,
+}
+
+impl Hosts {
+    /// The host with this text. Beyond 65,536 of them, which control refuses, the request's own is used.
+    fn fixed(&mut self, host: &str) -> ContactHost {
+        if let Some(&text) = self.numbers.get(host) {
+            return ContactHost::Fixed { text };
+        }
+        let Ok(text) = u16::try_from(self.texts.len()) else {
+            return ContactHost::From;
+        };
+        self.texts.push(host.as_bytes().into());
+        self.numbers.insert(host.to_owned(), text);
+        ContactHost::Fixed { text }
+    }
+}
+
 impl Domain {
-    fn new(number: u16, slot: u16, row: &DomainRow, lists: ScopeLists) -> Self {
-        let (host, contact_host) = match &row.contact_host {
-            ContactHostRow::From => (ContactHost::From, Vec::new()),
-            ContactHostRow::RequestUri => (ContactHost::RequestUri, Vec::new()),
-            ContactHostRow::Source => (ContactHost::Source, Vec::new()),
-            ContactHostRow::Fixed(host) => (
-                ContactHost::Fixed { domain: number },
-                host.clone().into_bytes(),
-            ),
+    fn new(
+        slot: u16,
+        row: &DomainRow,
+        lists: ScopeLists,
+        diverts: &[[u8; 3]],
+        hosts: &mut Hosts,
+    ) -> Self {
+        let host = match &row.contact_host {
+            ContactHostRow::From => ContactHost::From,
+            ContactHostRow::RequestUri => ContactHost::RequestUri,
+            ContactHostRow::Source => ContactHost::Source,
+            ContactHostRow::Fixed(host) => hosts.fixed(host),
         };
         let mut numbers = NumberPlan::new(&row.emergency);
         numbers.bare_e164 = row.bare_e164;
-        numbers.set_wire_codes(&row.wire_codes);
+        let own_answers: Vec<[u8; 3]> = row.wire_codes.iter().chain(diverts).copied().collect();
+        numbers.set_wire_codes(&own_answers);
         numbers.translations = row
             .translations
             .iter()
@@ -202,8 +275,9 @@ impl Domain {
                 host,
                 force_rport: row.force_rport,
             }),
-            contact_host,
             lists,
+            word: word(&row.name),
+            default_subscriber_word: word(&row.default_subscriber),
         }
     }
 }

@@ -5,6 +5,7 @@
 use crate::e164::E164;
 use crate::policy::answer::{AnswerPlan, CallError};
 use crate::policy::code::{Code, CodeSet};
+use crate::policy::limits::LimitFacts;
 
 /// What a call gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -13,6 +14,8 @@ pub enum Verdict {
     Approve,
     /// Rejected.
     Reject,
+    /// Sent to the policy's divert target: neither approved nor charged.
+    Divert,
     /// No verdict: the profile's error.
     Error(CallError),
 }
@@ -40,6 +43,8 @@ pub struct Decision {
     pub destination: Option<u32>,
     /// Index of the list row that decided, if one did.
     pub list_row: Option<u32>,
+    /// What limits had to do with it.
+    pub limits: LimitFacts,
     /// How the answer is worn.
     pub plan: AnswerPlan,
 }

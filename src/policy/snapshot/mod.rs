@@ -13,15 +13,19 @@ pub use decision::{Decision, Told, Verdict};
 pub use prepare::Prepared;
 
 use super::agents::Agents;
-use super::answer::{AnswerPlan, CallError};
+use super::answer::{AnswerPlan, CallError, ContactHost};
 use super::attempt::{CallAttempt, HeaderFamily};
 use super::destinations::{DestinationClass, Destinations, Permitted};
 use super::dialled::NumberPlan;
+use super::limits::Limits;
 use super::lists::ScopeLists;
 use super::profile::{Answers, error_plan};
+use super::rates::Rates;
 use super::rows::{Action, CallingHeader, Mode, Profile};
 use super::slots::DomainSlots;
 use super::who::{Peers, Subscribers};
+use crate::e164::E164;
+use crate::limits::COUNTED_MAX;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -62,6 +66,9 @@ pub struct Snapshot {
     list_files: Vec<String>,
     /// File and line of each list row.
     list_places: Vec<(u32, u32)>,
+    rates: Option<Rates>,
+    /// Contact hosts that are the same whatever the request says, by `ContactHost::Fixed`.
+    hosts: Vec<Box<[u8]>>,
 }
 
 /// A domain, ready for decisions.
@@ -77,8 +84,11 @@ struct Domain {
     calling_from: Vec<CallingHeader>,
     numbers: NumberPlan,
     answers: Answers,
-    contact_host: Vec<u8>,
     lists: ScopeLists,
+    /// Its name in one word.
+    word: u64,
+    /// Its default subscriber's name in one word.
+    default_subscriber_word: u64,
 }
 
 /// A policy, ready for decisions.
@@ -88,6 +98,18 @@ struct Policy {
     unknown_identity: Action,
     permitted: Permitted,
     lists: ScopeLists,
+    /// `None`: it has none.
+    limits: Option<Box<Limits>>,
+    divert: Option<Divert>,
+    assumed_minutes: u64,
+}
+
+/// Where a policy's diverted calls go.
+#[derive(Debug, Clone, Copy)]
+struct Divert {
+    prefix: [u8; 3],
+    /// `None`: the domain's contact host.
+    host: Option<ContactHost>,
 }
 
 /// What a subscriber changes.
@@ -96,6 +118,8 @@ struct SubscriberRules {
     /// Index of its policy; `None`: the domain's default.
     policy: Option<u32>,
     tech_prefix: Option<Box<[u8]>>,
+    /// Its name in one word.
+    word: u64,
 }
 
 /// Many names in two vectors.
@@ -247,11 +271,37 @@ impl Snapshot {
         self.domain(domain.into()).map_or("", |domain| &domain.name)
     }
 
-    /// The fixed Contact host of a domain; empty unless it has one.
+    /// The text of a fixed Contact host (`ContactHost::Fixed`); empty unless there is one.
     #[must_use]
-    pub fn contact_host(&self, domain: u16) -> &[u8] {
-        self.domain(domain.into())
-            .map_or(&[][..], |domain| &domain.contact_host)
+    pub fn contact_host(&self, text: u16) -> &[u8] {
+        self.hosts
+            .get(usize::from(text))
+            .map_or(&[][..], |host| host)
+    }
+
+    /// What a decision's call would cost, millionths of the operator's currency; `None`: there are no rates, or nothing
+    /// was dialled that could have one.
+    #[must_use]
+    pub fn exposure_micros(&self, decision: &Decision) -> Option<u64> {
+        let domain = self.domain(decision.domain?.into())?;
+        let policy = self
+            .policies
+            .get(self.policy_of(domain, decision.subscriber))?;
+        self.exposure_of(policy, decision.number?)
+    }
+
+    /// The name of a limit of the policy that decided.
+    #[must_use]
+    pub fn limit_name(&self, decision: &Decision, number: u8) -> &str {
+        decision
+            .domain
+            .and_then(|domain| self.domain(domain.into()))
+            .and_then(|domain| {
+                self.policies
+                    .get(self.policy_of(domain, decision.subscriber))
+            })
+            .and_then(|policy| policy.limits.as_ref())
+            .map_or("", |limits| limits.name(number))
     }
 
     /// The name of a decision's subscriber; the domain's default one for `None`.
@@ -298,6 +348,21 @@ impl Snapshot {
     fn of(&self, prepared: &Prepared) -> Option<(&Domain, &Policy)> {
         let domain = self.domain(prepared.domain?.into())?;
         Some((domain, self.policies.get(prepared.policy as usize)?))
+    }
+
+    fn policy_of(&self, domain: &Domain, subscriber: Option<u32>) -> usize {
+        let rules = subscriber.and_then(|row| self.subscriber_rules.get(row as usize));
+        rules
+            .and_then(|rules| rules.policy)
+            .unwrap_or(domain.default_policy) as usize
+    }
+
+    fn exposure_of(&self, policy: &Policy, number: E164) -> Option<u64> {
+        let rates = self.rates.as_ref()?;
+        let micros = rates
+            .micros_per_minute(number)
+            .saturating_mul(policy.assumed_minutes);
+        Some(micros.min(COUNTED_MAX))
     }
 
     /// The lists that speak for a call, from the narrowest.

@@ -4,27 +4,39 @@
 //! Leaves to the tables: each look-up; to `profile`: how the answer is worn.
 
 use super::{Decision, Domain, Policy, Prepared, Snapshot, Source, Told, Verdict};
+use crate::clock::Now;
 use crate::limits::CONTACT_USER_BYTES_MAX;
-use crate::policy::answer::{CallError, ContactPlan};
+use crate::policy::answer::{AnswerPlan, CallError, ContactPlan};
 use crate::policy::attempt::CallAttempt;
 use crate::policy::code::{Code, CodeSet};
-use crate::policy::dialled::{Dialled, bare_user};
+use crate::policy::counting::Counting;
+use crate::policy::dialled::{Dialled, Text, bare_user, clean, decode};
+use crate::policy::limits::{self, Called, LimitFacts, Limits, Parties, Stop, word_of_both};
 use crate::policy::lists::{self, Listed};
 use crate::policy::rows::{Action, Mode};
+use crate::sip::write::user_length;
 
 /// What the rules came to, before the profile and the mode.
 struct Ruling {
-    /// The rejecting code.
-    reject: Option<Code>,
+    /// What ended the evaluation.
+    stop: Option<Stop>,
     list_row: Option<u32>,
     reports: CodeSet,
-    destination: Option<u32>,
+    /// The row of the destination table, and how many digits of the number are its prefix.
+    destination: Option<(u32, u8)>,
+    limits: LimitFacts,
 }
 
 impl Snapshot {
     /// Stage three: the rules in their order.
     #[must_use]
-    pub fn decide(&self, attempt: &CallAttempt<'_>, prepared: &Prepared) -> Decision {
+    pub fn decide<C: Counting>(
+        &self,
+        attempt: &CallAttempt<'_>,
+        prepared: &Prepared,
+        counts: &C,
+        now: Now,
+    ) -> Decision {
         let mut decision = Decision {
             verdict: Verdict::Error(CallError::UnknownPeer),
             code: Code::A00,
@@ -36,6 +48,7 @@ impl Snapshot {
             number: prepared.number,
             destination: None,
             list_row: None,
+            limits: LimitFacts::default(),
             plan: self.error_plan(Source::Unknown, None, CallError::UnknownPeer),
         };
         let Some((domain, policy)) = self.of(prepared) else {
@@ -57,36 +70,113 @@ impl Snapshot {
                 decision.plan = domain.answers.approve();
             }
             Dialled::Number(_) | Dialled::Unclassified => {
-                let ruling = self.rule(attempt, prepared, domain, policy);
+                let approve = domain.answers.approve();
+                let mut ruling = self.rule(attempt, prepared, domain, policy);
+                // What will be an error is no attempt: it must not count.
+                if let Some(limits) = &policy.limits
+                    && ruling.stop.is_none()
+                    && contact_fits(&approve, attempt)
+                {
+                    let call = (attempt, prepared, domain, policy);
+                    self.rule_by_limits(limits, call, &mut ruling, counts, now);
+                }
                 decision.reports = ruling.reports;
-                decision.destination = ruling.destination;
+                decision.destination = ruling.destination.map(|(row, _)| row);
                 decision.list_row = ruling.list_row;
-                (
-                    decision.verdict,
-                    decision.code,
-                    decision.would,
-                    decision.plan,
-                ) = match (ruling.reject, domain.mode) {
-                    (None, _) => (Verdict::Approve, Code::A00, None, domain.answers.approve()),
-                    (Some(code), Mode::Prevention) => {
-                        (Verdict::Reject, code, None, domain.answers.reject(code))
+                decision.limits = ruling.limits;
+                (decision.verdict, decision.code, decision.plan) = match ruling.stop {
+                    None => (Verdict::Approve, Code::A00, approve),
+                    Some(Stop::Reject(code)) => {
+                        (Verdict::Reject, code, domain.answers.reject(code))
                     }
-                    (Some(code), Mode::Detection) => (
-                        Verdict::Approve,
-                        Code::A00,
-                        Some(code),
-                        domain.answers.approve(),
-                    ),
+                    Some(Stop::Divert(code)) => {
+                        let divert = policy.divert.as_ref();
+                        let plan = divert
+                            .and_then(|divert| domain.answers.divert(divert.prefix, divert.host));
+                        // Control lets no policy divert where it cannot; such a call is rejected.
+                        plan.map_or_else(
+                            || (Verdict::Reject, code, domain.answers.reject(code)),
+                            |plan| (Verdict::Divert, code, plan),
+                        )
+                    }
                 };
+                if domain.mode == Mode::Detection && ruling.stop.is_some() {
+                    decision.would = Some(decision.code);
+                    (decision.verdict, decision.code, decision.plan) =
+                        (Verdict::Approve, Code::A00, approve);
+                }
             }
         }
-        if let ContactPlan::Redirect { prefix, .. } = decision.plan.contact
-            && prefix.len() + attempt.user_part.len() > CONTACT_USER_BYTES_MAX
-            && prefix.len() + bare_user(attempt.user_part).len() > CONTACT_USER_BYTES_MAX
-        {
+        if !contact_fits(&decision.plan, attempt) {
             return error(decision, CallError::AddressIncomplete);
         }
         decision
+    }
+
+    /// Holds and limits, after all other rules.
+    fn rule_by_limits<C: Counting>(
+        &self,
+        limits: &Limits,
+        (attempt, prepared, domain, policy): (&CallAttempt<'_>, &Prepared, &Domain, &Policy),
+        ruling: &mut Ruling,
+        counts: &C,
+        now: Now,
+    ) {
+        let (subscriber_word, subscriber) = match prepared.subscriber {
+            Some(row) => (
+                self.subscriber_rules
+                    .get(row as usize)
+                    .map_or(0, |rules| rules.word),
+                self.subscriber_names.get(row).unwrap_or(""),
+            ),
+            None => (domain.default_subscriber_word, &*domain.default_subscriber),
+        };
+        let header_user = attempt.screening.user.filter(|_| prepared.trusted);
+        let calling = || bare_user(self.calling_number(prepared.domain.unwrap_or(0), attempt));
+        let decoded = decode(bare_user(attempt.user_part));
+        let cleaned = decoded
+            .as_ref()
+            .filter(|_| prepared.number.is_none())
+            .map(|decoded| clean(decoded.as_bytes()));
+        let (row, digits) = ruling.destination.unzip();
+        let parties = Parties {
+            domain: domain.word,
+            subscriber: word_of_both(domain.word, subscriber_word),
+            caller: header_user.unwrap_or_else(calling),
+            address: prepared.address.unwrap_or(attempt.peer_address),
+            number: match prepared.number {
+                Some(number) => Called::Number(number),
+                None => Called::Other(cleaned.as_ref().map_or(&[], Text::as_bytes)),
+            },
+            prefix: prepared
+                .number
+                .zip(digits)
+                .map(|(number, digits)| number.truncated(digits.into())),
+            country: row.map_or(0, |row| self.destinations.country_word(row)),
+            call_id: attempt.call_id,
+            from_tag: attempt.from_tag,
+            reported_calls: attempt
+                .screening
+                .reported_calls
+                .filter(|_| prepared.trusted),
+            exposure_micros: match prepared.number {
+                Some(number) if limits.wants_exposure => {
+                    self.exposure_of(policy, number).unwrap_or(0)
+                }
+                _ => 0,
+            },
+            names: limits::Names {
+                domain: &domain.name,
+                subscriber,
+                country: row
+                    .and_then(|row| self.destinations.class(row))
+                    .map_or("", |class| &class.country),
+            },
+        };
+        let by_limits = limits.rule(&parties, counts, now);
+        ruling.stop = by_limits.stop;
+        ruling.reports = ruling.reports.union(by_limits.reports);
+        ruling.limits = by_limits.facts;
     }
 
     /// In place of `decide`, for a request that was decided before: the same is told. Which rows decided then is not known
@@ -104,6 +194,10 @@ impl Snapshot {
             number: prepared.number,
             destination: None,
             list_row: None,
+            limits: LimitFacts {
+                same_attempt: true,
+                ..LimitFacts::default()
+            },
             plan: told.plan,
         }
     }
@@ -118,7 +212,8 @@ impl Snapshot {
         policy: &Policy,
     ) -> Ruling {
         let mut ruling = Ruling {
-            reject: None,
+            stop: None,
+            limits: LimitFacts::default(),
             list_row: None,
             reports: CodeSet::default(),
             destination: prepared
@@ -162,13 +257,23 @@ impl Snapshot {
             None => {
                 ruling.act(policy.unknown_prefix, Code::R07);
             }
-            Some(row) if !self.destinations.permits(&policy.permitted, row) => {
-                ruling.reject = Some(Code::R06);
+            Some((row, _)) if !self.destinations.permits(&policy.permitted, row) => {
+                ruling.stop = Some(Stop::Reject(Code::R06));
             }
             Some(_) => {}
         }
         ruling
     }
+}
+
+/// Whether the Contact of this answer keeps within what Asterisk dials.
+fn contact_fits(plan: &AnswerPlan, attempt: &CallAttempt<'_>) -> bool {
+    let ContactPlan::Redirect { prefix, .. } = plan.contact else {
+        return true;
+    };
+    // An escape makes three octets of one, so most numbers need not be looked at.
+    attempt.user_part.len() <= (CONTACT_USER_BYTES_MAX - prefix.len()) / 3
+        || prefix.len() + user_length(bare_user(attempt.user_part)) <= CONTACT_USER_BYTES_MAX
 }
 
 impl Ruling {
@@ -177,7 +282,7 @@ impl Ruling {
         let Some((listed, code)) = listed.and_then(|listed| Some((listed, listed.deny()?))) else {
             return false;
         };
-        self.reject = Some(code);
+        self.stop = Some(Stop::Reject(code));
         self.list_row = Some(listed.row());
         true
     }
@@ -191,7 +296,7 @@ impl Ruling {
                 false
             }
             Action::Reject => {
-                self.reject = Some(code);
+                self.stop = Some(Stop::Reject(code));
                 true
             }
         }

@@ -42,7 +42,38 @@ fn every_code(profile: Profile) -> Rows {
             Some(Code::R03),
         ),
     ];
+    // Limits have calls by who calls.
+    let limits = Code::ALL.into_iter().filter(|code| is_limits(*code));
+    for (policy_number, code) in (1..).zip(limits) {
+        let mut row = limit(code);
+        if code == Code::R15 {
+            row.max = NO_ROOM_MAX;
+        }
+        rows.policies.push(PolicyRow {
+            limits: vec![row],
+            ..policy(code.text())
+        });
+        rows.subscribers.push(SubscriberRow {
+            policy: Some(policy_number),
+            users: vec![code.text().to_owned()],
+            ..subscriber(0, code.text())
+        });
+    }
     rows
+}
+
+fn is_limits(code: Code) -> bool {
+    let own_row = [
+        Code::A00,
+        Code::R01,
+        Code::R02,
+        Code::R03,
+        Code::R06,
+        Code::R07,
+        Code::R12,
+        Code::R14,
+    ];
+    !own_row.contains(&code)
 }
 
 /// The call that earns the code.
@@ -58,6 +89,10 @@ fn call_for<'a>(snapshot: &Snapshot, code: Code) -> CallAttempt<'a> {
         Code::R07 => call.user_part = b"+999",
         Code::R12 => call.screening.address = Some(ip("203.0.113.12")),
         Code::R14 => call.screening.suspect = true,
+        limited => {
+            assert!(is_limits(limited));
+            call.from_user = limited.text().as_bytes();
+        }
     }
     call
 }
@@ -179,7 +214,7 @@ fn redirect_codes_sends_the_wire_code_in_a_3xx_and_no_contact_otherwise() {
     rows.domains[0].contact_host = ContactHostRow::Fixed("gw.example".to_owned());
     let snapshot = build(&rows);
     let plan = |code| decide(&snapshot, &call_for(&snapshot, code)).plan;
-    let host = ContactHost::Fixed { domain: 0 };
+    let host = ContactHost::Fixed { text: 0 };
     let redirect = |prefix: &[u8; 3]| ContactPlan::Redirect {
         prefix: *prefix,
         host,

@@ -5,17 +5,21 @@
 
 mod answers;
 mod exact;
+mod limits;
 mod order;
 mod who;
 
+use super::counting::{Counting, Uncounted};
 use super::rows::{
-    Action, AddressBlock, CallingHeader, ContactHostRow, DestinationRow, DomainRow, ListRow, Mode,
-    Pattern, PolicyRow, Profile, Risk, Rows, Scope, StatusOverrides, SubscriberRow, TranslateRow,
+    Action, AddressBlock, CallingHeader, ContactHostRow, Count, DestinationRow, DomainRow, During,
+    LimitAction, LimitRow, ListRow, Mode, Pattern, PolicyRow, Profile, Risk, Rows, Scope,
+    StatusOverrides, SubscriberRow, TranslateRow, Whereto, Who, Window,
 };
 use super::{
     CallAttempt, Code, Decision, HeaderFamily, Peer, Scheme, Screening, Snapshot, Source, Verdict,
 };
 use crate::clock::Now;
+use crate::counters::{self, Attempt, Counted, Held, Key, KeyHasher, NewHold, Reserved};
 use crate::e164::E164;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -83,6 +87,7 @@ fn domain(name: &str) -> DomainRow {
         emergency: vec![b"112".to_vec(), b"911".to_vec()],
         contact_host: ContactHostRow::From,
         force_rport: false,
+        spoofing_filtered: false,
         wire_codes: wire_codes(),
         statuses: StatusOverrides::default(),
         translations: vec![TranslateRow {
@@ -96,13 +101,7 @@ fn domain(name: &str) -> DomainRow {
 }
 
 fn policy(name: &str) -> PolicyRow {
-    PolicyRow {
-        name: name.to_owned(),
-        destination_allow: Vec::new(),
-        destination_deny: Vec::new(),
-        unknown_prefix: Action::Reject,
-        unknown_identity: Action::Report,
-    }
+    PolicyRow::named(name)
 }
 
 fn subscriber(domain: usize, name: &str) -> SubscriberRow {
@@ -160,6 +159,24 @@ fn rows() -> Rows {
             destination("1", "US", "fixed-or-mobile", Risk::Low, "NA"),
             destination("881", "satellite", "mobile", Risk::High, ""),
         ]),
+        rates: Vec::new(),
+    }
+}
+
+/// A limit whose code says what it is; fires with the first call.
+fn limit(code: Code) -> LimitRow {
+    LimitRow {
+        name: format!("limit-{}", code.text()),
+        who: Who::default(),
+        to: Whereto::Any,
+        count: Count::Attempts,
+        window: Some(Window::Seconds(60)),
+        warn: None,
+        max: 0,
+        hold_s: None,
+        during: During::Always,
+        action: LimitAction::Reject,
+        code,
     }
 }
 
@@ -207,7 +224,50 @@ fn decide(snapshot: &Snapshot, attempt: &CallAttempt<'_>) -> Decision {
     snapshot.foresee(attempt);
     let prepared = snapshot.prepare(attempt);
     snapshot.touch(&prepared);
-    snapshot.decide(attempt, &prepared)
+    snapshot.decide(attempt, &prepared, &Tight::default(), now(1_000))
+}
+
+/// Counters that are empty, and have no room for a limit with this maximum.
+#[derive(Default)]
+struct Tight(Uncounted);
+
+const NO_ROOM_MAX: u64 = 77;
+
+impl Counting for Tight {
+    fn hasher(&self) -> &KeyHasher {
+        self.0.hasher()
+    }
+
+    fn touch(&self, _key: &Key) {}
+
+    fn fetch(&self, _key: &Key) {}
+
+    fn add(&self, count: &counters::Count, now: Now) -> Counted {
+        if count.max == NO_ROOM_MAX {
+            return Counted::Full;
+        }
+        self.0.add(count, now)
+    }
+
+    fn peek(&self, count: &counters::Count, now: Now) -> Counted {
+        self.0.peek(count, now)
+    }
+
+    fn release(&self, _reserved: &Reserved, _now: Now) {}
+
+    fn held(&self, _key: &Key, _now: Now) -> Option<Held> {
+        None
+    }
+
+    fn hold(&self, _key: &Key, _hold: &NewHold<'_>, _now: Now) -> bool {
+        true
+    }
+
+    fn attempt(&self, _key: &Key, _now: Now) -> Attempt {
+        Attempt::New
+    }
+
+    fn settle(&self, _key: &Key, _told: counters::Told, _now: Now) {}
 }
 
 /// What a call to `user_part` comes to: its code, or the error.
@@ -218,6 +278,6 @@ fn outcome(snapshot: &Snapshot, user_part: &str) -> String {
 fn words(decision: &Decision) -> String {
     match decision.verdict {
         Verdict::Error(error) => format!("{error:?}"),
-        Verdict::Approve | Verdict::Reject => decision.code.text().to_owned(),
+        Verdict::Approve | Verdict::Reject | Verdict::Divert => decision.code.text().to_owned(),
     }
 }

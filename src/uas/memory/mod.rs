@@ -205,12 +205,12 @@ impl TransactionMemory {
         let mut told = decision.told();
         let mut host = &b""[..];
         if let ContactPlan::Redirect {
-            host: ContactHost::Fixed { domain },
+            host: ContactHost::Fixed { text },
             ..
         } = &mut told.plan.contact
         {
-            host = policy.contact_host(*domain);
-            *domain = 0;
+            host = policy.contact_host(*text);
+            *text = 0;
         }
         let Some(answer) = self.answers.intern(told, host) else {
             return Remembered::Stands(Recall::Unremembered);

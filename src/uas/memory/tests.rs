@@ -258,7 +258,7 @@ fn told(status: u16) -> Told {
             phrase: Phrase::Standard,
             contact: ContactPlan::Redirect {
                 prefix: *b"A00",
-                host: ContactHost::Fixed { domain: 0 },
+                host: ContactHost::Fixed { text: 0 },
             },
             reason: false,
             force_rport: false,
