@@ -60,6 +60,16 @@ impl Accounting {
         self.outcomes.get(outcome.index()).copied().unwrap_or(0)
     }
 
+    /// Events that were put into the queues, if there is a journal.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        let of_calls = Outcome::ALL
+            .iter()
+            .filter(|outcome| outcome.is_of_call())
+            .map(|outcome| self.outcome(*outcome));
+        of_calls.sum::<u64>().saturating_sub(self.events_dropped)
+    }
+
     /// One line of JSON, every outcome named.
     #[must_use]
     pub fn json(&self) -> String {

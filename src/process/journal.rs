@@ -1,22 +1,27 @@
 //! The journal's thread: made when the node is, ended after the last shard.
 //!
 //! Promises: the files are open before any call is decided; at the stop everything that was decided is written, unless
-//! the disk takes nothing for `STOP_TIMEOUT`.
+//! the disk takes nothing for `STOP_TIMEOUT`; then what is lost is counted.
 
+use super::accounting::Accounting;
 use super::node::{Unavailable, spawn};
 use super::say;
 use crate::admin::View;
 use crate::clock::Clock;
 use crate::event::{EventSender, event_queue};
 use crate::limits::{EVENT_BLOCKS, EVENT_BLOCKS_PER_SHARD_MIN};
+use crate::metrics::JournalMetrics;
 use crate::policy::Snapshot;
 use crate::report::{Journal, JournalSettings, Sources};
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 /// How long the stop waits for the disk, twice: for the thread to come back, and for its last lines.
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// So often, if the journal has got on since.
+const STOP_TURNS_MAX: u32 = 10;
 
 /// A journal whose files are open.
 #[derive(Debug)]
@@ -63,21 +68,52 @@ pub(super) fn start(journal: Journal, clock: Clock) -> Result<RunningJournal, Un
 }
 
 impl RunningJournal {
-    /// Writes what is left. Called when every shard has ended.
-    pub(super) fn stop(self, clock: Clock) {
+    /// Writes what is left. Called when every shard has ended; the calls that are lost nevertheless and that nobody else
+    /// counts.
+    #[must_use]
+    pub(super) fn stop(self, view: &View) -> u64 {
         drop(self.stop);
-        let Ok(journal) = self.ended.recv_timeout(STOP_TIMEOUT) else {
-            say("journal: the disk does not answer; its last lines are lost\n");
-            return;
+        let clock = view.clock;
+        let written = match wait(&self.ended, &view.journal) {
+            Some(journal) => {
+                // On a thread that does not give way to anybody, and that the stop need not wait for if the disk hangs.
+                let (end, ended) = mpsc::channel();
+                let finishing = spawn("journal-end".to_owned(), move || {
+                    journal.finish(clock.now());
+                    let _awaited = end.send(());
+                });
+                finishing.is_ok() && wait(&ended, &view.journal).is_some()
+            }
+            None => false,
         };
-        // On a thread that does not give way to anybody, and that the stop need not wait for if the disk hangs.
-        let (end, ended) = mpsc::channel();
-        let finishing = spawn("journal-end".to_owned(), move || {
-            journal.finish(clock.now());
-            let _awaited = end.send(());
-        });
-        if finishing.is_err() || ended.recv_timeout(STOP_TIMEOUT).is_err() {
-            say("journal: the disk does not answer; its last lines are lost\n");
+        if written {
+            return 0;
         }
+        let sums = Accounting::of(&view.shards, &view.journal);
+        let lost = view.journal.under_way(sums.events());
+        say(&format!(
+            "journal: the disk does not answer; calls lost at the end: {lost}\n"
+        ));
+        lost
     }
+}
+
+/// Waits as long as the journal gets on: a machine that is busy with other things may give it little time, and only a
+/// disk that hangs gives it none.
+fn wait<T>(ended: &Receiver<T>, journal: &JournalMetrics) -> Option<T> {
+    let done = || journal.events.get() + journal.lines.get() + journal.lost.get();
+    let mut before = done();
+    for _turn in 0..STOP_TURNS_MAX {
+        match ended.recv_timeout(STOP_TIMEOUT) {
+            Ok(value) => return Some(value),
+            Err(RecvTimeoutError::Disconnected) => return None,
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        let now = done();
+        if now == before {
+            return None;
+        }
+        before = now;
+    }
+    None
 }

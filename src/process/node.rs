@@ -257,7 +257,7 @@ impl Node {
     }
 
     /// Lets the shards serve what their sockets hold, then ends every thread; the sums. Takes at most a second, and a few
-    /// more when the journal's disk does not take what is left.
+    /// more when the journal's disk does not take what is left, or half a minute when it takes it slowly.
     #[must_use]
     pub fn stop(self) -> Accounting {
         // A bell that does not ring: that shard ends at its next datagram, and joining it waits for that.
@@ -267,9 +267,7 @@ impl Node {
             let _ended = shard.join();
         }
         // Nothing is decided any more, so the journal has everything there will be.
-        if let Some(journal) = self.journal {
-            journal.stop(self.view.clock);
-        }
+        let lost = self.journal.map_or(0, |journal| journal.stop(&self.view));
         let _told = self.work.send(Work::Stop);
         // A large bundle may just be building; nobody needs that one any more, and it ends with the process.
         let ended = self.renewal_ended.recv_timeout(RENEWAL_STOP_TIMEOUT);
@@ -277,7 +275,9 @@ impl Node {
             let _ended = self.renewal.join();
         }
         self.admin.stop();
-        Accounting::of(&self.view.shards, &self.view.journal)
+        let mut sums = Accounting::of(&self.view.shards, &self.view.journal);
+        sums.journal_lost += lost;
+        sums
     }
 }
 

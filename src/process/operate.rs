@@ -4,9 +4,10 @@ use super::node::Node;
 use super::{notify, say};
 use crate::admin::{Order, Orders};
 use crate::clock::Clock;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
@@ -36,6 +37,8 @@ impl Desk {
     /// # Errors
     /// Signals cannot be caught, or there is no thread to wait for them.
     pub(super) fn open() -> io::Result<Self> {
+        // A journal at the limit of file sizes (RLIMIT_FSIZE) is a failing disk, EFBIG, and not the end of the process.
+        let _ignored = signal_hook::flag::register(SIGXFSZ, Arc::default())?;
         let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
         let (sender, happenings) = mpsc::channel();
         let tell = sender.clone();

@@ -211,6 +211,7 @@ impl Journal {
             line::of_count(settings, snapshot, unix_s, group, weight, line);
             if file.push(line) {
                 metrics.counted.add(weight);
+                metrics.count_lines.add(1);
             } else {
                 metrics.lost.add(weight);
             }
@@ -253,7 +254,11 @@ impl Writer {
         event: &Event,
     ) {
         // Not an INVITE: a request of another kind to which no answer could be written.
-        let Some(verdict) = event.verdict else { return };
+        self.metrics.events.add(1);
+        let Some(verdict) = event.verdict else {
+            self.metrics.others.add(1);
+            return;
+        };
         if snapshots.find(event.snapshot).is_none() {
             self.count_listed(snapshots);
             snapshots.receive(newer);
