@@ -227,7 +227,9 @@ mod tests {
     use crate::message::Shape;
     use crate::mix::Mix;
 
-    const MIX: Calls = Calls::Mix(Mix { seed: 7 });
+    fn mix() -> Calls {
+        Calls::Mix(Mix::standard(7))
+    }
 
     #[test]
     fn rsip_reads_both_messages_as_they_are_meant() {
@@ -238,15 +240,22 @@ mod tests {
         ] {
             let (local, target) = (local.parse().unwrap(), target.parse().unwrap());
             let ours = Messages::new(local, target, 0xfeed, Shape::UdpRuns);
-            messages(&ours, &MIX, &[local, target]).unwrap();
+            messages(&ours, &mix(), &[local, target]).unwrap();
         }
     }
 
     #[test]
     fn the_longest_call_of_a_file_fits() {
-        let line = format!("{},approve,{}", "9".repeat(64), "a;".repeat(128));
+        let text = format!(
+            "dialled,expected,caller,domain,from_host,agent\n{},approve,{},{},{},{}\n",
+            "9".repeat(64),
+            "8".repeat(32),
+            "d".repeat(64),
+            "f".repeat(64),
+            "a;".repeat(128)
+        );
         let mix = Calls::Listed {
-            calls: crate::calls::parse(&line, "f", Mix { seed: 1 }).unwrap(),
+            calls: crate::listing::parse(text.as_bytes(), "f").unwrap(),
             own_times: false,
             label: String::new(),
         };
@@ -270,7 +279,7 @@ mod tests {
             Shape::Udp,
         );
         let mut slot = [0; DATAGRAM_BYTES_MAX];
-        let call = MIX.call(3);
+        let call = mix().call(3);
         let length = ours.invite(&call, 3, &mut slot).unwrap();
         let text = String::from_utf8(slot[..length].to_vec()).unwrap();
         let caller = String::from_utf8_lossy(call.caller.as_bytes()).into_owned();

@@ -13,6 +13,8 @@ use crate::limits::{
     CALLS_MAX, DURATION_SECONDS_MAX, LATENESS_P99_MAX, RATE_MAX, SOURCE_PORTS_MAX, T1_DEFAULT,
     THREADS_MAX, USER_BYTES_MAX,
 };
+use crate::mix::command::MixArgs;
+use crate::mix::select::{Selected, selected};
 use crate::pace::Arrival;
 use crate::text::Text;
 use crate::verdict::{Expected, Profile};
@@ -34,6 +36,8 @@ pub enum Command {
     /// Exit status: 0 every call was answered with the expected verdict; 1 a verdict was wrong or a call unanswered at
     /// Timer B; 2 usage; 3 the run is invalid, because the generator itself was late.
     Run(Box<RunArgs>),
+    /// Shows, checks and makes mixes of calls; sends nothing.
+    Mix(MixArgs),
 }
 
 /// A switch.
@@ -102,9 +106,10 @@ pub struct RunArgs {
     /// Calls at most.
     #[arg(short = 'm', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=CALLS_MAX))]
     pub calls_max: Option<u64>,
-    /// Calls from a file instead of the built-in synthetic mix: lines of `user,approve|reject[,agent]`, over and over.
-    #[arg(long, value_name = "FILE", conflicts_with = "user")]
-    pub mix: Option<PathBuf>,
+    /// Which calls to make: a mix that comes with the program (`mix list`), a file of your own that ends in .toml, or calls
+    /// in a file that ends in .csv, over and over. Several mixes share the calls by weight and join in at their time.
+    #[arg(long, value_name = "NAME|FILE[:WEIGHT][@START]", value_parser = selected, conflicts_with = "user")]
+    pub mix: Vec<Selected>,
     /// One dialled user part for every call instead of a mix.
     #[arg(short = 's', long, value_name = "USER", value_parser = user_arg)]
     pub user: Option<Text<USER_BYTES_MAX>>,
@@ -243,8 +248,11 @@ fn resolve(target: &str, source: Option<IpAddr>) -> Result<SocketAddr, String> {
         .ok_or_else(|| format!("target {target} has no address"))
 }
 
-/// Calls per second as calls per 1,000 seconds.
-fn rate_of(text: &str) -> Result<u64, String> {
+/// Reads calls per second, as calls per 1,000 seconds.
+///
+/// # Errors
+/// What is expected.
+pub fn rate_of(text: &str) -> Result<u64, String> {
     let bad = || {
         format!(
             "a number of calls per second up to {RATE_MAX}, with at most three decimals, as 20000 or 0.5"
@@ -264,7 +272,11 @@ fn rate_of(text: &str) -> Result<u64, String> {
     Ok(rate)
 }
 
-fn time_of(text: &str) -> Result<Duration, String> {
+/// A time with its unit: ms, s, m or h.
+///
+/// # Errors
+/// What is expected.
+pub fn time_of(text: &str) -> Result<Duration, String> {
     let bad = || "a number with ms, s, m or h, as 10s".to_owned();
     let unit_at = text
         .find(|letter: char| !letter.is_ascii_digit())
@@ -281,7 +293,11 @@ fn time_of(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_millis(number.saturating_mul(milliseconds)))
 }
 
-fn duration_of(text: &str) -> Result<Duration, String> {
+/// Reads a time within the bounds of a run.
+///
+/// # Errors
+/// What is expected.
+pub fn duration_of(text: &str) -> Result<Duration, String> {
     let duration = time_of(text)?;
     if duration.is_zero() || duration.as_secs() > DURATION_SECONDS_MAX {
         return Err(format!("from 1ms to {DURATION_SECONDS_MAX}s"));
@@ -354,8 +370,10 @@ mod tests {
             .into_iter()
             .chain(line.split_whitespace());
         let cli = Cli::try_parse_from(words).map_err(|error| error.to_string())?;
-        let Command::Run(args) = cli.command;
-        Ok(*args)
+        match cli.command {
+            Command::Run(args) => Ok(*args),
+            Command::Mix(_) => Err("not run".to_owned()),
+        }
     }
 
     #[test]

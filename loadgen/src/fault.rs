@@ -21,10 +21,10 @@ pub enum Fault {
     StrayAck,
     /// No Via: nowhere to send an answer to (RFC 3261 §8.1.1.7, §18.2.2).
     NoVia,
-    /// Max-Forwards 0 to a number that is not the server's own: 483 (RFC 3261 §16.3).
-    HopsUsedUp,
-    /// Requires an extension that does not exist: 420 (RFC 3261 §8.2.2.3).
-    UnknownExtension,
+    /// A version that does not exist: 505 (RFC 3261 §21.5.6).
+    UnknownVersion,
+    /// A called user that is no number: 484, or whatever the server says of a user that it does not know.
+    NoNumber,
     /// A Request-URI of a scheme that does not exist: 416 (RFC 3261 §8.2.2.1).
     UnknownScheme,
     /// Content-Length beyond the datagram's end: 400 (RFC 3261 §18.3).
@@ -39,8 +39,8 @@ pub const FAULTS: &[(&str, Fault)] = &[
     ("stray-response", Fault::StrayResponse),
     ("stray-ack", Fault::StrayAck),
     ("no-via", Fault::NoVia),
-    ("hops-used-up", Fault::HopsUsedUp),
-    ("unknown-extension", Fault::UnknownExtension),
+    ("unknown-version", Fault::UnknownVersion),
+    ("no-number", Fault::NoNumber),
     ("unknown-scheme", Fault::UnknownScheme),
     ("body-cut", Fault::BodyCut),
 ];
@@ -56,7 +56,7 @@ impl Fault {
             | Self::StrayResponse
             | Self::StrayAck
             | Self::NoVia => Expected::Silence,
-            Self::HopsUsedUp | Self::UnknownExtension | Self::UnknownScheme | Self::BodyCut => {
+            Self::UnknownVersion | Self::NoNumber | Self::UnknownScheme | Self::BodyCut => {
                 Expected::Error
             }
         }
@@ -74,7 +74,17 @@ impl Fault {
 /// no room, or what stands there is no INVITE of ours.
 pub fn spoil(fault: Fault, out: &mut [u8], length: usize) -> Option<usize> {
     match fault {
-        Fault::NotSip => replace(out, length, b"INVITE sip:", b"\x00\xff\xfe{\"jsonrpc\":"),
+        Fault::NotSip => {
+            // As long as an INVITE, and no letter of it.
+            for (octet, value) in out
+                .get_mut(..length)?
+                .iter_mut()
+                .zip((0..=255_u8).rev().cycle())
+            {
+                *octet = value;
+            }
+            Some(length)
+        }
         Fault::KeepAlive => {
             out.get_mut(..4)?.copy_from_slice(b"\r\n\r\n");
             Some(4)
@@ -93,13 +103,8 @@ pub fn spoil(fault: Fault, out: &mut [u8], length: usize) -> Option<usize> {
             let line = find(out.get(from..length)?, b"\r\n")? + 2;
             splice(out, length, from, from + line, b"")
         }
-        Fault::HopsUsedUp => replace(out, length, b"Max-Forwards: 70", b"Max-Forwards: 0"),
-        Fault::UnknownExtension => replace(
-            out,
-            length,
-            b"Max-Forwards: 70\r\n",
-            b"Max-Forwards: 70\r\nRequire: no-such-extension\r\n",
-        ),
+        Fault::UnknownVersion => replace(out, length, b" SIP/2.0\r\n", b" SIP/7.0\r\n"),
+        Fault::NoNumber => replace(out, length, b"INVITE sip:", b"INVITE sip:~"),
         Fault::UnknownScheme => replace(out, length, b"INVITE sip:", b"INVITE nobodyknows:"),
         Fault::BodyCut => replace(out, length, b"Content-Length: ", b"Content-Length: 9"),
     }
@@ -141,7 +146,12 @@ mod tests {
     #[test]
     fn each_fault_is_where_it_is_meant_to_be() {
         for (fault, begins, holds, lacks) in [
-            (Fault::NotSip, "\0", "jsonrpc", "INVITE sip:"),
+            (
+                Fault::NotSip,
+                "\u{fffd}\u{fffd}",
+                "\u{fffd}\u{fffd}\u{fffd}",
+                "INVITE",
+            ),
             (Fault::KeepAlive, "\r\n\r\n", "", "INVITE"),
             (Fault::Cut, "INVITE sip:0", "", "\r\n"),
             (
@@ -162,13 +172,13 @@ mod tests {
                 "",
                 "Via",
             ),
-            (Fault::HopsUsedUp, "INVITE", "Max-Forwards: 0\r\n", "70"),
             (
-                Fault::UnknownExtension,
+                Fault::UnknownVersion,
                 "INVITE",
-                "\r\nRequire: no-",
-                "\r\n\r\nRe",
+                "@h SIP/7.0\r\n",
+                "@h SIP/2.0",
             ),
+            (Fault::NoNumber, "INVITE sip:~0114420@h", "", "sip:0"),
             (
                 Fault::UnknownScheme,
                 "INVITE nobodyknows:0114420@h ",
@@ -205,7 +215,7 @@ mod tests {
         let mut out = [0; 120];
         let length = INVITE.len().min(120);
         out[..length].copy_from_slice(&INVITE.as_bytes()[..length]);
-        assert_eq!(spoil(Fault::UnknownExtension, &mut out, length), None);
-        assert_eq!(spoil(Fault::HopsUsedUp, &mut [0; 10], 10), None);
+        assert_eq!(spoil(Fault::UnknownScheme, &mut out, length), None);
+        assert_eq!(spoil(Fault::BodyCut, &mut [0; 10], 10), None);
     }
 }

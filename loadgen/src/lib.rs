@@ -6,14 +6,15 @@
 
 pub mod answer;
 pub mod call;
-pub mod calls;
 pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod digest;
 pub mod engine;
 pub mod fault;
+pub mod files;
 pub mod limits;
+pub mod listing;
 pub mod message;
 pub mod mix;
 pub mod net;
@@ -42,8 +43,11 @@ pub const EXIT_USAGE: u8 = 2;
 /// Obeys a command line; returns the exit status.
 #[must_use]
 pub fn main_of(cli: &Cli) -> u8 {
-    let Command::Run(args) = &cli.command;
-    match run_and_report(args) {
+    let done = match &cli.command {
+        Command::Run(args) => run_and_report(args),
+        Command::Mix(args) => mix::command::run(args, &mut io::stdout()).map(|()| 0),
+    };
+    match done {
         Ok(exit) => exit,
         Err(reason) => {
             complain(&reason);

@@ -76,6 +76,22 @@ pub const SOURCE_PORTS_MAX: usize = 16_384;
 /// Octets of a dialled user part at most; longer ones are refused when a file of calls is read.
 pub const USER_BYTES_MAX: usize = 64;
 
+/// Octets of a mix's file at most.
+pub const MIX_FILE_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Parts of a mix, or of several together, at most.
+pub const MIX_PARTS_MAX: usize = 256;
+
+/// Places in the order in which a mix's parts take turns, at most; smaller shares are rounded up to one place.
+pub const MIX_TURNS_MAX: u64 = 4096;
+
+/// Copies that may follow a datagram at once: they fit into one batch with it.
+pub const COPIES_MAX: u64 = 15;
+const _: () = assert!(
+    COPIES_MAX < BATCH as u64,
+    "a call and its copies leave in one batch"
+);
+
 /// Octets of a calling number, an extension or the name of an account at most.
 pub const CALLER_BYTES_MAX: usize = 32;
 
@@ -88,8 +104,8 @@ pub const AGENT_BYTES_MAX: usize = 256;
 /// Octets of a file of calls at most.
 pub const CALLS_FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// Faults of a file of calls that are spelled out; after that, a count.
-pub const CALLS_FILE_FAULTS_SHOWN: usize = 20;
+/// Faults of a file (calls, mix, records) that are spelled out; after that, a count.
+pub const FAULTS_SHOWN: usize = 20;
 
 /// Wrong verdicts that are reported with their calls.
 pub const WRONG_SHOWN: usize = 10;

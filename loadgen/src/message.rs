@@ -548,7 +548,9 @@ mod tests {
     use crate::mix::Mix;
     use crate::source::Calls;
 
-    const MIX: Calls = Calls::Mix(Mix { seed: 1 });
+    fn mix() -> Calls {
+        Calls::Mix(Mix::standard(1))
+    }
 
     fn messages(run: u32) -> Messages {
         Messages::new(
@@ -562,7 +564,7 @@ mod tests {
     fn invite(run: u32, sequence: u64) -> String {
         let mut out = [0; DATAGRAM_BYTES_MAX];
         let length = messages(run)
-            .invite(&MIX.call(sequence), sequence, &mut out)
+            .invite(&mix().call(sequence), sequence, &mut out)
             .unwrap();
         String::from_utf8(out[..length].to_vec()).unwrap()
     }
@@ -602,7 +604,7 @@ mod tests {
                 Shape::Udp,
             );
             let mut out = [0; DATAGRAM_BYTES_MAX];
-            let length = messages.invite(&MIX.call(0), 0, &mut out).unwrap();
+            let length = messages.invite(&mix().call(0), 0, &mut out).unwrap();
             let text = str::from_utf8(&out[..length]).unwrap();
             let (head, body) = text.split_once("\r\n\r\n").unwrap();
             let stated = format!("Content-Length: {}", body.len());
@@ -670,7 +672,7 @@ mod tests {
     #[test]
     fn probes_and_second_attempts_have_branches_of_their_own() {
         let ours = messages(0xab);
-        let call = MIX.call(5);
+        let call = mix().call(5);
         let mut out = [0; DATAGRAM_BYTES_MAX];
         let length = ours.options(7, &mut out).unwrap();
         let text = String::from_utf8(out[..length].to_vec()).unwrap();
@@ -717,7 +719,7 @@ mod tests {
             ),
             (Family::Bare, &[], "\r\nP-"),
         ] {
-            let mut call = MIX.call(1);
+            let mut call = mix().call(1);
             call.family = family;
             let mut out = [0; DATAGRAM_BYTES_MAX];
             let length = messages(1).invite(&call, 1, &mut out).unwrap();
@@ -737,7 +739,7 @@ mod tests {
         let [local, target] = addresses;
         let runs = Messages::new(local, target, 1, Shape::UdpRuns);
         for sequence in 0..100 {
-            let call = MIX.call(sequence);
+            let call = mix().call(sequence);
             let mut brief = Brief::default();
             brief.set(&call);
             let name = Name {
@@ -769,6 +771,6 @@ mod tests {
     #[test]
     fn too_little_room_is_said_not_cut() {
         let mut out = [0; 100];
-        assert_eq!(messages(1).invite(&MIX.call(0), 0, &mut out), None);
+        assert_eq!(messages(1).invite(&mix().call(0), 0, &mut out), None);
     }
 }

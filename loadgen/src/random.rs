@@ -39,6 +39,12 @@ impl SplitMix64 {
         high_half(wide)
     }
 
+    /// A number below `bound` (0 for a bound of 0), of all 64 bits.
+    pub fn below_u64(&mut self, bound: u64) -> u64 {
+        let wide = u128::from(self.next_u64()) * u128::from(bound);
+        u64::try_from(wide >> 64).unwrap_or(0)
+    }
+
     /// A number in (0, 1]: never zero, so its logarithm is finite.
     pub fn unit(&mut self) -> f64 {
         (f64::from(high_half(self.next_u64())) + 1.0) / 4_294_967_296.0

@@ -21,7 +21,7 @@ use crate::digest::Credentials;
 use crate::engine::{Engine, Outputs, Plan, Port, Stop};
 use crate::limits::{CALLS_MAX, START_DELAY_NS};
 use crate::message::{Messages, Shape};
-use crate::mix::Mix;
+use crate::mix::{Mix, Times, select};
 use crate::net::{self, Link, Links, SourcePlan};
 use crate::pace::Offer;
 use crate::random::SplitMix64;
@@ -149,20 +149,14 @@ fn share_of(percent: f64) -> u32 {
 }
 
 fn calls_of(args: &RunArgs) -> Result<Calls, String> {
-    let mix = Mix { seed: args.seed };
-    Ok(match (&args.mix, args.user) {
-        (Some(path), _) => Calls::Listed {
-            calls: crate::calls::read(path, mix)?,
-            own_times: false,
-            label: "file of calls".to_owned(),
-        },
-        (None, Some(user)) => Calls::Fixed {
-            mix,
+    if let Some(user) = args.user {
+        return Ok(Calls::Fixed {
+            mix: Mix::standard(args.seed),
             user,
             expected: args.expect.into(),
-        },
-        (None, None) => Calls::Mix(mix),
-    })
+        });
+    }
+    select::calls(&args.mix, args.seed, Times::Rate(args.rate))
 }
 
 fn cores_of(args: &RunArgs) -> Result<Vec<core_affinity::CoreId>, String> {

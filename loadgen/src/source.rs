@@ -32,7 +32,7 @@ pub enum Calls {
         /// The verdict that the server must reach.
         expected: Expected,
     },
-    /// A mix.
+    /// A mix, at its own times or for a pace.
     Mix(Mix),
     /// The calls of a file, in the order of their times; never empty.
     Listed {
@@ -56,7 +56,7 @@ impl Calls {
             } => {
                 mix.fill(number, call);
                 call.user = *user;
-                call.agent.set(crate::mix::FIXED_AGENT);
+                call.agent.set(crate::mix::numbers::FIXED_AGENT);
                 call.expected = *expected;
                 call.code.clear();
             }
@@ -84,7 +84,8 @@ impl Calls {
     #[must_use]
     pub fn has_own_times(&self) -> bool {
         match self {
-            Self::Fixed { .. } | Self::Mix(_) => false,
+            Self::Fixed { .. } => false,
+            Self::Mix(mix) => mix.has_own_times(),
             Self::Listed { own_times, .. } => *own_times,
         }
     }
@@ -94,7 +95,8 @@ impl Calls {
     #[must_use]
     pub fn due(&self, number: u64) -> Option<Nanos> {
         match self {
-            Self::Fixed { .. } | Self::Mix(_) => None,
+            Self::Fixed { .. } => None,
+            Self::Mix(mix) => mix.due(number),
             Self::Listed {
                 calls, own_times, ..
             } => {

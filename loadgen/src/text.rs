@@ -70,6 +70,54 @@ impl<const N: usize> Text<N> {
         self.push_all(digits.get(at..).unwrap_or_default())
     }
 
+    /// Adds the decimal digits of a long number; false if there was no room.
+    pub fn push_decimal_u64(&mut self, number: u64) -> bool {
+        match u32::try_from(number) {
+            Ok(short) => self.push_decimal(short),
+            Err(_) => {
+                let width = number.checked_ilog10().unwrap_or(0) + 1;
+                self.push_padded(number, width)
+            }
+        }
+    }
+
+    /// Adds the last `width` decimal digits of a number (20 at most), with leading zeros; false if there was no room.
+    pub fn push_padded(&mut self, number: u64, width: u32) -> bool {
+        let mut digits = [b'0'; 20];
+        let mut rest = number;
+        for place in digits.iter_mut().rev() {
+            let [digit, ..] = (rest % 10).to_le_bytes();
+            *place = b'0' + digit;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        let width = usize::try_from(width).unwrap_or(usize::MAX);
+        let from = digits.len().saturating_sub(width);
+        self.push_all(digits.get(from..).unwrap_or_default())
+    }
+
+    /// Adds the hexadecimal digits of a number; false if there was no room.
+    pub fn push_hexadecimal(&mut self, number: u64) -> bool {
+        let mut digits = [0u8; 16];
+        let mut at = digits.len();
+        let mut rest = number;
+        for place in digits.iter_mut().rev() {
+            let [low, ..] = rest.to_le_bytes();
+            *place = match low & 15 {
+                digit @ 0..10 => b'0' + digit,
+                digit => b'a' + digit - 10,
+            };
+            at -= 1;
+            rest >>= 4;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.push_all(digits.get(at..).unwrap_or_default())
+    }
+
     /// The octets.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
@@ -110,6 +158,23 @@ mod tests {
         assert!(!text.push(b'e'));
         assert_eq!(text.as_bytes(), b"abcd");
         assert_eq!(Text::<2>::of(b"abc"), None);
+    }
+
+    #[test]
+    fn other_digits_are_right_too() {
+        let mut text = Text::<64>::new();
+        text.push_padded(42, 5);
+        text.push_padded(42, 1);
+        text.push(b' ');
+        text.push_decimal_u64(10_001_000_000_000_000_019);
+        text.push(b' ');
+        text.push_hexadecimal(0);
+        text.push_hexadecimal(0x2b);
+        text.push_hexadecimal(u64::MAX);
+        assert_eq!(
+            text.as_bytes(),
+            b"000422 10001000000000000019 02bffffffffffffffff"
+        );
     }
 
     #[test]

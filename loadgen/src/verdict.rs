@@ -18,6 +18,20 @@ pub enum Profile {
     Monitor,
 }
 
+impl Profile {
+    /// The name in configurations.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Redirect => "redirect",
+            Self::RedirectCodes => "redirect-codes",
+            Self::Failover => "failover",
+            Self::NextRoute => "next-route",
+            Self::Monitor => "monitor",
+        }
+    }
+}
+
 /// What the mix expects of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Expected {

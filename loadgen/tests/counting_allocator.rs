@@ -84,7 +84,7 @@ fn a_call_costs_no_allocation() {
     let local = "127.0.0.1:5070".parse().unwrap();
     let target = "127.0.0.1:5060".parse().unwrap();
     let messages = Messages::new(local, target, 1, Shape::UdpRuns);
-    let mix = Calls::Mix(Mix { seed: 1 });
+    let mix = Calls::Mix(Mix::standard(1));
     let mut call = Call::default();
     let mut table = Table::new(usize::try_from(CALLS).unwrap(), 500_000_000, true);
     let mut recent = Recent::new();

@@ -333,7 +333,7 @@ fn calls_of_a_file_get_the_verdicts_that_it_says() {
     let path = std::env::temp_dir().join(format!("tollgate-loadgen-{}.csv", std::process::id()));
     std::fs::write(
         &path,
-        "442079460000,approve\n+881612345678,reject\n0114930234567,reject,sipcli\n",
+        "dialled,expected,agent\n442079460000,approve,\n+881612345678,reject,\n0114930234567,reject,sipcli\n",
     )
     .unwrap();
     let responder = Responder::start("127.0.0.1", right);
