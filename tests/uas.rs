@@ -33,9 +33,6 @@ mod mutated;
 #[path = "uas/oracles.rs"]
 mod oracles;
 #[cfg(test)]
-#[path = "uas/replay.rs"]
-mod replay;
-#[cfg(test)]
 #[path = "uas/rules.rs"]
 mod rules;
 #[cfg(test)]
