@@ -7,6 +7,8 @@ mod check;
 mod mutate;
 #[path = "../mutator.rs"]
 mod mutator;
+#[path = "../timed.rs"]
+mod timed;
 #[path = "../../common/rows.rs"]
 mod rows;
 
@@ -22,4 +24,4 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     mutator::sip(data, size, max_size, seed)
 });
 
-fuzz_target!(|bytes: &[u8]| CHECK.with_borrow_mut(|check| check.input(bytes)));
+fuzz_target!(|bytes: &[u8]| CHECK.with_borrow_mut(|check| timed::timed(|| check.input(bytes))));

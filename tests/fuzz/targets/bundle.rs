@@ -7,6 +7,8 @@ mod check;
 mod mutate;
 #[path = "../mutator.rs"]
 mod mutator;
+#[path = "../timed.rs"]
+mod timed;
 
 use check::Check;
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
@@ -28,4 +30,4 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     mutator::table(data, size, max_size, seed)
 });
 
-fuzz_target!(|data: &[u8]| CHECK.with_borrow_mut(|check| check.input(data)));
+fuzz_target!(|data: &[u8]| CHECK.with_borrow_mut(|check| timed::timed(|| check.input(data))));

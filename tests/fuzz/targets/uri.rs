@@ -7,6 +7,8 @@ mod check;
 mod mutate;
 #[path = "../mutator.rs"]
 mod mutator;
+#[path = "../timed.rs"]
+mod timed;
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 
@@ -15,5 +17,7 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
 });
 
 fuzz_target!(|text: &[u8]| {
-    let _read = check::input(text);
+    timed::timed(|| {
+        let _read = check::input(text);
+    });
 });
