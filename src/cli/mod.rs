@@ -8,7 +8,9 @@ mod recipe;
 mod remote;
 
 use crate::clock::Clock;
+use crate::control::presets::PRESETS;
 use crate::control::{self, Cores, Faults, Loaded, Shards, Source, node};
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
@@ -107,6 +109,9 @@ struct ConfigArguments {
     /// Write the sample into this folder instead, as files to start from; nothing that is there is overwritten.
     #[arg(long, value_name = "FOLDER", conflicts_with = "config")]
     write: Option<PathBuf>,
+    /// Print limits that stop this instead, to be put behind a policy of policies.toml; may be given several times.
+    #[arg(long, value_name = "NAME", value_parser = preset_names(), conflicts_with_all = ["config", "write"])]
+    preset: Vec<String>,
 }
 
 impl ConfigArgument {
@@ -136,6 +141,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(argument) => check(&argument.source()),
         Command::Config(arguments) => match arguments.write {
             Some(folder) => write_sample(&folder),
+            None if !arguments.preset.is_empty() => presets(&arguments.preset),
             None => config(&arguments.config.source()),
         },
         Command::Reload(argument) => remote::ask(&argument, remote::Request::Reload),
@@ -194,6 +200,20 @@ fn config(source: &Source) -> ExitCode {
         Ok(loaded) => say(&mut io::stdout(), &control::show::in_force(&loaded)),
         Err(faults) => refuse(&faults),
     }
+}
+
+/// The names of the presets, each with what it stops.
+fn preset_names() -> PossibleValuesParser {
+    let values = PRESETS.map(|preset| PossibleValue::new(preset.name).help(preset.about));
+    PossibleValuesParser::new(values)
+}
+
+fn presets(names: &[String]) -> ExitCode {
+    let chosen = PRESETS
+        .iter()
+        .filter(|preset| names.iter().any(|name| name == preset.name));
+    let texts: Vec<&str> = chosen.map(|preset| preset.text).collect();
+    say(&mut io::stdout(), &texts.join("\n"))
 }
 
 fn doctor(source: &Source) -> ExitCode {

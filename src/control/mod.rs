@@ -16,6 +16,7 @@ mod lists;
 pub mod node;
 mod parse;
 mod policies;
+pub mod presets;
 mod rates;
 mod schedule;
 pub mod show;
