@@ -4,7 +4,7 @@
 //! Leaves to `policy`: the verdict on an INVITE that passed; to `respond`: the bytes.
 
 use super::respond::SIP_PORT;
-use super::slot::{Admission, CallSpans, Slot, State, TagSeed, TopVia};
+use super::slot::{Admission, CallSpans, Slot, State, TopVia};
 use super::{Packet, Uas, screening};
 use crate::policy::{CallError, Scheme, Snapshot, Source};
 use crate::sip::octet::{LWS, has_lws, is, number, split_list, trim};
@@ -106,10 +106,6 @@ fn read_top_via<'a>(bytes: &[u8], request: &Request<'a>, state: &mut State) -> O
         port: via.port,
         from_elsewhere: via.host_address() != Some(state.peer_address),
         well_formed: via.well_formed,
-    };
-    state.tag_seed = TagSeed {
-        branch: span(via.branch),
-        sent_by: Span::of(via.host, bytes),
     };
     Some(via)
 }
@@ -242,7 +238,7 @@ fn check_cseq(request: &Request<'_>) -> Result<(), CallError> {
 }
 
 /// The number and the method of a CSeq value.
-pub(super) fn split_cseq(cseq: &[u8]) -> (&[u8], &[u8]) {
+fn split_cseq(cseq: &[u8]) -> (&[u8], &[u8]) {
     // Up to the first white space.
     let digits = match block::find_blank(cseq) {
         Some(at) if cseq.get(at) == Some(&b' ') => at,

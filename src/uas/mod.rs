@@ -8,20 +8,21 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 mod admit;
+mod keyed;
 mod memory;
 mod respond;
 pub mod screening;
 mod slot;
-mod tag;
 
 pub use memory::{DEPTH_SECONDS_MAX, Recall, SWEEP_SECONDS, TransactionMemory, entries_for};
 pub use slot::{Admission, Slot};
 
 use crate::clock::Now;
 use crate::policy::counting::Uncounted;
-use crate::policy::{CallAttempt, Decision, Prepared, Snapshot, Source};
+use crate::policy::{Decision, Prepared, Snapshot, Source};
 use crate::sip::{Span, Status};
-use memory::{Recalled, Remembered};
+use keyed::Keyed;
+use memory::{Looked, Recalled, Remembered};
 use slot::State;
 use std::fmt;
 use std::net::SocketAddr;
@@ -60,7 +61,7 @@ impl Reply {
 /// The user agent server. One per shard; all of a cluster hold the same key.
 #[derive(Clone)]
 pub struct Uas {
-    key: [u8; 16],
+    keyed: Keyed,
     draining: bool,
     listening: Vec<SocketAddr>,
     memory: Option<Arc<TransactionMemory>>,
@@ -85,7 +86,7 @@ impl Uas {
     #[must_use]
     pub fn new(key: [u8; 16]) -> Self {
         Self {
-            key,
+            keyed: Keyed::new(key),
             draining: false,
             listening: Vec::new(),
             memory: None,
@@ -139,13 +140,19 @@ impl Uas {
     /// Stage one: reads the packet into the slot. Of an unknown source nothing is read.
     pub fn scan(&self, policy: &Snapshot, packet: &Packet<'_>, slot: &mut Slot) {
         admit::admit(self, policy, packet, slot);
-        if let Some(memory) = &self.memory
-            && slot.state.prepared.is_some()
-        {
-            slot.state.key = memory.key(packet, slot);
-            // Asked for here, and not in `touch`: the scanning of the next packets hides the miss.
-            memory.touch(slot.state.key);
+        if slot.state.prepared.is_none() {
+            return;
         }
+        let request = slot.request(packet.bytes);
+        let top_via = slot.state.top_via.value.within(packet.bytes);
+        let identity = self.keyed.identity(&request, top_via);
+        if let Some(memory) = &self.memory {
+            let key = memory.key(&self.keyed, identity, &request, &slot.state);
+            // Asked for here, and not in `touch`: the scanning of the next packets hides the miss.
+            memory.touch(key);
+            slot.state.key = key;
+        }
+        slot.state.identity = Some(identity);
     }
 
     /// Stage two: asks for the cache lines that the decision will read.
@@ -161,40 +168,29 @@ impl Uas {
         let (Some(attempt), Some(prepared)) = (state.attempt(packet.bytes), state.prepared) else {
             return;
         };
-        let recalled = match &self.memory {
-            Some(memory) => memory.recall(state.key, now),
-            None => None,
-        };
-        let decision = match recalled {
-            Some(recalled) => repeat(policy, &prepared, &recalled, state),
-            None => self.decide_anew(policy, &attempt, &prepared, now, state),
+        let decision = match &self.memory {
+            None => policy.decide(&attempt, &prepared, &*self.counts, now),
+            Some(memory) => match memory.look(state.key, now) {
+                Looked::Known(recalled) => repeat(policy, &prepared, &recalled, state),
+                Looked::Unknown(place) => {
+                    let decision = policy.decide(&attempt, &prepared, &*self.counts, now);
+                    match memory.remember(place, state.key, &decision, policy, now) {
+                        Remembered::Stands(recall) => {
+                            state.recall = recall;
+                            decision
+                        }
+                        // Another shard was first.
+                        Remembered::Repeats(recalled) => {
+                            repeat(policy, &prepared, &recalled, state)
+                        }
+                    }
+                }
+            },
         };
         state.calling_number = decision
             .domain
             .map(|domain| Span::of(policy.calling_number(domain, &attempt), packet.bytes));
         state.decision = Some(decision);
-    }
-
-    /// The policy's decision, remembered; or another shard's, if that was first.
-    fn decide_anew(
-        &self,
-        policy: &Snapshot,
-        attempt: &CallAttempt<'_>,
-        prepared: &Prepared,
-        now: Now,
-        state: &mut State,
-    ) -> Decision {
-        let decision = policy.decide(attempt, prepared, &*self.counts, now);
-        let Some(memory) = &self.memory else {
-            return decision;
-        };
-        match memory.remember(state.key, &decision, policy, now) {
-            Remembered::Stands(recall) => {
-                state.recall = recall;
-                decision
-            }
-            Remembered::Repeats(recalled) => repeat(policy, prepared, &recalled, state),
-        }
     }
 
     /// Stage four: writes the answer into `out` (`RESPONSE_BYTES_MAX` octets always do); `None` is silence.

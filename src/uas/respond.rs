@@ -5,7 +5,7 @@
 //! Leaves to `policy`: which status; to `net`: sending.
 
 use super::slot::{Admission, Slot};
-use super::{Packet, Reply, Uas, tag};
+use super::{Packet, Reply, Uas};
 use crate::limits::RESPONSE_ADDED_BYTES_MAX;
 use crate::policy::{AnswerPlan, CallError, ContactHost, ContactPlan, Snapshot};
 use crate::sip::write::contact_user;
@@ -184,7 +184,11 @@ impl Uas {
             writer.value(to, clean);
             if slot.state.to_tag.is_none() {
                 writer.put(b";tag=");
-                writer.hexadecimal(tag::of(&self.key, packet.bytes, &request, &slot.state));
+                let identity = slot.state.identity.unwrap_or_else(|| {
+                    let top_via = slot.state.top_via.value.within(packet.bytes);
+                    self.keyed.identity(&request, top_via)
+                });
+                writer.hexadecimal(self.keyed.tag(identity));
             }
             writer.put(b"\r\n");
         }

@@ -3,6 +3,7 @@
 //! Promises: fixed size, no borrow, no heap; filled anew by every scan.
 //! Leaves to `uas`: what stands in it; to `event`: the record made of it.
 
+use super::keyed::Identity;
 use super::memory::{Key, Recall};
 use crate::policy::{
     AnswerPlan, CallAttempt, CallError, Code, ContactPlan, Decision, HeaderFamily, Peer, Prepared,
@@ -64,13 +65,14 @@ pub(super) struct State {
     pub(super) peer_address: IpAddr,
     pub(super) proxy_address: Option<IpAddr>,
     pub(super) top_via: TopVia,
-    pub(super) tag_seed: TagSeed,
     pub(super) from_tag: Option<Span>,
     pub(super) to_tag: Option<Span>,
     pub(super) call: CallSpans,
     pub(super) prepared: Option<Prepared>,
     pub(super) decision: Option<Decision>,
     pub(super) calling_number: Option<Span>,
+    /// What an INVITE is known by that is to be decided; of everything else it is made when a tag is wanted.
+    pub(super) identity: Option<Identity>,
     /// What the memory knows an INVITE by; of use when `prepared` is there.
     pub(super) key: Key,
     pub(super) recall: Recall,
@@ -87,13 +89,6 @@ pub(super) struct TopVia {
     pub(super) port: Option<u16>,
     pub(super) from_elsewhere: bool,
     pub(super) well_formed: bool,
-}
-
-/// What a To tag is made from, besides whole header values.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct TagSeed {
-    pub(super) branch: Option<Span>,
-    pub(super) sent_by: Span,
 }
 
 /// The facts of an INVITE, as spans.
@@ -250,16 +245,13 @@ impl State {
                 from_elsewhere: false,
                 well_formed: false,
             },
-            tag_seed: TagSeed {
-                branch: None,
-                sent_by: Span::NOWHERE,
-            },
             from_tag: None,
             to_tag: None,
             call: CallSpans::NOTHING,
             prepared: None,
             decision: None,
             calling_number: None,
+            identity: None,
             key: Key::NONE,
             recall: Recall::Unasked,
             answer: None,
@@ -316,6 +308,7 @@ impl State {
         self.prepared = None;
         self.decision = None;
         self.calling_number = None;
+        self.identity = None;
         self.recall = Recall::Unasked;
         self.answer = None;
     }

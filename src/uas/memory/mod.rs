@@ -15,22 +15,20 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub(super) use table::Key;
 pub use table::{AGE_SWEPT as DEPTH_SECONDS_MAX, SWEEP_SECONDS};
+pub(super) use table::{Key, Place};
 
-use super::Packet;
-use super::slot::Slot;
+use super::keyed::{Identity, Keyed, fold};
+use super::slot::State;
 use crate::clock::Now;
 use crate::limits::{TRANSACTION_SECONDS, TRANSACTIONS_HEADROOM};
 use crate::policy::{ContactHost, ContactPlan, Decision, HeaderFamily, Snapshot, Told};
-use crate::sip::Header;
+use crate::sip::{Header, Request};
 use answers::Answers;
-use foldhash::SharedSeed;
-use foldhash::quality::FoldHasher;
+use siphasher::sip::SipHasher13;
 use std::fmt;
-use std::hash::Hasher as _;
 use std::net::IpAddr;
-use table::{Entered, Table};
+use table::{Entered, Look, Table};
 
 /// What the transaction memory knew of a datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -58,6 +56,15 @@ pub(super) struct Recalled {
     pub(super) answer: u16,
 }
 
+/// What is known of a request that is to be decided.
+#[derive(Debug)]
+pub(super) enum Looked<'m> {
+    /// It was answered so.
+    Known(Recalled),
+    /// Nothing; here it may be remembered.
+    Unknown(Option<Place<'m>>),
+}
+
 /// What became of a decision that was to be remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Remembered {
@@ -71,8 +78,8 @@ pub(super) enum Remembered {
 pub struct TransactionMemory {
     table: Table,
     answers: Answers,
-    seeds: SharedSeed,
-    seed: u64,
+    /// So that nobody can choose which entries meet.
+    seeds: [u64; 2],
 }
 
 impl fmt::Debug for TransactionMemory {
@@ -82,6 +89,45 @@ impl fmt::Debug for TransactionMemory {
             .debug_struct("TransactionMemory")
             .field("capacity", &self.capacity())
             .finish_non_exhaustive()
+    }
+}
+
+/// The headers that a decision depends on, where they are there: those of the family, and where it is not trusted, or there
+/// is none, the others. With a number of the family.
+fn who(family: HeaderFamily) -> (u64, &'static [Header]) {
+    match family {
+        HeaderFamily::PTfps => (
+            1,
+            &[
+                Header::PTfps,
+                Header::UserAgent,
+                Header::AssertedIdentity,
+                Header::PreferredIdentity,
+                Header::RemotePartyId,
+            ],
+        ),
+        HeaderFamily::XTfps => (
+            2,
+            &[
+                Header::XTfps,
+                Header::PReceived,
+                Header::PUa,
+                Header::PCalls,
+                Header::UserAgent,
+                Header::AssertedIdentity,
+                Header::PreferredIdentity,
+                Header::RemotePartyId,
+            ],
+        ),
+        HeaderFamily::None => (
+            3,
+            &[
+                Header::UserAgent,
+                Header::AssertedIdentity,
+                Header::PreferredIdentity,
+                Header::RemotePartyId,
+            ],
+        ),
     }
 }
 
@@ -101,13 +147,12 @@ impl TransactionMemory {
     /// A memory of so many entries (8 octets each), rounded up to a power of two. The seed is to be random.
     #[must_use]
     pub fn new(entries: usize, seed: [u8; 16]) -> Self {
-        let seed = u128::from_ne_bytes(seed);
-        let half = |shift: u32| u64::try_from(seed >> shift & u128::from(u64::MAX)).unwrap_or(0);
+        let hasher = SipHasher13::new_with_key(&seed);
         Self {
             table: Table::new(entries),
             answers: Answers::new(),
-            seeds: SharedSeed::from_u64(half(0)),
-            seed: half(64),
+            // Whatever the seed, these have ones and noughts all over, as a factor should.
+            seeds: [hasher.hash(&[0]), hasher.hash(&[1])],
         }
     }
 
@@ -124,63 +169,38 @@ impl TransactionMemory {
 
     /// The key of an INVITE that is to be decided: everything that the decision depends on and everything that tells one
     /// transaction from another. Copies by way of another port of the peer are the same.
-    pub(super) fn key(&self, packet: &Packet<'_>, slot: &Slot) -> Key {
-        let request = slot.request(packet.bytes);
-        let state = &slot.state;
-        let mut hasher = FoldHasher::with_seed(self.seed, &self.seeds);
-        let mut lengths = 0_u64;
-        let mut write = |part: Option<&[u8]>| {
-            // The lengths keep the end of one part from passing for the start of the next, and an absent one from an
-            // empty one.
-            lengths = lengths.rotate_left(13);
-            if let Some(part) = part {
-                hasher.write(part);
-                lengths ^= u64::try_from(part.len()).unwrap_or(0).wrapping_add(1);
+    pub(super) fn key(
+        &self,
+        keyed: &Keyed,
+        identity: Identity,
+        request: &Request<'_>,
+        state: &State,
+    ) -> Key {
+        let [first, second] = identity.words();
+        let [one, other] = self.seeds;
+        let mut hash = fold(first ^ one, second ^ other);
+        let mut add = |part: u64| hash = fold(hash ^ part, one);
+        add(keyed.part(8, request.uri()));
+        // Which header a value stands in counts as well as the value.
+        let (family, headers) = who(state.call.family);
+        let flags = u64::from(state.call.suspect) | u64::from(state.call.diverted) << 1;
+        let mut present = family << 2 | flags;
+        for header in headers {
+            present <<= 1;
+            if let Some(value) = request.value(*header) {
+                present |= 1;
+                add(keyed.part(3, value));
             }
-        };
-        write(Some(request.uri()));
-        write(Some(state.top_via.value.within(packet.bytes)));
-        for header in [Header::From, Header::CallId, Header::CSeq] {
-            write(request.value(header));
         }
-        let who: &[Header] = match state.call.family {
-            HeaderFamily::PTfps => &[Header::PTfps],
-            HeaderFamily::XTfps => &[
-                Header::XTfps,
-                Header::PReceived,
-                Header::PUa,
-                Header::PCalls,
-            ],
-            HeaderFamily::None => &[],
-        };
-        for header in who {
-            write(request.value(*header));
-        }
-        // Where the family is not trusted, or there is none, these decide.
-        for header in [
-            Header::UserAgent,
-            Header::AssertedIdentity,
-            Header::PreferredIdentity,
-            Header::RemotePartyId,
-        ] {
-            write(request.value(header));
-        }
-        let flags = u64::from(state.call.suspect) << 62 | u64::from(state.call.diverted) << 63;
-        let peer = match state.peer_address {
+        let word = |address: IpAddr| match address {
             IpAddr::V4(address) => address.to_bits().into(),
-            IpAddr::V6(address) => {
-                hasher.write_u128(address.to_bits());
-                0
-            }
+            IpAddr::V6(address) => keyed.part(4, &address.octets()),
         };
-        hasher.write_u128(u128::from(lengths ^ flags) << 64 | peer);
+        add(word(state.peer_address) ^ present << 32);
         if let Some(proxy) = state.proxy_address {
-            hasher.write_u128(match proxy {
-                IpAddr::V4(address) => address.to_bits().into(),
-                IpAddr::V6(address) => address.to_bits(),
-            });
+            add(!word(proxy));
         }
-        Key(hasher.finish())
+        Key(hash)
     }
 
     /// Asks for the cache line that `recall` will read.
@@ -188,15 +208,22 @@ impl TransactionMemory {
         self.table.touch(key);
     }
 
-    /// How the same request was answered in the last 32 seconds.
+    /// How the same request was answered in the last 32 seconds; else where it is to be remembered.
     #[inline]
-    pub(super) fn recall(&self, key: Key, now: Now) -> Option<Recalled> {
-        self.recalled(self.table.recall(key, now)?)
+    pub(super) fn look(&self, key: Key, now: Now) -> Looked<'_> {
+        match self.table.look(key, now) {
+            Look::Known(number) => match self.recalled(number) {
+                Some(recalled) => Looked::Known(recalled),
+                None => Looked::Unknown(None),
+            },
+            Look::Unknown(place) => Looked::Unknown(Some(place)),
+        }
     }
 
-    /// Remembers how a request is answered that `recall` did not know.
+    /// Remembers how a request is answered that `look` did not know.
     pub(super) fn remember(
         &self,
+        place: Option<Place<'_>>,
         key: Key,
         decision: &Decision,
         policy: &Snapshot,
@@ -212,10 +239,11 @@ impl TransactionMemory {
             host = policy.contact_host(*text);
             *text = 0;
         }
-        let Some(answer) = self.answers.intern(told, host) else {
+        let answer = self.answers.intern(told, host);
+        let (Some(place), Some(answer)) = (place, answer) else {
             return Remembered::Stands(Recall::Unremembered);
         };
-        match self.table.remember(key, answer, now) {
+        match self.table.enter(place, key, answer, now) {
             Entered::New { replaced_age_s } => {
                 Remembered::Stands(Recall::Remembered { replaced_age_s })
             }

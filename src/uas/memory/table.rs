@@ -7,7 +7,8 @@
 //! Why exactly one: whoever finds a key absent replaces the oldest entry of its set by compare-and-swap. Which one that
 //! is depends on the entries alone, not on the moment: time makes all of them older alike, and a sweep, which keeps the
 //! oldest ones from coming round again, changes the choice only by changing the chosen entry itself. So a second shard
-//! swaps at the same place, fails, looks again and finds the key.
+//! swaps at the same place, fails, looks again and finds the key. That holds however long a shard decides between looking
+//! and entering: as long as nobody has entered anything in the chosen place, the choice is the same.
 
 use crate::clock::Now;
 use crate::limits::TRANSACTION_SECONDS;
@@ -132,47 +133,38 @@ impl Table {
         }
     }
 
-    /// The value that was remembered for this key in the last 32 seconds.
+    /// The value that was remembered for this key in the last 32 seconds, else where it would be remembered.
     #[inline]
-    pub(super) fn recall(&self, key: Key, now: Now) -> Option<u16> {
+    pub(super) fn look(&self, key: Key, now: Now) -> Look<'_> {
         let (fingerprint, tick) = (fingerprint(key), tick(now));
-        self.set(key)?
-            .0
-            .iter()
-            .map(|entry| entry.load(Ordering::Acquire))
-            .find(|&word| word & FINGERPRINT == fingerprint && is_remembered(word, tick))
-            .map(value)
+        match self.set(key) {
+            Some(set) => look(set, fingerprint, tick),
+            None => Look::Unknown(Place::NONE),
+        }
     }
 
-    /// Remembers a value for a key that `recall` did not find.
-    pub(super) fn remember(&self, key: Key, value_new: u16, now: Now) -> Entered {
+    /// Remembers a value for a key that `look` did not find, in the place that it named then.
+    #[inline]
+    pub(super) fn enter(&self, place: Place<'_>, key: Key, value_new: u16, now: Now) -> Entered {
         let (fingerprint, tick) = (fingerprint(key), tick(now));
-        let nothing = Entered::New {
-            replaced_age_s: AGE_SWEPT,
-        };
-        let Some(set) = self.set(key) else {
-            return nothing;
-        };
+        let entry = word(fingerprint, tick, value_new);
+        let mut place = place;
         // Each turn but the last means that another shard has entered something into this very set meanwhile.
-        loop {
-            let place = choose(set, fingerprint, tick);
-            if place.is_same && is_remembered(place.word, tick) {
-                return Entered::Already(value(place.word));
-            }
-            let entry = word(fingerprint, tick, value_new);
-            let swapped = place.entry.compare_exchange(
-                place.word,
-                entry,
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            );
+        while let Some(free) = place.entry {
+            let swapped =
+                free.compare_exchange(place.word, entry, Ordering::AcqRel, Ordering::Acquire);
             if swapped.is_ok() {
-                let age = place.rank.saturating_sub(AHEAD_MAX + 1);
-                let replaced = u8::try_from(age).unwrap_or(AGE_SWEPT).min(AGE_SWEPT);
-                return Entered::New {
-                    replaced_age_s: replaced,
-                };
+                break;
             }
+            place = match self.look(key, now) {
+                Look::Known(value) => return Entered::Already(value),
+                Look::Unknown(other) => other,
+            };
+        }
+        let age = place.rank.saturating_sub(AHEAD_MAX + 1);
+        let replaced = u8::try_from(age).unwrap_or(AGE_SWEPT).min(AGE_SWEPT);
+        Entered::New {
+            replaced_age_s: replaced,
         }
     }
 
@@ -194,27 +186,41 @@ impl Table {
     }
 }
 
-/// A place in a set where a key is, or may go.
-struct Place<'s> {
-    entry: &'s AtomicU64,
+/// What a set says of a key.
+#[derive(Debug)]
+pub(super) enum Look<'s> {
+    /// It is remembered with this value.
+    Known(u16),
+    /// It is not; here it may go.
+    Unknown(Place<'s>),
+}
+
+/// A place in a set where a key may go, and what was there when it was looked at.
+#[derive(Debug)]
+pub(in crate::uas) struct Place<'s> {
+    /// `None`: there is none, which no table has.
+    entry: Option<&'s AtomicU64>,
     word: u64,
     /// One more than `age_above` has it, so that every entry outranks none; an empty place outranks every entry.
     rank: u64,
-    /// Whether the key is there, young or old.
-    is_same: bool,
+}
+
+impl Place<'_> {
+    const NONE: Self = Self {
+        entry: None,
+        word: 0,
+        rank: RANK_EMPTY,
+    };
 }
 
 const RANK_EMPTY: u64 = TICK_MASK + 2;
 
-/// The place of this key, else of the oldest entry, the first among equals.
+/// The key's value if it is young; else the place of this key, else of the oldest entry, the first among equals.
 #[inline]
-fn choose(set: &Set, fingerprint: u64, tick: u64) -> Place<'_> {
-    let [first, ..] = &set.0;
+fn look(set: &Set, fingerprint: u64, tick: u64) -> Look<'_> {
     let mut oldest = Place {
-        entry: first,
-        word: 0,
         rank: 0,
-        is_same: false,
+        ..Place::NONE
     };
     for entry in &set.0 {
         let word = entry.load(Ordering::Acquire);
@@ -224,17 +230,19 @@ fn choose(set: &Set, fingerprint: u64, tick: u64) -> Place<'_> {
             age_above(word, tick).wrapping_add(1)
         };
         let is_same = word & FINGERPRINT == fingerprint;
+        if is_same && is_remembered(word, tick) {
+            return Look::Known(value(word));
+        }
         if is_same || rank > oldest.rank {
             oldest = Place {
-                entry,
+                entry: Some(entry),
                 word,
                 rank,
-                is_same,
             };
         }
         if is_same {
             break;
         }
     }
-    oldest
+    Look::Unknown(oldest)
 }

@@ -5,7 +5,7 @@
 )]
 
 use super::answers::Answers;
-use super::table::{AGE_SWEPT, Entered, Key, SWEEP_SECONDS, Table, VALUES, WAYS};
+use super::table::{AGE_SWEPT, Entered, Key, Look, SWEEP_SECONDS, Table, VALUES, WAYS};
 use super::{TransactionMemory, entries_for};
 use crate::clock::Now;
 use crate::policy::{AnswerPlan, Code, CodeSet, ContactHost, ContactPlan, Told, Verdict};
@@ -24,6 +24,22 @@ fn at_ms(ms: u64) -> Now {
 
 fn at_s(seconds: u64) -> Now {
     at_ms(seconds * 1000)
+}
+
+impl Table {
+    fn recall(&self, key: Key, now: Now) -> Option<u16> {
+        match self.look(key, now) {
+            Look::Known(value) => Some(value),
+            Look::Unknown(_) => None,
+        }
+    }
+
+    fn remember(&self, key: Key, value: u16, now: Now) -> Entered {
+        match self.look(key, now) {
+            Look::Known(value) => Entered::Already(value),
+            Look::Unknown(place) => self.enter(place, key, value, now),
+        }
+    }
 }
 
 /// Keys that differ in their fingerprints and meet in the first set.
@@ -213,9 +229,9 @@ fn of_shards_that_remember_a_key_at_once_one_is_first_and_the_others_hear_it() {
                         let now = at_s(clock.load(Ordering::Relaxed));
                         let own = u16::try_from(shard).unwrap();
                         let key = spread(number);
-                        let told = match table.recall(key, now) {
-                            Some(value) => value,
-                            None => match table.remember(key, own, now) {
+                        let told = match table.look(key, now) {
+                            Look::Known(value) => value,
+                            Look::Unknown(place) => match table.enter(place, key, own, now) {
                                 Entered::New { .. } => {
                                     firsts.push(number);
                                     own
