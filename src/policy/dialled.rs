@@ -215,7 +215,7 @@ fn length_bit(length: usize) -> u64 {
 /// The user part up to its first `;` or `:`: without parameters and password. This is what a Contact carries back.
 #[inline]
 pub(super) fn bare_user(user_part: &[u8]) -> &[u8] {
-    contact_user(user_part)
+    contact_user(user_part).0
 }
 
 /// Decodes `%HH` once; `None` when longer than `DIALLED_BYTES_MAX`. A `%` that begins no escape stays.

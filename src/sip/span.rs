@@ -52,6 +52,13 @@ impl Span {
         usize::from(self.end)
     }
 
+    /// How many octets it has.
+    #[must_use]
+    #[inline]
+    pub fn len(self) -> usize {
+        usize::from(self.end.saturating_sub(self.start))
+    }
+
     /// Whether it holds nothing.
     #[must_use]
     pub fn is_empty(self) -> bool {

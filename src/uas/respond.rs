@@ -9,7 +9,7 @@ use super::{Packet, Reply, Uas};
 use crate::limits::RESPONSE_ADDED_BYTES_MAX;
 use crate::policy::{AnswerPlan, CallError, ContactHost, ContactPlan, Snapshot};
 use crate::sip::write::contact_user;
-use crate::sip::{Header, Phrase, Request, Status, ViaChanges, Writer};
+use crate::sip::{Header, Phrase, Request, Span, Status, ViaChanges, Writer};
 use std::net::SocketAddr;
 
 /// Requests of this length and more get answers of at most one and a half times their length (P4): no amplifier.
@@ -27,13 +27,14 @@ enum Extra {
     Unsupported,
 }
 
-/// Header names as an answer spells them, with their colons. Constants of a type, so that the compiler copies each in a
-/// few moves: names looked up at run time cost 80 instructions an answer.
+/// Header names as an answer spells them, with their colons, behind the line end of what stands before. Constants of a
+/// type, so that the compiler copies each in a few moves: names looked up at run time cost 80 instructions an answer.
 trait Names {
     const VIA: &'static [u8];
     const FROM: &'static [u8];
     const TO: &'static [u8];
     const CALL_ID: &'static [u8];
+    const CSEQ: &'static [u8];
     /// With the start of its value.
     const CONTACT: &'static [u8];
     /// With its value and the blank line.
@@ -44,24 +45,26 @@ trait Names {
 struct Full;
 
 impl Names for Full {
-    const VIA: &'static [u8] = b"Via: ";
-    const FROM: &'static [u8] = b"From: ";
-    const TO: &'static [u8] = b"To: ";
-    const CALL_ID: &'static [u8] = b"Call-ID: ";
-    const CONTACT: &'static [u8] = b"Contact: <sip:";
-    const END: &'static [u8] = b"Content-Length: 0\r\n\r\n";
+    const VIA: &'static [u8] = b"\r\nVia: ";
+    const FROM: &'static [u8] = b"\r\nFrom: ";
+    const TO: &'static [u8] = b"\r\nTo: ";
+    const CALL_ID: &'static [u8] = b"\r\nCall-ID: ";
+    const CSEQ: &'static [u8] = b"\r\nCSeq: ";
+    const CONTACT: &'static [u8] = b"\r\nContact: <sip:";
+    const END: &'static [u8] = b"\r\nContent-Length: 0\r\n\r\n";
 }
 
 /// RFC 3261 §7.3.3: for an answer that would be too long. A hundred compact Vias would grow by 300 octets otherwise.
 struct Compact;
 
 impl Names for Compact {
-    const VIA: &'static [u8] = b"v:";
-    const FROM: &'static [u8] = b"f:";
-    const TO: &'static [u8] = b"t:";
-    const CALL_ID: &'static [u8] = b"i:";
-    const CONTACT: &'static [u8] = b"m:<sip:";
-    const END: &'static [u8] = b"l:0\r\n\r\n";
+    const VIA: &'static [u8] = b"\r\nv:";
+    const FROM: &'static [u8] = b"\r\nf:";
+    const TO: &'static [u8] = b"\r\nt:";
+    const CALL_ID: &'static [u8] = b"\r\ni:";
+    const CSEQ: &'static [u8] = b"\r\nCSeq: ";
+    const CONTACT: &'static [u8] = b"\r\nm:<sip:";
+    const END: &'static [u8] = b"\r\nl:0\r\n\r\n";
 }
 
 /// Most octets of an answer to a request of this length.
@@ -124,12 +127,27 @@ impl Uas {
             Admission::CallError(error) => (error_plan(error), Extra::None),
             Admission::Call => (state.decision?.plan, Extra::None),
         };
+        self.write_form::<Full>(policy, packet, slot, (&plan, extra), out)
+            .or_else(|| self.write_shorter(policy, packet, slot, (&plan, extra), out))
+    }
+
+    /// An answer that would be too long is none. An INVITE still hears that it is refused, so that it looks like no
+    /// approval.
+    #[cold]
+    fn write_shorter(
+        &self,
+        policy: &Snapshot,
+        packet: &Packet<'_>,
+        slot: &Slot,
+        (plan, extra): (&AnswerPlan, Extra),
+        out: &mut [u8],
+    ) -> Option<Reply> {
+        let state = &slot.state;
+        let error_plan = |error| policy.error_plan(state.source, state.proxy_address, error);
         let shorter = AnswerPlan {
             reason: false,
-            ..plan
+            ..*plan
         };
-        // An answer that would be too long is none. An INVITE still hears that it is refused, so that it looks like no
-        // approval.
         let refusal = || match state.admission {
             Admission::Call => state.decision.as_ref().map_or_else(
                 || error_plan(CallError::TooLarge),
@@ -152,10 +170,12 @@ impl Uas {
             | Admission::NoTransaction
             | Admission::MethodNotAllowed
             | Admission::MethodUnknown
-            | Admission::Refused(_) => plain(513),
+            | Admission::Refused(_) => {
+                let force_rport = error_plan(CallError::UnknownPeer).force_rport;
+                plain(513, force_rport)
+            }
         };
-        self.write_form::<Full>(policy, packet, slot, (&plan, extra), out)
-            .or_else(|| self.write_form::<Compact>(policy, packet, slot, (&shorter, extra), out))
+        self.write_form::<Compact>(policy, packet, slot, (&shorter, extra), out)
             .or_else(|| {
                 let form = (&refusal(), Extra::None);
                 self.write_form::<Compact>(policy, packet, slot, form, out)
@@ -171,32 +191,35 @@ impl Uas {
         (plan, extra): (&AnswerPlan, Extra),
         out: &mut [u8],
     ) -> Option<Reply> {
-        let request = slot.request(packet.bytes);
+        let bytes = packet.bytes;
+        let request = slot.request(bytes);
         let clean = request.clean();
         let mut writer = Writer::new(out);
         writer.status_line(plan.status, plan.phrase);
         write_vias::<N>(&mut writer, packet, slot, &request);
-        if let Some(from) = request.value(Header::From) {
-            writer.field(N::FROM, from, clean);
+        if let Some(from) = request.place(Header::From) {
+            writer.put(N::FROM);
+            writer.value(bytes, from, clean);
         }
-        if let Some(to) = request.value(Header::To) {
+        if let Some(to) = request.place(Header::To) {
             writer.put(N::TO);
-            writer.value(to, clean);
+            writer.value(bytes, to, clean);
             if slot.state.to_tag.is_none() {
-                writer.put(b";tag=");
                 let identity = slot.state.identity.unwrap_or_else(|| {
-                    let top_via = slot.state.top_via.value.within(packet.bytes);
+                    let top_via = slot.state.top_via.value.within(bytes);
                     self.keyed.identity(&request, top_via)
                 });
+                writer.put(b";tag=");
                 writer.hexadecimal(self.keyed.tag(identity));
             }
-            writer.put(b"\r\n");
         }
-        if let Some(call_id) = request.value(Header::CallId) {
-            writer.field(N::CALL_ID, call_id, clean);
+        if let Some(call_id) = request.place(Header::CallId) {
+            writer.put(N::CALL_ID);
+            writer.value(bytes, call_id, clean);
         }
-        if let Some(cseq) = request.value(Header::CSeq) {
-            writer.field(b"CSeq: ", cseq, clean);
+        if let Some(cseq) = request.place(Header::CSeq) {
+            writer.put(N::CSEQ);
+            writer.value(bytes, cseq, clean);
         }
         if let ContactPlan::Redirect { prefix, host } = plan.contact {
             writer.put(N::CONTACT);
@@ -205,21 +228,22 @@ impl Uas {
         }
         if plan.reason {
             // RFC 3326, Q.850 cause 21: call rejected.
-            writer.put(b"Reason: Q.850;cause=21\r\n");
+            writer.put(b"\r\nReason: Q.850;cause=21");
         }
         match extra {
             Extra::None => {}
-            Extra::Allow => writer.put(b"Allow: INVITE, ACK, CANCEL, OPTIONS\r\n"),
+            Extra::Allow => writer.put(b"\r\nAllow: INVITE, ACK, CANCEL, OPTIONS"),
             // RFC 3261 §11.2: what an INVITE may carry, though no body is ever read; and no extension.
             Extra::Capabilities => writer.put(
-                b"Allow: INVITE, ACK, CANCEL, OPTIONS\r\nAccept: application/sdp\r\nSupported:\r\n",
+                b"\r\nAllow: INVITE, ACK, CANCEL, OPTIONS\r\nAccept: application/sdp\r\nSupported:",
             ),
             Extra::Unsupported => {
                 let required = request
                     .fields()
                     .filter(|(name, _)| Header::of(name) == Some(Header::Require));
                 for (_, tags) in required {
-                    writer.field(b"Unsupported: ", tags, clean);
+                    writer.put(b"\r\nUnsupported: ");
+                    writer.value(bytes, Span::of(tags, bytes), clean);
                 }
             }
         }
@@ -253,36 +277,64 @@ fn write_vias<N: Names>(
     request: &Request<'_>,
 ) {
     let clean = request.clean();
+    let bytes = packet.bytes;
     let top = &slot.state.top_via;
-    let within = |span: Option<crate::sip::Span>| span.map(|span| span.within(packet.bytes));
     // RFC 3581 §4: with rport, received is written even if the sent-by says the same.
     let say_received = top.from_elsewhere || top.received.is_some() || top.rport.is_some();
-    let changes = ViaChanges {
-        value: top.value.within(packet.bytes),
-        received_whole: within(top.received),
-        rport_whole: within(top.rport),
-        // Of a Via that cannot be read nothing is known to be missing: it goes back as it came.
-        received: (top.well_formed && say_received).then(|| packet.source.ip().to_canonical()),
-        rport: packet.source.port(),
-    };
-    let mut below_top = false;
-    let mut write = |via: &[u8]| {
-        if below_top {
-            writer.field(N::VIA, via, clean);
-        } else {
-            writer.put(N::VIA);
-            writer.top_via(via, &changes, clean);
-            below_top = true;
-        }
-    };
     if request.lost_vias() {
-        request
-            .fields()
-            .filter(|(name, _)| Header::of(name) == Some(Header::Via))
-            .for_each(|(_, via)| write(via));
+        write_all_vias::<N>(writer, packet, slot, request, say_received);
         return;
     }
-    request.via_fields().for_each(write);
+    let Some((first, below)) = request.via_places().split_first() else {
+        return;
+    };
+    writer.put(N::VIA);
+    if say_received {
+        writer.changed_via(bytes, *first, &changes(packet, slot), clean);
+    } else {
+        writer.value(bytes, *first, clean);
+    }
+    for via in below {
+        writer.put(N::VIA);
+        writer.value(bytes, *via, clean);
+    }
+}
+
+/// What an answer changes in the top Via, where something has to be said.
+fn changes(packet: &Packet<'_>, slot: &Slot) -> ViaChanges {
+    let top = &slot.state.top_via;
+    ViaChanges {
+        value: top.value,
+        received_whole: top.received,
+        rport_whole: top.rport,
+        // Of a Via that cannot be read nothing is known to be missing: it goes back as it came.
+        received: top.well_formed.then(|| packet.source.ip().to_canonical()),
+        rport: packet.source.port(),
+    }
+}
+
+/// Of a request with more Vias than were kept.
+#[cold]
+fn write_all_vias<N: Names>(
+    writer: &mut Writer<'_>,
+    packet: &Packet<'_>,
+    slot: &Slot,
+    request: &Request<'_>,
+    say_received: bool,
+) {
+    let clean = request.clean();
+    let vias = request
+        .fields()
+        .filter(|(name, _)| Header::of(name) == Some(Header::Via));
+    for (number, (_, via)) in vias.enumerate() {
+        writer.put(N::VIA);
+        let via = Span::of(via, packet.bytes);
+        if number == 0 && say_received {
+            writer.changed_via(packet.bytes, via, &changes(packet, slot), clean);
+        } else {
+            writer.value(packet.bytes, via, clean);
+        }
+    }
 }
 
 /// Behind `<sip:`: code, user, `@`, host `>`: without display name and parameters, which not all PBXs bear.
@@ -296,22 +348,29 @@ fn write_contact(
 ) {
     let state = &slot.state;
     let bytes = packet.bytes;
+    let user_part = state.call.user_part;
     writer.user(&prefix);
-    writer.user(contact_user(state.call.user_part.within(bytes)));
+    let (user, is_plain) = contact_user(user_part.within(bytes));
+    if is_plain {
+        writer.copy(bytes, user_part);
+    } else {
+        writer.user(user);
+    }
     writer.put(b"@");
-    let text = match host {
-        ContactHost::From => state.call.from_host.within(bytes),
-        ContactHost::RequestUri => state.call.uri_host.within(bytes),
-        ContactHost::Source => b"",
-        ContactHost::Fixed { .. } => fixed,
+    let host = match host {
+        ContactHost::From => state.call.from_host,
+        ContactHost::RequestUri => state.call.uri_host,
+        ContactHost::Source | ContactHost::Fixed { .. } => Span::NOWHERE,
     };
     // A tel: URI has no host; the PBX itself is who shall dial again.
-    if text.is_empty() {
-        writer.host_address(state.peer_address);
+    if !host.is_empty() {
+        writer.copy(bytes, host);
+    } else if !fixed.is_empty() {
+        writer.put(fixed);
     } else {
-        writer.put(text);
+        writer.host_address(state.peer_address);
     }
-    writer.put(b">\r\n");
+    writer.put(b">");
 }
 
 /// RFC 3261 §18.2.2 and RFC 3581 §4. The address is always the packet's source: maddr and sent-by lead nowhere else.

@@ -370,6 +370,24 @@ impl<'a> Request<'a> {
         Some(span.within(self.bytes))
     }
 
+    /// Where that value lies.
+    #[must_use]
+    #[inline]
+    pub fn place(&self, header: Header) -> Option<Span> {
+        if self.layout.seen & header.bit() == 0 {
+            return None;
+        }
+        self.layout.fields.get(header as usize).copied()
+    }
+
+    /// Where the values of the Via fields lie, in order.
+    #[must_use]
+    #[inline]
+    pub fn via_places(&self) -> &'a [Span] {
+        let kept = self.layout.via_fields.min(VIAS_MAX);
+        self.layout.vias.get(..kept).unwrap_or_default()
+    }
+
     /// Whether the header is there at all. Not for `Via`.
     #[must_use]
     pub fn has(&self, header: Header) -> bool {
@@ -391,11 +409,8 @@ impl<'a> Request<'a> {
     /// The values of the Via fields in order; one may hold several, separated by commas. At most `VIAS_MAX`.
     pub fn via_fields(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let bytes = self.bytes;
-        self.layout
-            .vias
-            .iter()
-            .take(self.layout.via_fields)
-            .map(move |via| via.within(bytes))
+        let places = self.via_places().iter();
+        places.map(move |via| via.within(bytes))
     }
 
     /// Whether there are more Via fields than were kept: then only `fields` knows them all.
