@@ -11,9 +11,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tollgate::clock::Clock;
-use tollgate::event::{Event, EventReceiver, EventSender, event_queue};
+use tollgate::event::{EventReceiver, EventSender, event_queue};
 use tollgate::limits::BATCH_DATAGRAMS;
-use tollgate::metrics::ShardMetrics;
+use tollgate::metrics::{BatchCounts, ShardMetrics};
 use tollgate::net::{Poller, Received, RxBatch, Socket, TxBatch, bind_group};
 use tollgate::policy::Snapshot;
 use tollgate::shard::{Stages, pin};
@@ -160,26 +160,25 @@ impl<S: Stages> Thread<S> {
                 tx.commit(answer, datagram.local);
             }
         }
+        let mut counts = BatchCounts::new(metrics);
         for (datagram, slot) in rx.iter().zip(slots.iter()) {
             let outcome = stages.outcome(slot);
-            metrics.count_outcome(outcome, 1);
+            counts.outcome(outcome);
+            counts.recall(stages.recall(slot));
             if let Some(decision) = stages.decision(slot)
                 && let Some(domain) = decision.domain
             {
                 metrics.count_verdict(domain, decision.code, decision.would);
             }
             let kept = self.events.push(|event| {
-                *event = Event::EMPTY;
-                event.unix_us = now.unix_us;
-                event.source = datagram.source;
-                event.peer = datagram.source.ip();
-                event.outcome = outcome;
+                event.begin(now.unix_us, 0, datagram.source, outcome);
                 stages.describe(&datagram, slot, event);
             });
             if !kept {
                 metrics.events_dropped.add(1);
             }
         }
+        metrics.count_batch(&counts);
         now.monotonic_ns
     }
 }

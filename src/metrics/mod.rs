@@ -18,7 +18,7 @@ pub use control::{ControlMetrics, RELOAD_BOUNDS_NS};
 pub use hits::ListHits;
 pub use journal::JournalMetrics;
 pub use scrape::{Scrape, ShardView};
-pub use shard::{BATCH_SERVICE_BOUNDS_NS, BATCH_SIZE_BOUNDS, ShardMetrics};
+pub use shard::{BATCH_SERVICE_BOUNDS_NS, BATCH_SIZE_BOUNDS, BatchCounts, ShardMetrics};
 pub use strangers::Strangers;
 
 /// What a metric is, in the words of Prometheus.

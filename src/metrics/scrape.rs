@@ -252,7 +252,7 @@ impl Scrape<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Kind, TABLE};
+    use super::super::{BatchCounts, Kind, TABLE};
     use super::*;
     use crate::clock::Clock;
     use crate::policy::rows::Rows;
@@ -273,9 +273,13 @@ mod tests {
             .batch_service_longest
             .observe(1_000_000_000, 70_000);
         for _ in 0..5000 {
-            shards[1].count_recall(Recall::Remembered { replaced_age_s: 8 });
+            let mut counts = BatchCounts::new(&shards[1]);
+            counts.recall(Recall::Remembered { replaced_age_s: 8 });
+            shards[1].count_batch(&counts);
         }
-        shards[0].count_recall(Recall::Unremembered);
+        let mut counts = BatchCounts::new(&shards[0]);
+        counts.recall(Recall::Unremembered);
+        shards[0].count_batch(&counts);
         let views = shards.each_ref().map(|metrics| ShardView {
             metrics,
             kernel_dropped: 2,

@@ -107,6 +107,25 @@ impl ShardMetrics {
         }
     }
 
+    /// Counts what became of a batch.
+    pub fn count_batch(&self, counts: &BatchCounts) {
+        for (counter, count) in self.outcomes.iter().zip(counts.outcomes) {
+            if count > 0 {
+                counter.add(count.into());
+                self.datagrams.add(count.into());
+            }
+        }
+        self.transactions_depth_us.set(counts.depth_us);
+        if counts.evicted_young > 0 {
+            self.transactions_evicted_young
+                .add(counts.evicted_young.into());
+        }
+        if counts.unremembered > 0 {
+            self.transactions_unremembered
+                .add(counts.unremembered.into());
+        }
+    }
+
     /// Counts a datagram from nobody's peer, whatever its outcome.
     pub fn count_stranger(&self, address: IpAddr) {
         self.unknown_sources.add(1);
@@ -133,24 +152,6 @@ impl ShardMetrics {
         }
     }
 
-    /// Counts what the transaction memory did with one INVITE.
-    pub fn count_recall(&self, recall: Recall) {
-        match recall {
-            Recall::Unasked | Recall::Repeated => {}
-            Recall::Unremembered => self.transactions_unremembered.add(1),
-            Recall::Remembered { replaced_age_s } => {
-                if replaced_age_s <= TRANSACTION_SECONDS {
-                    self.transactions_evicted_young.add(1);
-                }
-                // A mean over the last few hundred.
-                let mean = self.transactions_depth_us.get();
-                let rest = mean.saturating_sub(mean / DEPTH_WEIGHT);
-                let share = depth_us(replaced_age_s) / DEPTH_WEIGHT;
-                self.transactions_depth_us.set(rest.saturating_add(share));
-            }
-        }
-    }
-
     /// Counts what became of a batch of answers.
     pub fn count_sent(&self, report: &SendReport) {
         self.answers.add(report.sent);
@@ -173,6 +174,70 @@ impl ShardMetrics {
     #[must_use]
     pub fn would_reject(&self, domain: usize) -> [u64; Code::ALL.len()] {
         read(&self.would_reject, domain)
+    }
+}
+
+/// What became of the datagrams of a batch, in places that stay in the processor's nearest cache: added to the shard's
+/// figures once, not datagram by datagram.
+#[derive(Debug)]
+pub struct BatchCounts {
+    /// By `Outcome::index`.
+    outcomes: [u8; Outcome::ALL.len()],
+    datagrams: u8,
+    evicted_young: u8,
+    unremembered: u8,
+    /// See `ShardMetrics::transactions_depth_us`.
+    depth_us: u64,
+}
+
+const _: () = assert!(
+    BATCH_DATAGRAMS <= u8::MAX as usize,
+    "a batch fits the counts"
+);
+
+impl BatchCounts {
+    /// Nothing yet, of a batch of this shard.
+    #[must_use]
+    pub fn new(metrics: &ShardMetrics) -> Self {
+        Self {
+            outcomes: [0; Outcome::ALL.len()],
+            datagrams: 0,
+            evicted_young: 0,
+            unremembered: 0,
+            depth_us: metrics.transactions_depth_us.get(),
+        }
+    }
+
+    /// Counts what became of one datagram.
+    #[inline]
+    pub fn outcome(&mut self, outcome: Outcome) {
+        if let Some(count) = self.outcomes.get_mut(outcome.index()) {
+            *count = count.wrapping_add(1);
+        }
+        self.datagrams = self.datagrams.wrapping_add(1);
+    }
+
+    /// Counts what the transaction memory did with one INVITE.
+    #[inline]
+    pub fn recall(&mut self, recall: Recall) {
+        match recall {
+            Recall::Unasked | Recall::Repeated => {}
+            Recall::Unremembered => self.unremembered = self.unremembered.wrapping_add(1),
+            Recall::Remembered { replaced_age_s } => {
+                let young = replaced_age_s <= TRANSACTION_SECONDS;
+                self.evicted_young = self.evicted_young.wrapping_add(young.into());
+                // A mean over the last few hundred.
+                let rest = self.depth_us.saturating_sub(self.depth_us / DEPTH_WEIGHT);
+                let share = depth_us(replaced_age_s) / DEPTH_WEIGHT;
+                self.depth_us = rest.saturating_add(share);
+            }
+        }
+    }
+
+    /// How many datagrams were counted.
+    #[must_use]
+    pub fn datagrams(&self) -> u64 {
+        self.datagrams.into()
     }
 }
 
@@ -212,15 +277,22 @@ mod tests {
     #[test]
     fn the_depth_follows_what_is_forgotten_and_young_ones_are_counted() {
         let metrics = ShardMetrics::new();
+        let count = |recall: Recall, times: u8| {
+            let mut counts = BatchCounts::new(&metrics);
+            for _ in 0..times {
+                counts.recall(recall);
+            }
+            metrics.count_batch(&counts);
+        };
         let depth_s = || metrics.transactions_depth_us.get() / 1_000_000;
-        metrics.count_recall(Recall::Repeated);
-        metrics.count_recall(Recall::Unasked);
-        metrics.count_recall(Recall::Unremembered);
+        count(Recall::Repeated, 1);
+        count(Recall::Unasked, 1);
+        count(Recall::Unremembered, 1);
         assert_eq!(metrics.transactions_unremembered.get(), 1);
         assert_eq!(depth_s(), 64);
         for (replaced_age_s, young) in [(33, 0), (32, 3000), (5, 6000), (64, 6000)] {
-            for _ in 0..3000 {
-                metrics.count_recall(Recall::Remembered { replaced_age_s });
+            for _ in 0..100 {
+                count(Recall::Remembered { replaced_age_s }, 30);
             }
             assert!(
                 depth_s().abs_diff(replaced_age_s.into()) <= 1,
@@ -229,6 +301,22 @@ mod tests {
             );
             assert_eq!(metrics.transactions_evicted_young.get(), young);
         }
+    }
+
+    #[test]
+    fn a_batch_counts_as_its_datagrams_would() {
+        let metrics = ShardMetrics::new();
+        for _ in 0..3 {
+            let mut counts = BatchCounts::new(&metrics);
+            for number in 0..BATCH_DATAGRAMS {
+                counts.outcome(Outcome::ALL[number % Outcome::ALL.len()]);
+            }
+            assert_eq!(counts.datagrams(), 32);
+            metrics.count_batch(&counts);
+        }
+        assert_eq!(metrics.datagrams.get(), 96);
+        assert_eq!(metrics.outcomes[0].get(), 6);
+        assert_eq!(metrics.outcomes[Outcome::ALL.len() - 1].get(), 3);
     }
 
     #[test]

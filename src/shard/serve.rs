@@ -8,7 +8,7 @@ use crate::event::{EventSender, Outcome};
 use crate::limits::{
     BATCH_DATAGRAMS, PANICS_IN_A_ROW_MAX, RECEIVE_ERRORS_IN_A_ROW_MAX, STOP_SERVE_NS_MAX,
 };
-use crate::metrics::ShardMetrics;
+use crate::metrics::{BatchCounts, ShardMetrics};
 use crate::net::{Poller, Readiness, Received, RxBatch, Socket, TxBatch};
 use crate::policy::cell::PolicyReader;
 use crate::policy::{Decision, Verdict};
@@ -232,15 +232,15 @@ impl<'a, S: Stages> Loop<'a, S> {
         if let Some(events) = events {
             events.decided_by(policy.number());
         }
+        let mut counts = BatchCounts::new(metrics);
         for (datagram, slot) in shed.spared(rx.iter().zip(slots.iter())) {
             let outcome = stages.outcome(slot);
-            metrics.count_outcome(outcome, 1);
-            **in_flight = in_flight.saturating_sub(1);
+            counts.outcome(outcome);
             if outcome == Outcome::UnknownSource {
                 metrics.count_stranger(datagram.source.ip());
             }
             let recall = stages.recall(slot);
-            metrics.count_recall(recall);
+            counts.recall(recall);
             // A copy of a call is no call of its own.
             if recall != Recall::Repeated {
                 count_verdict(metrics, stages.decision(slot));
@@ -258,6 +258,8 @@ impl<'a, S: Stages> Loop<'a, S> {
                 metrics.events_dropped.add(1);
             }
         }
+        metrics.count_batch(&counts);
+        **in_flight = in_flight.saturating_sub(counts.datagrams());
         // Of these no event tells: writing it costs more than all that was saved.
         if shed.count() > 0 {
             metrics.count_outcome(Outcome::Shed, shed.count());

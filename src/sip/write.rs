@@ -263,7 +263,7 @@ impl fmt::Write for Writer<'_> {
 
 /// The digits of an octet with dots behind them, and how many they are.
 fn decimal_of(octet: u8) -> ([u8; 4], usize) {
-    let digit = |number: u8| b'0' | number % 10;
+    let digit = |number: u8| b'0' | (number % 10);
     let (hundreds, tens, ones) = (digit(octet / 100), digit(octet / 10), digit(octet));
     match octet {
         0..=9 => ([ones, b'.', b'.', b'.'], 1),
@@ -485,7 +485,7 @@ mod tests {
     #[test]
     fn line_ends_of_an_unclean_head_become_blanks() {
         assert_eq!(
-            written(|writer| writer.value(b"a\n b\r\n c\rd", Span::new(0, 11), false)),
+            written(|writer| writer.value(b"a\n b\r\n c\rd", Span::new(0, 10), false)),
             "a  b   c d"
         );
     }

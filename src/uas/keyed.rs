@@ -8,7 +8,7 @@
 //!
 //! Why it is unguessable: the parts are reduced by multiplications with secret words, which alone would be no proof, to 128
 //! bits that nobody ever sees; the tag is SipHash-1-3 of these, so tags tell nothing of the words. Whoever wants two
-//! requests to meet has to find them blindly. All octets through SipHash, and once more through another hash for the
+//! requests to meet has to find them blindly. All octets through `SipHash`, and once more through another hash for the
 //! memory, took 1,180 instructions a decision, this takes 500.
 
 use crate::sip::{Header, Request, block};

@@ -8,7 +8,7 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use tollgate::event::Outcome;
 use tollgate::limits::RESPONSE_BYTES_MAX;
-use tollgate::metrics::ShardMetrics;
+use tollgate::metrics::{BatchCounts, ShardMetrics};
 use tollgate::policy::rows::{Action, ContactHostRow, Profile, Rows};
 use tollgate::policy::{Code, Snapshot};
 use tollgate::uas::{Packet, Recall, Slot, TransactionMemory, Uas};
@@ -243,8 +243,10 @@ fn storm(calls: u64, per_second: u64, entries: usize) -> (ShardMetrics, u64) {
         // The policy is swapped every ten seconds.
         let swapped = &policies[usize::try_from(ms / 10_000 % 2).unwrap()];
         let got = ask(&shards[place % 2], swapped, ms, &call(number));
-        metrics.count_outcome(got.outcome, 1);
-        metrics.count_recall(got.recall);
+        let mut counts = BatchCounts::new(&metrics);
+        counts.outcome(got.outcome);
+        counts.recall(got.recall);
+        metrics.count_batch(&counts);
         if got.recall != Recall::Repeated {
             metrics.count_verdict(0, got.code.unwrap(), None);
         }
