@@ -124,7 +124,11 @@ impl<K: Key, V: Copy + PartialEq> IntervalTable<K, V> {
     }
 
     /// The starts that decide about `key`: `[low, high)`; the one before `low` covers what precedes them.
+    #[inline]
     fn bounds(&self, key: K) -> (usize, usize) {
+        if self.index.is_empty() {
+            return (0, self.starts.len());
+        }
         let slot = key.slot();
         match (self.index.get(slot), self.index.get(slot + 1)) {
             (Some(&low), Some(&high)) => (low as usize, high as usize),
@@ -135,6 +139,9 @@ impl<K: Key, V: Copy + PartialEq> IntervalTable<K, V> {
     /// The value at `key`.
     #[inline]
     pub(super) fn get(&self, key: K) -> V {
+        if self.starts.is_empty() {
+            return self.empty;
+        }
         let (low, high) = self.bounds(key);
         let slot_starts = self.starts.get(low..high).unwrap_or(&[]);
         let after = low + slot_starts.partition_point(|start| *start <= key);
@@ -148,6 +155,9 @@ impl<K: Key, V: Copy + PartialEq> IntervalTable<K, V> {
     /// Asks for the index entry of `key`.
     #[inline]
     pub(super) fn prefetch_index(&self, key: K) {
+        if self.index.is_empty() {
+            return;
+        }
         if let Some(entry) = self.index.get(key.slot()) {
             prefetch_read(entry);
         }

@@ -187,6 +187,8 @@ pub(super) struct Subscribers {
     peer_rows: Sets,
     /// Tag: domain.
     tech_prefixes: ByteMap,
+    /// By domain, which of the criteria above some row of it has: `BY_…`. Most calls ask for none or one.
+    criteria: Vec<u8>,
     /// By domain, bit n: some tech prefix has n characters.
     tech_lengths: Vec<u64>,
     /// Domain of each row.
@@ -195,6 +197,11 @@ pub(super) struct Subscribers {
 
 /// Stands for "no row".
 const NO_ROW: u32 = u32::MAX;
+
+/// Bits of `Subscribers::criteria`.
+const BY_USER: u8 = 1;
+const BY_RANGE: u8 = 2;
+const BY_PEER: u8 = 4;
 
 /// Orders users of digits by domain, then length, then value.
 fn range_key(domain: u32, digits: &[u8]) -> Option<u128> {
@@ -218,12 +225,22 @@ impl Subscribers {
         let mut users = ByteMap::default();
         let mut tech_prefixes = ByteMap::default();
         let mut tech_lengths = vec![0_u64; domains];
+        let mut criteria = vec![0_u8; domains];
         let mut spans = Vec::new();
         // The first row of each block: with a thousand subscribers behind one PBX the block stands once in the table.
         let mut blocks: HashMap<(IpAddr, IpAddr, usize), (AddressBlock, u32), RandomState> =
             HashMap::default();
         for (row, subscriber) in (0_u32..).zip(rows) {
             let domain = count(subscriber.domain);
+            if let Some(criteria) = criteria.get_mut(subscriber.domain) {
+                for (is_there, bit) in [
+                    (!subscriber.users.is_empty(), BY_USER),
+                    (!subscriber.user_ranges.is_empty(), BY_RANGE),
+                    (!subscriber.peers.is_empty(), BY_PEER),
+                ] {
+                    *criteria |= if is_there { bit } else { 0 };
+                }
+            }
             for user in &subscriber.users {
                 users.insert_lowest(domain, user.as_bytes(), row);
             }
@@ -262,6 +279,7 @@ impl Subscribers {
             peers,
             peer_rows: interner.finish(),
             tech_prefixes,
+            criteria,
             tech_lengths,
             domains,
         }
@@ -282,17 +300,20 @@ impl Subscribers {
         trusted: bool,
         decoded: &[u8],
     ) -> Option<u32> {
-        let header_user = attempt.screening.user.filter(|_| trusted);
-        let by_user = match header_user {
-            Some(user) => self.by_user(domain, user),
-            None => self.by_from(domain, bare_user(attempt.from_user)),
+        let criteria = *self.criteria.get(domain as usize)?;
+        let by_user = if criteria & (BY_USER | BY_RANGE) == 0 {
+            None
+        } else {
+            match attempt.screening.user.filter(|_| trusted) {
+                Some(user) => self.by_user(domain, criteria, user),
+                None => self.by_from(domain, criteria, bare_user(attempt.from_user)),
+            }
         };
-        let by_peer = self
-            .peer_rows
-            .members(self.peers.get(attempt.peer_address))
-            .iter()
-            .copied()
-            .find(|&row| self.domains.get(row as usize) == Some(&domain));
+        let by_peer = if criteria & BY_PEER == 0 {
+            None
+        } else {
+            self.by_peer(domain, attempt.peer_address)
+        };
         let by_tech_prefix = self.by_tech_prefix(domain, decoded);
         [by_user, by_peer, by_tech_prefix]
             .into_iter()
@@ -300,16 +321,31 @@ impl Subscribers {
             .min()
     }
 
-    /// A From user is a URI's: escapes count as what they stand for (RFC 3261 §19.1.4).
-    fn by_from(&self, domain: u32, from_user: &[u8]) -> Option<u32> {
-        if block::find(from_user, b'%').is_none() {
-            return self.by_user(domain, from_user);
-        }
-        decode(from_user).and_then(|user| self.by_user(domain, user.as_bytes()))
+    fn by_peer(&self, domain: u32, peer: IpAddr) -> Option<u32> {
+        self.peer_rows
+            .members(self.peers.get(peer))
+            .iter()
+            .copied()
+            .find(|&row| self.domains.get(row as usize) == Some(&domain))
     }
 
-    fn by_user(&self, domain: u32, user: &[u8]) -> Option<u32> {
-        let exact = self.users.get(domain, user);
+    /// A From user is a URI's: escapes count as what they stand for (RFC 3261 §19.1.4).
+    fn by_from(&self, domain: u32, criteria: u8, from_user: &[u8]) -> Option<u32> {
+        if block::find(from_user, b'%').is_none() {
+            return self.by_user(domain, criteria, from_user);
+        }
+        decode(from_user).and_then(|user| self.by_user(domain, criteria, user.as_bytes()))
+    }
+
+    fn by_user(&self, domain: u32, criteria: u8, user: &[u8]) -> Option<u32> {
+        let exact = if criteria & BY_USER == 0 {
+            None
+        } else {
+            self.users.get(domain, user)
+        };
+        if criteria & BY_RANGE == 0 {
+            return exact;
+        }
         let range = range_key(domain, user)
             .map(|key| self.ranges.get(key))
             .filter(|row| *row != NO_ROW);
