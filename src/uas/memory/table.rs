@@ -218,31 +218,41 @@ const RANK_EMPTY: u64 = TICK_MASK + 2;
 /// The key's value if it is young; else the place of this key, else of the oldest entry, the first among equals.
 #[inline]
 fn look(set: &Set, fingerprint: u64, tick: u64) -> Look<'_> {
-    let mut oldest = Place {
-        rank: 0,
-        ..Place::NONE
+    // Loaded once, and gone through twice: most keys are in no set, so the first pass is a few comparisons that end
+    // nowhere, and the second one has no way out in the middle. One pass for both took twice the instructions.
+    let words = set.0.each_ref().map(|entry| entry.load(Ordering::Acquire));
+    let place = |way: usize, rank: u64| Place {
+        entry: set.0.get(way),
+        word: words.get(way).copied().unwrap_or(0),
+        rank,
     };
-    for entry in &set.0 {
-        let word = entry.load(Ordering::Acquire);
-        let rank = if word == 0 {
-            RANK_EMPTY
-        } else {
-            age_above(word, tick).wrapping_add(1)
-        };
-        let is_same = word & FINGERPRINT == fingerprint;
-        if is_same && is_remembered(word, tick) {
+    if let Some(way) = words
+        .iter()
+        .position(|word| word & FINGERPRINT == fingerprint)
+    {
+        let word = words.get(way).copied().unwrap_or(0);
+        if is_remembered(word, tick) {
             return Look::Known(value(word));
         }
-        if is_same || rank > oldest.rank {
-            oldest = Place {
-                entry: Some(entry),
-                word,
-                rank,
-            };
-        }
-        if is_same {
-            break;
-        }
+        return Look::Unknown(place(way, age_above(word, tick).wrapping_add(1)));
     }
-    Look::Unknown(oldest)
+    // Rank above the way's number counted from the end: of equals the first is the greatest.
+    let mut oldest = 0;
+    for (from_end, word) in (0_u64..).zip(words.iter().rev()) {
+        let rank = if *word == 0 {
+            RANK_EMPTY
+        } else {
+            age_above(*word, tick).wrapping_add(1)
+        };
+        oldest = oldest.max(rank << WAY_BITS | from_end);
+    }
+    let from_end = usize::try_from(oldest & ((1 << WAY_BITS) - 1)).unwrap_or(0);
+    Look::Unknown(place(
+        (WAYS - 1).saturating_sub(from_end),
+        oldest >> WAY_BITS,
+    ))
 }
+
+/// Bits of the number of a way.
+const WAY_BITS: u32 = WAYS.trailing_zeros();
+const _: () = assert!(WAYS.is_power_of_two());
