@@ -10,10 +10,16 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 
+/// Octets between two slots. Slots a page apart would have their first lines in the same few sets of the processor's
+/// nearest cache, eight of 32 at most; seventeen lines more spread datagrams of a kilobyte over all sets evenly.
+const STAGGER: usize = 17 * 64;
+
 /// Room for a batch of datagrams and their sources.
 #[derive(Debug)]
 pub struct ReceiveBatch {
     datagram_bytes_max: usize,
+    /// Octets from one slot to the next.
+    stride: usize,
     storage: Box<[u8]>,
     addresses: Box<[AddressBytes]>,
     controls: Box<[ControlBytes]>,
@@ -26,9 +32,11 @@ impl ReceiveBatch {
     /// Room for `datagrams` of at most `datagram_bytes_max` octets each.
     #[must_use]
     pub fn new(datagrams: usize, datagram_bytes_max: usize) -> Self {
+        let stride = datagram_bytes_max + STAGGER;
         Self {
             datagram_bytes_max,
-            storage: vec![0; datagrams * datagram_bytes_max].into_boxed_slice(),
+            stride,
+            storage: vec![0; datagrams * stride].into_boxed_slice(),
             addresses: vec![AddressBytes::EMPTY; datagrams].into_boxed_slice(),
             controls: vec![ControlBytes::EMPTY; datagrams].into_boxed_slice(),
             vectors: vec![EMPTY_VECTOR; datagrams].into_boxed_slice(),
@@ -97,7 +105,7 @@ impl ReceiveBatch {
             return (&[], 0, None);
         }
         let full_length = usize::try_from(header.msg_len).unwrap_or(usize::MAX);
-        let start = index * self.datagram_bytes_max;
+        let start = index * self.stride;
         let stored = full_length.min(self.datagram_bytes_max);
         let bytes = self.storage.get(start..start + stored).unwrap_or(&[]);
         (bytes, full_length, address.read())
@@ -119,14 +127,14 @@ impl ReceiveBatch {
     /// Aims every header at its slot. Done before each call: the kernel overwrites lengths, and pointers that are made
     /// anew never outlive a borrow (3 ns a datagram).
     fn point_at_storage(&mut self, with_local: bool) {
-        let slots = self.storage.chunks_exact_mut(self.datagram_bytes_max);
+        let slots = self.storage.chunks_exact_mut(self.stride);
         let names = self.addresses.iter_mut().zip(self.controls.iter_mut());
         let parts = names.zip(self.vectors.iter_mut());
         for ((header, slot), ((address, control), vector)) in
             self.headers.iter_mut().zip(slots).zip(parts)
         {
             vector.iov_base = slot.as_mut_ptr().cast();
-            vector.iov_len = slot.len();
+            vector.iov_len = self.datagram_bytes_max.min(slot.len());
             header.msg_len = 0;
             let message = &mut header.msg_hdr;
             message.msg_name = ptr::from_mut(address).cast();

@@ -34,11 +34,18 @@ impl Run {
     }
 }
 
+/// A slot ends where a multiple of this begins that is at least as much behind its datagram: so much it may be stretched.
+const ROOM_STEP: usize = 64;
+
 /// Room for a batch of answers and their destinations.
 #[derive(Debug)]
 pub struct SendBatch {
     datagram_bytes_max: usize,
     storage: Box<[u8]>,
+    /// Where each slot begins in `storage`.
+    starts: Box<[usize]>,
+    /// Where the next slot begins: answers lie close together, so that a batch of them is in ten pages, not in forty.
+    next_start: usize,
     lengths: Box<[usize]>,
     addresses: Box<[AddressBytes]>,
     address_lengths: Box<[libc::socklen_t]>,
@@ -54,7 +61,9 @@ impl SendBatch {
     pub fn new(datagrams: usize, datagram_bytes_max: usize) -> Self {
         Self {
             datagram_bytes_max,
-            storage: vec![0; datagrams * datagram_bytes_max].into_boxed_slice(),
+            storage: vec![0; datagrams * (datagram_bytes_max + 2 * ROOM_STEP)].into_boxed_slice(),
+            starts: vec![0; datagrams].into_boxed_slice(),
+            next_start: 0,
             lengths: vec![0; datagrams].into_boxed_slice(),
             addresses: vec![AddressBytes::EMPTY; datagrams].into_boxed_slice(),
             address_lengths: vec![0; datagrams].into_boxed_slice(),
@@ -68,6 +77,7 @@ impl SendBatch {
     /// Empties the batch.
     pub fn clear(&mut self) {
         self.filled = 0;
+        self.next_start = 0;
     }
 
     /// How many messages are in it.
@@ -81,7 +91,7 @@ impl SendBatch {
         if self.filled >= self.headers.len() {
             return None;
         }
-        let start = self.filled * self.datagram_bytes_max;
+        let start = self.next_start;
         self.storage.get_mut(start..start + self.datagram_bytes_max)
     }
 
@@ -89,27 +99,33 @@ impl SendBatch {
     /// is full.
     pub fn commit(&mut self, length: usize, destination: SocketAddr) {
         let index = self.filled;
-        let (Some(slot_length), Some(address), Some(address_length)) = (
+        let (Some(slot_length), Some(start), Some(address), Some(address_length)) = (
             self.lengths.get_mut(index),
+            self.starts.get_mut(index),
             self.addresses.get_mut(index),
             self.address_lengths.get_mut(index),
         ) else {
             return;
         };
         *slot_length = length.min(self.datagram_bytes_max);
+        *start = self.next_start;
+        self.next_start += room(*slot_length);
         *address_length = address.write(destination);
         self.filled += 1;
     }
 
-    /// The whole room of a slot that was committed, and the length it was committed with.
+    /// The room of a slot that was committed, at least `ROOM_STEP` octets more than its datagram has, and the length it was
+    /// committed with.
     pub fn slot(&mut self, index: usize) -> Option<(&mut [u8], &mut usize)> {
         if index >= self.filled {
             return None;
         }
-        let start = index * self.datagram_bytes_max;
-        let room = self
-            .storage
-            .get_mut(start..start + self.datagram_bytes_max)?;
+        let start = *self.starts.get(index)?;
+        let end = match self.starts.get(index + 1) {
+            Some(next) if index + 1 < self.filled => *next,
+            _ => self.next_start,
+        };
+        let room = self.storage.get_mut(start..end)?;
         Some((room, self.lengths.get_mut(index)?))
     }
 
@@ -183,7 +199,7 @@ impl SendBatch {
                 if slot >= self.filled {
                     return None;
                 }
-                let start = slot * self.datagram_bytes_max;
+                let start = *self.starts.get(slot)?;
                 let bytes = self.storage.get(start..start + *self.lengths.get(slot)?)?;
                 // The kernel only reads what it sends.
                 vector.iov_base = bytes.as_ptr().cast_mut().cast();
@@ -208,14 +224,18 @@ impl SendBatch {
 
     /// Aims every filled header at its slot, as `ReceiveBatch` does.
     fn point_at_storage(&mut self) {
-        let slots = self.storage.chunks_exact_mut(self.datagram_bytes_max);
-        let sizes = self.lengths.iter().zip(self.address_lengths.iter());
+        let storage = &self.storage;
+        let slots = self.starts.iter().zip(self.lengths.iter());
         let parts = self.addresses.iter_mut().zip(self.vectors.iter_mut());
-        let all = self.headers.iter_mut().zip(slots).zip(parts).zip(sizes);
-        for (((header, slot), (address, vector)), (length, address_length)) in all.take(self.filled)
+        let addressed = self.headers.iter_mut().zip(self.address_lengths.iter());
+        let all = addressed.zip(slots).zip(parts);
+        for (((header, address_length), (start, length)), (address, vector)) in
+            all.take(self.filled)
         {
-            vector.iov_base = slot.as_mut_ptr().cast();
-            vector.iov_len = *length;
+            let bytes = storage.get(*start..*start + *length).unwrap_or_default();
+            // The kernel only reads what it sends.
+            vector.iov_base = bytes.as_ptr().cast_mut().cast();
+            vector.iov_len = bytes.len();
             header.msg_len = 0;
             let message = &mut header.msg_hdr;
             message.msg_name = ptr::from_mut(address).cast();
@@ -227,6 +247,11 @@ impl SendBatch {
             message.msg_flags = 0;
         }
     }
+}
+
+/// Octets from a slot's begin to the next one's.
+fn room(length: usize) -> usize {
+    length.next_multiple_of(ROOM_STEP) + ROOM_STEP
 }
 
 #[cfg(test)]
