@@ -15,6 +15,9 @@ mod rows;
 #[path = "uas/corpora.rs"]
 mod corpora;
 #[cfg(test)]
+#[path = "uas/cost.rs"]
+mod cost;
+#[cfg(test)]
 #[path = "uas/decided.rs"]
 mod decided;
 #[cfg(test)]
