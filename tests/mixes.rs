@@ -14,6 +14,7 @@ mod common;
 mod mixes {
     use super::common::server::{Server, scratch, write_files};
     use clap::Parser;
+    use std::path::Path;
     use tollgate_loadgen::cli::{Cli, Command};
     use tollgate_loadgen::mix::shipped::SHIPPED;
     use tollgate_loadgen::mix::{bundle, select};
@@ -22,6 +23,11 @@ mod mixes {
 
     /// A node for all shipped mixes at once.
     fn node(profile: Profile) -> Server {
+        node_with(profile, "")
+    }
+
+    /// The same, with more in its `tollgate.toml`.
+    fn node_with(profile: Profile, more: &str) -> Server {
         let folder = scratch("mixes");
         let all: Vec<_> = SHIPPED
             .iter()
@@ -32,6 +38,11 @@ mod mixes {
                 .replace("127.0.0.1:5060", "127.0.0.1:0")
                 .replace("127.0.0.1:8060", "127.0.0.1:0")
                 .replace("[node]", "[node]\nshards = 1\ndrain_time = \"0s\"");
+            let text = if path == "tollgate.toml" {
+                text + more
+            } else {
+                text
+            };
             write_files(&folder, &[(path, &text)]);
         }
         Server::start(&folder)
@@ -101,6 +112,106 @@ mod mixes {
         let stopped = server.stop();
         let repeated = format!("\"repeated\":{}", 1600 + counts.retransmitted);
         assert!(stopped.stdout.contains(&repeated), "{}", stopped.stdout);
+    }
+
+    fn parsed(line: &str) -> Command {
+        Cli::parse_from(line.split_whitespace()).command
+    }
+
+    /// What `mix make` prints.
+    fn made(options: &str) -> String {
+        let Command::Mix(args) = parsed(&format!("tollgate-loadgen mix make {options}")) else {
+            panic!("{options}");
+        };
+        let mut text = Vec::new();
+        tollgate_loadgen::mix::command::run(&args, &mut text).unwrap();
+        String::from_utf8(text).unwrap()
+    }
+
+    fn replay(server: &Server, file: &Path, options: &str) -> Result<Results, String> {
+        let line = format!(
+            "tollgate-loadgen replay {} --target {} --profile redirect-codes --t1 1s --lateness-max 60s {options}",
+            file.display(),
+            server.udp
+        );
+        let Command::Replay(args) = parsed(&line) else {
+            panic!("{line}");
+        };
+        tollgate_loadgen::replay::command::run(&args, &mut Vec::new())
+    }
+
+    #[test]
+    fn what_mix_make_prints_is_replayed_at_its_times_and_the_nodes_journal_of_it_once_more() {
+        let folder = scratch("mixes-replay");
+        let journal = folder.join("journal/calls.jsonl");
+        let server = node_with(
+            Profile::RedirectCodes,
+            &format!("[journal]\npath = {journal:?}\napproved_per_second = \"all\"\n"),
+        );
+        let calls = made("default:9 scanners:1 --rate 500 --duration 400ms --seed 5");
+        assert_eq!(calls.lines().count(), 201, "{calls}");
+        assert_eq!(
+            calls,
+            made("default:9 scanners:1 --rate 500 --duration 400ms --seed 5")
+        );
+        write_files(&folder, &[("calls.csv", &calls)]);
+        let results = replay(&server, &folder.join("calls.csv"), "--speed 2").unwrap();
+        let counts = results.stats.counts;
+        assert_eq!(
+            (counts.sent, counts.answered, counts.wrong),
+            (200, 200, 0),
+            "{:#?}",
+            results.stats.wrong_calls
+        );
+        // 199 gaps of 2 ms, twice as fast.
+        let (begun, ended) = results.stats.sending.unwrap();
+        assert!(ended - begun >= 198_000_000, "{}", ended - begun);
+        server.stop();
+        // A new node: nothing remembers the Call-IDs of then, and none of them is sent.
+        let again = node(Profile::RedirectCodes);
+        let results = replay(&again, &journal, "--at-rate 1000").unwrap();
+        let counts = results.stats.counts;
+        assert_eq!(
+            (counts.sent, counts.answered, counts.wrong),
+            (200, 200, 0),
+            "{:#?}",
+            results.stats.wrong_calls
+        );
+        again.stop();
+    }
+
+    #[test]
+    fn a_file_with_faults_sends_nothing() {
+        let folder = scratch("mixes-faults");
+        let server = node(Profile::RedirectCodes);
+        write_files(
+            &folder,
+            &[
+                (
+                    "calls.csv",
+                    "dialled,expected\n0114420,approve\n01144 20,approve\n0114420,perhaps\n",
+                ),
+                (
+                    "journal.jsonl",
+                    "{\"ts\":\"2026-11-23T01:00:00Z\",\"dialled\":\"1\"}\n{\"ts\":\"?\"}\n",
+                ),
+            ],
+        );
+        for (file, faults) in [
+            ("calls.csv", [":3: `dialled`", ":4: `expected`"]),
+            ("journal.jsonl", [":2: expected `ts`", ""]),
+        ] {
+            let said = replay(&server, &folder.join(file), "").unwrap_err();
+            for fault in faults {
+                assert!(said.contains(fault), "{said}");
+            }
+        }
+        let stopped = server.stop();
+        assert!(
+            stopped.stdout.contains("\"datagrams\":0,"),
+            "{}",
+            stopped.stdout
+        );
     }
 
     #[test]

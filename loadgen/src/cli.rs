@@ -16,6 +16,7 @@ use crate::limits::{
 use crate::mix::command::MixArgs;
 use crate::mix::select::{Selected, selected};
 use crate::pace::Arrival;
+use crate::replay::command::ReplayArgs;
 use crate::text::Text;
 use crate::verdict::{Expected, Profile};
 
@@ -36,6 +37,10 @@ pub enum Command {
     /// Exit status: 0 every call was answered with the expected verdict; 1 a verdict was wrong or a call unanswered at
     /// Timer B; 2 usage; 3 the run is invalid, because the generator itself was late.
     Run(Box<RunArgs>),
+    /// Makes the calls of a capture, a journal or a list again, at their own times or faster, and checks every verdict.
+    ///
+    /// Branch, Call-ID and tags are the run's own. Exit status as for `run`; 2 with every fault of the file, and nothing sent.
+    Replay(Box<ReplayArgs>),
     /// Shows, checks and makes mixes of calls; sends nothing.
     Mix(MixArgs),
 }
@@ -92,7 +97,7 @@ impl From<ExpectArg> for Expected {
 }
 
 /// Options of `run`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct RunArgs {
     /// Server under test, as HOST or HOST:PORT, an IPv6 address in brackets; without a port 5060.
     #[arg(long, value_name = "HOST:PORT")]
@@ -372,7 +377,7 @@ mod tests {
         let cli = Cli::try_parse_from(words).map_err(|error| error.to_string())?;
         match cli.command {
             Command::Run(args) => Ok(*args),
-            Command::Mix(_) => Err("not run".to_owned()),
+            Command::Replay(_) | Command::Mix(_) => Err("not run".to_owned()),
         }
     }
 

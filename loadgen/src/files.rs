@@ -56,14 +56,23 @@ impl<'n> LineFaults<'n> {
         }
     }
 
+    /// A fault in a packet of a capture.
+    pub fn packet(&mut self, number: u64, sentence: impl AsRef<str>) {
+        self.push(&format!(": packet {number}: {}", sentence.as_ref()));
+    }
+
     /// A fault in a line; past a bound they are counted.
     pub fn at(&mut self, line: u64, sentence: impl AsRef<str>) {
+        self.push(&format!(":{line}: {}", sentence.as_ref()));
+    }
+
+    fn push(&mut self, place_and_sentence: &str) {
         if self.lines.len() >= FAULTS_SHOWN {
             self.more += 1;
             return;
         }
         self.lines
-            .push(format!("{}:{line}: {}", self.name, sentence.as_ref()));
+            .push(format!("{}{place_and_sentence}", self.name));
     }
 
     /// All faults so far, if there are any.
@@ -81,6 +90,20 @@ impl<'n> LineFaults<'n> {
         Err(text)
     }
 
+    /// All faults as remarks, where what is faulty is left out instead.
+    #[must_use]
+    pub fn into_remarks(self) -> Vec<String> {
+        let mut remarks: Vec<String> = self
+            .lines
+            .into_iter()
+            .map(|line| format!("left out: {line}"))
+            .collect();
+        if self.more > 0 {
+            remarks.push(format!("left out: {} more", self.more));
+        }
+        remarks
+    }
+
     /// All faults, if there are any.
     ///
     /// # Errors
@@ -88,4 +111,17 @@ impl<'n> LineFaults<'n> {
     pub fn into_result(self) -> Result<(), String> {
         self.check()
     }
+}
+
+/// The beginning of a text of a file, escaped, for a sentence about it.
+#[must_use]
+pub fn shown(octets: &[u8]) -> String {
+    const OCTETS_SHOWN: usize = 80;
+    let begin = octets.get(..OCTETS_SHOWN).unwrap_or(octets);
+    let more = if begin.len() < octets.len() {
+        "…"
+    } else {
+        ""
+    };
+    format!("{}{more}", begin.escape_ascii())
 }

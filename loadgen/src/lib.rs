@@ -6,6 +6,7 @@
 
 pub mod answer;
 pub mod call;
+pub mod cdr;
 pub mod check;
 pub mod cli;
 pub mod clock;
@@ -22,6 +23,7 @@ pub mod pace;
 pub mod random;
 pub mod recent;
 pub mod record;
+pub mod replay;
 pub mod report;
 pub mod run;
 pub mod source;
@@ -44,7 +46,8 @@ pub const EXIT_USAGE: u8 = 2;
 #[must_use]
 pub fn main_of(cli: &Cli) -> u8 {
     let done = match &cli.command {
-        Command::Run(args) => run_and_report(args),
+        Command::Run(args) => report(args, |progress| run::run(args, progress)),
+        Command::Replay(args) => report(&args.run, |progress| replay::command::run(args, progress)),
         Command::Mix(args) => mix::command::run(args, &mut io::stdout()).map(|()| 0),
     };
     match done {
@@ -56,9 +59,12 @@ pub fn main_of(cli: &Cli) -> u8 {
     }
 }
 
-fn run_and_report(args: &RunArgs) -> Result<u8, String> {
+fn report(
+    args: &RunArgs,
+    run: impl FnOnce(&mut dyn Write) -> Result<report::Results, String>,
+) -> Result<u8, String> {
     let mut json = JsonOutput::open(args.json.as_deref())?;
-    let results = run::run(args, &mut io::stderr())?;
+    let results = run(&mut io::stderr())?;
     if !matches!(json, JsonOutput::Standard) {
         print(&results.to_string());
     }

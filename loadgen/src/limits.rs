@@ -104,6 +104,12 @@ pub const AGENT_BYTES_MAX: usize = 256;
 /// Octets of a file of calls at most.
 pub const CALLS_FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
+/// Octets of a capture or a journal that is replayed at most: it is read whole.
+pub const CAPTURE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+
+/// Different callers, or prefixes, that a file of call records may hold: they are counted in memory.
+pub const CDR_COUNTED_MAX: usize = 10_000_000;
+
 /// Faults of a file (calls, mix, records) that are spelled out; after that, a count.
 pub const FAULTS_SHOWN: usize = 20;
 

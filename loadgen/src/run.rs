@@ -39,8 +39,20 @@ const SIGNAL_LOOK: Duration = Duration::from_millis(50);
 /// # Errors
 /// A sentence for the operator about what cannot be done as asked; nothing has been sent then.
 pub fn run(args: &RunArgs, progress: &mut dyn Write) -> Result<Results, String> {
-    let target = args.target_address()?;
     let calls = calls_of(args)?;
+    run_calls(args, calls, progress)
+}
+
+/// As [`run`], with calls that the options do not name.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_calls(
+    args: &RunArgs,
+    calls: Calls,
+    progress: &mut dyn Write,
+) -> Result<Results, String> {
+    let target = args.target_address()?;
     let cores = cores_of(args)?;
     let mut signals =
         Signals::new([SIGINT, SIGTERM]).map_err(|error| format!("signals: {error}"))?;

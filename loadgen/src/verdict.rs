@@ -44,6 +44,8 @@ pub enum Expected {
     ApproveOrReject,
     /// No verdict: a final answer of 400 or more that is neither the approval nor the rejection of the profile.
     Error,
+    /// Any final answer: nothing is known of the call.
+    Any,
     /// No answer at all.
     Silence,
 }
@@ -69,6 +71,9 @@ impl Reading {
     /// Whether this is the verdict that was expected.
     #[must_use]
     pub fn meets(self, expected: Expected) -> bool {
+        if expected == Expected::Any {
+            return true;
+        }
         match self {
             Self::Approve => matches!(expected, Expected::Approve | Expected::ApproveOrReject),
             Self::Reject => matches!(expected, Expected::Reject | Expected::ApproveOrReject),
@@ -108,6 +113,7 @@ impl Expected {
             Self::Reject => "reject",
             Self::ApproveOrReject => "approve or reject",
             Self::Error => "error",
+            Self::Any => "any",
             Self::Silence => "silence",
         }
     }
@@ -257,6 +263,7 @@ mod tests {
                 Expected::Error,
                 Expected::Silence,
             ];
+            assert!(reading.meets(Expected::Any));
             assert_eq!(
                 all.map(|expected| reading.meets(expected)),
                 met,

@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use crate::call::Call;
+use crate::cdr::CdrArgs;
 use crate::cli::{duration_of, rate_of};
 use crate::clock::nanos;
 use crate::limits::CALLS_MAX;
@@ -44,6 +45,12 @@ pub enum MixCommand {
     },
     /// Prints the calls of mixes with their times, as CSV that `replay` and `run --mix FILE.csv` read.
     Make(MakeArgs),
+    /// Prints a mix that resembles the calls of a file of call records: hours, weekdays, destinations by prefix, callers.
+    ///
+    /// Of numbers only prefixes come out, of callers and accounts only counts. Columns are found by their usual names: time (start, calldate,
+    /// time, timestamp, at), caller (src, caller, calling, from), called (dst, called, dialled, to), subscriber (accountcode,
+    /// subscriber, account).
+    FromCdr(CdrArgs),
     /// Prints a configuration for Tollgate that decides a mix as the mix expects.
     Bundle(BundleArgs),
 }
@@ -97,6 +104,7 @@ pub fn run(args: &MixArgs, out: &mut dyn Write) -> Result<(), String> {
         }
         MixCommand::Check { mixes } => check(mixes, out),
         MixCommand::Make(args) => make(args, out),
+        MixCommand::FromCdr(args) => put(out, &crate::cdr::learn(args)?),
         MixCommand::Bundle(args) => print_bundle(args, out),
     }
 }

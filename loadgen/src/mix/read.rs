@@ -284,6 +284,7 @@ pub const EXPECTED: &[(&str, Expected)] = &[
     ("reject", Expected::Reject),
     ("approve or reject", Expected::ApproveOrReject),
     ("error", Expected::Error),
+    ("any", Expected::Any),
     ("silence", Expected::Silence),
 ];
 
