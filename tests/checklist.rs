@@ -172,15 +172,15 @@ mod checklist {
         );
         check("| SIP-001 | 1 | x | reason: TCP | |", "no reason");
         check(
-            "| SIP-003 | 1 | x | uas/rules.rs: nothing | src/limits.rs: a |",
+            "| SIP-003 | 1 | x | uas/methods.rs: nothing | src/limits.rs: a |",
             "no function",
         );
         check(
-            "| SIP-003 | 1 | x | uas/rules.rs: methods | src/limits.rs: a |",
+            "| SIP-003 | 1 | x | uas/methods.rs: methods | src/limits.rs: a |",
             "does not name",
         );
         check(
-            "| SIP-039 | 1 | x | uas/rules.rs: methods | src/limits.rs: noword |",
+            "| SIP-039 | 1 | x | uas/methods.rs: methods | src/limits.rs: noword |",
             "has no \"noword\"",
         );
         check(

@@ -12,6 +12,9 @@ mod mutate;
 mod rows;
 
 #[cfg(test)]
+#[path = "uas/answers.rs"]
+mod answers;
+#[cfg(test)]
 #[path = "uas/corpora.rs"]
 mod corpora;
 #[cfg(test)]
@@ -30,17 +33,23 @@ mod hostile;
 #[path = "uas/memory.rs"]
 mod memory;
 #[cfg(test)]
+#[path = "uas/methods.rs"]
+mod methods;
+#[cfg(test)]
 #[path = "uas/mutated.rs"]
 mod mutated;
 #[cfg(test)]
 #[path = "uas/oracles.rs"]
 mod oracles;
 #[cfg(test)]
-#[path = "uas/rules.rs"]
-mod rules;
-#[cfg(test)]
 #[path = "uas/sweep.rs"]
 mod sweep;
+#[cfg(test)]
+#[path = "uas/syntax.rs"]
+mod syntax;
+#[cfg(test)]
+#[path = "uas/transport.rs"]
+mod transport;
 #[cfg(test)]
 #[path = "uas/values.rs"]
 mod values;

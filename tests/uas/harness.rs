@@ -370,3 +370,38 @@ pub(crate) fn request(method: &str) -> String {
         .replace("INVITE sip", &format!("{method} sip"))
         .replace("102 INVITE", &format!("102 {method}"))
 }
+
+/// The top Via of `INVITE`.
+pub(crate) const VIA: &str = "SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bK48de1b64";
+
+/// The From of `INVITE`.
+pub(crate) const FROM: &str = "\"Bob\" <sip:1003@pbx.example.com:5070>;tag=as74dd9bd9";
+
+/// Each change of the base INVITE and the status it gets; `None` is silence.
+pub(crate) fn check(cases: &[(&str, &str, Option<u16>)]) {
+    let mut bench = Bench::new();
+    for (from, to, status) in cases {
+        let outcome = bench.send(&invite_with(from, to));
+        assert_eq!(
+            outcome.status(),
+            *status,
+            "{from:?} -> {to:?}: {}",
+            outcome.shown()
+        );
+    }
+}
+
+/// Each change of the base INVITE, which gets a 400 with this phrase.
+pub(crate) fn check_phrases(cases: &[(&str, &str, &str)]) {
+    let mut bench = Bench::new();
+    for (from, to, phrase) in cases {
+        let outcome = bench.send(&invite_with(from, to));
+        assert_eq!(
+            outcome.status(),
+            Some(400),
+            "{from:?} -> {to:?}: {}",
+            outcome.shown()
+        );
+        assert_eq!(outcome.phrase(), *phrase, "{from:?} -> {to:?}");
+    }
+}
