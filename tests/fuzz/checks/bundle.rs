@@ -9,12 +9,13 @@ use tollgate::policy::Snapshot;
 use tollgate::uas::{Packet, Slot, Uas};
 
 /// Files of a bundle that the sample lacks.
-const MORE: [(&str, &str); 2] = [
+const MORE: [(&str, &str); 3] = [
     ("destinations.csv", "prefix,country,type,risk\n"),
     (
         "lists/addresses.csv",
         "scope,kind,match,verdict,code,reason,source,expires\n",
     ),
+    ("rates.csv", "prefix,rate_per_minute\n"),
 ];
 
 const INVITE: &[u8] = b"INVITE sip:011442071838750@127.0.0.1 SIP/2.0\r\n\
