@@ -161,3 +161,28 @@ pub const ASSUMED_MINUTES_MAX: u32 = 1440;
 
 /// Most that a minute may cost in `rates.csv`, millionths: a call of the longest time is still counted whole.
 pub const RATE_MICROS_MAX: u64 = COUNTED_MAX / ASSUMED_MINUTES_MAX as u64;
+
+/// Keys with a count of their own, when the configuration does not say (`node.counters_capacity`). Each takes 96 octets, 160
+/// with a window above an hour, once it is used.
+pub const COUNTERS_CAPACITY_DEFAULT: u32 = 1_048_576;
+
+/// Most keys that can be configured: about 10 GB when all are used.
+pub const COUNTERS_CAPACITY_MAX: u32 = 1 << 26;
+
+/// Each subscriber may have so much of the counters: one part of so many. Beyond it the policy's `unknown.counters` decides.
+pub const COUNTERS_PER_OWNER_DIVISOR: u64 = 16;
+
+/// One part of so many is left to the keys under which what finds no room counts together.
+pub const COUNTERS_RESERVE_DIVISOR: u64 = 16;
+
+/// How often expired counters are looked for, seconds. One is given to another key after two such rounds at the earliest.
+pub const COUNTERS_SWEEP_SECONDS: u64 = 16;
+
+/// Holds in force at one time. Beyond it none is placed, which is counted; the limit itself goes on.
+pub const HOLDS_MAX: u32 = 65_536;
+
+/// Each subscriber may have so much of the holds: one part of so many.
+pub const HOLDS_PER_OWNER_DIVISOR: u64 = 16;
+
+/// Transactions within 32 seconds that are one attempt; the next one is an attempt of its own.
+pub const ATTEMPT_TRANSACTIONS: u64 = 4;

@@ -41,7 +41,7 @@ impl LimitId {
 
 /// One part of a key: who, or to where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Part(u64);
+pub struct Part(pub(super) u64);
 
 impl Part {
     /// A part that is a word anyway, such as a number or a country. It needs no hashing of its own.

@@ -4,10 +4,21 @@
 //! can choose which of them meet.
 //! Leaves to `policy`: which keys there are and what a sum means; to `process`: when to sweep and to save.
 
+mod attempts;
+mod holds;
+mod index;
 mod key;
+mod live;
+mod pool;
+mod sum;
+#[cfg(test)]
+mod tests;
 mod types;
+mod words;
 
+pub use holds::HoldEntry;
 pub use key::{Key, KeyHasher, LimitId, Part};
+pub use live::{Counters, Size, Usage};
 pub use types::{
     Attempt, Count, Counted, Held, HoldText, IfFull, NewHold, Owner, Reserved, Sum, Told, Window,
 };

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Window {
     /// The last so many seconds, 1 to 86,400, by the monotonic clock. What is older than the window is counted for at most
-    /// one sub-bucket longer (an eighth of the window, a fiftieth above an hour), never shorter.
+    /// one sub-bucket longer (a 17th of the window, a 61st above an hour), never shorter.
     Seconds(u32),
     /// A day or a period, by the wall clock, as the policy's time zone and schedule have it. A sum of another `start` begins
     /// anew.
@@ -86,6 +86,7 @@ pub struct Reserved {
     /// The number of the sub-bucket, as the shape has it.
     pub(crate) tick: u64,
     pub(crate) amount: u64,
+    pub(crate) max: u64,
     pub(crate) window: Window,
 }
 
@@ -182,6 +183,18 @@ impl HoldText {
         let mut lines = text.unwrap_or_default().lines();
         [(); Self::FIELDS].map(|()| lines.next().unwrap_or_default())
     }
+
+    /// The octets that are kept, and how many of them count.
+    pub(super) fn parts(&self) -> (&[u8; Self::BYTES], u8) {
+        (&self.octets, self.length)
+    }
+
+    /// From octets that were kept; `None` if that was never one.
+    pub(super) fn from_parts(octets: [u8; Self::BYTES], length: u8) -> Option<Self> {
+        let text = octets.get(..usize::from(length))?;
+        (str::from_utf8(text).ok()?.lines().count() == Self::FIELDS)
+            .then_some(Self { octets, length })
+    }
 }
 
 const _: () = assert!(
@@ -250,6 +263,9 @@ mod tests {
             "",
         ];
         assert_eq!(text.fields(), want);
+        let (octets, length) = text.parts();
+        assert_eq!(HoldText::from_parts(*octets, length), Some(text));
+        assert_eq!(HoldText::from_parts(*octets, length - 1), None);
         let full = HoldText::new([&long; HoldText::FIELDS]);
         assert_eq!(full.fields(), [nines.as_str(); HoldText::FIELDS]);
     }

@@ -8,7 +8,7 @@
 
 use crate::clock::Now;
 use crate::counters::{
-    Attempt, Count, Counted, Held, Key, KeyHasher, NewHold, Reserved, Sum, Told,
+    Attempt, Count, Counted, Counters, Held, Key, KeyHasher, NewHold, Reserved, Sum, Told,
 };
 
 /// Counters, as the rules see them.
@@ -19,6 +19,9 @@ pub trait Counting {
     /// Asks for the first of two places in memory that the calls below read for a key: best for the whole batch, before any
     /// of them.
     fn touch(&self, key: &Key);
+
+    /// Asks for what `attempt` will read.
+    fn touch_attempt(&self, key: &Key);
 
     /// Asks for the second one, which the first one names: best for the whole batch, after `touch`.
     fn fetch(&self, key: &Key);
@@ -62,6 +65,8 @@ impl Counting for Uncounted {
     }
 
     fn touch(&self, _key: &Key) {}
+
+    fn touch_attempt(&self, _key: &Key) {}
 
     fn fetch(&self, _key: &Key) {}
 
@@ -109,6 +114,10 @@ impl<C: Counting> Counting for ReadOnly<'_, C> {
         self.0.touch(key);
     }
 
+    fn touch_attempt(&self, key: &Key) {
+        self.0.touch_attempt(key);
+    }
+
     fn fetch(&self, key: &Key) {
         self.0.fetch(key);
     }
@@ -136,4 +145,50 @@ impl<C: Counting> Counting for ReadOnly<'_, C> {
     }
 
     fn settle(&self, _key: &Key, _told: Told, _now: Now) {}
+}
+
+impl Counting for Counters {
+    fn hasher(&self) -> &KeyHasher {
+        self.hasher()
+    }
+
+    fn touch(&self, key: &Key) {
+        self.touch(key);
+    }
+
+    fn touch_attempt(&self, key: &Key) {
+        self.touch_attempt(key);
+    }
+
+    fn fetch(&self, key: &Key) {
+        self.fetch(key);
+    }
+
+    fn add(&self, count: &Count, now: Now) -> Counted {
+        self.add(count, now)
+    }
+
+    fn peek(&self, count: &Count, now: Now) -> Counted {
+        self.peek(count, now)
+    }
+
+    fn release(&self, reserved: &Reserved, now: Now) {
+        self.release(reserved, now);
+    }
+
+    fn held(&self, key: &Key, now: Now) -> Option<Held> {
+        self.held(key, now)
+    }
+
+    fn hold(&self, key: &Key, hold: &NewHold<'_>, now: Now) -> bool {
+        self.hold(key, hold, now)
+    }
+
+    fn attempt(&self, key: &Key, now: Now) -> Attempt {
+        self.attempt(key, now)
+    }
+
+    fn settle(&self, key: &Key, told: Told, now: Now) {
+        self.settle(key, told, now);
+    }
 }

@@ -12,6 +12,7 @@
 mod address;
 mod control;
 pub mod lanes;
+mod lines;
 mod option;
 pub mod prefetch;
 mod receive;
@@ -21,6 +22,7 @@ mod send;
 mod steer;
 mod usage;
 
+pub use lines::{Line, Lines};
 #[cfg(test)]
 pub use option::send_without_checksums;
 pub use option::{

@@ -79,6 +79,8 @@ impl Counting for Exact {
 
     fn touch(&self, _key: &Key) {}
 
+    fn touch_attempt(&self, _key: &Key) {}
+
     fn fetch(&self, _key: &Key) {}
 
     fn add(&self, count: &Count, now: Now) -> Counted {
@@ -96,6 +98,7 @@ impl Counting for Exact {
                 key: count.key,
                 tick: now.monotonic_ns,
                 amount: count.amount,
+                max: count.max,
                 window: count.window,
             });
         }

@@ -1,0 +1,613 @@
+//! The counters of a node: one table for all shards.
+//!
+//! Promises: no lock, no allocation after the start; of a window never more than its maximum passes, whatever the shards do at
+//! once; no key takes another one's place, and no owner more than its share; a key that expired is used again.
+//! Leaves to its users: calling `sweep` every 16 seconds, and saving.
+
+use super::attempts::Attempts;
+use super::holds::{HoldEntry, Holds};
+use super::index::{Entered, Index};
+use super::key::{Key, KeyHasher, SEED_BYTES};
+use super::pool::{Owners, Pool};
+use super::sum::{AMOUNT_MAX, Added, Cells, Terms, since};
+use super::types::{
+    Attempt, Count, Counted, Held, IfFull, NewHold, Owner, Reserved, Sum, Told, Window,
+};
+use super::words::{AtomicU64, Line, Lines, Ordering};
+use crate::clock::Now;
+use crate::limits::{
+    COUNTERS_PER_OWNER_DIVISOR, COUNTERS_RESERVE_DIVISOR, COUNTERS_SWEEP_SECONDS, HOLDS_MAX,
+};
+use crate::sys;
+use std::fmt;
+use std::io;
+
+/// Windows longer than this have two lines, seconds.
+const SHORT_SECONDS_MAX: u32 = 3600;
+
+/// A record's number says of which pool it is.
+const LONG: u32 = 1 << 27;
+const _: () = assert!(LONG < super::index::RECORDS);
+
+/// How long a day or a period may last at most, seconds: an end farther off is a fault of whoever says so.
+const SINCE_SECONDS_MAX: u64 = 400 * 24 * 3600;
+
+/// What a table is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Size {
+    /// Keys with a count of their own.
+    pub keys: u32,
+    /// Attempts that are known for 32 seconds.
+    pub attempts: usize,
+}
+
+/// How full the tables are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Keys that have a count of their own.
+    pub used: u64,
+    /// Keys there is room for.
+    pub capacity: u64,
+    /// Owners who have as many as one may have.
+    pub owners_at_share: u64,
+    /// How often a key found no room, since the start.
+    pub without_room: u64,
+    /// Holds in force, or expired within the last half minute.
+    pub holds: u64,
+    /// How often a hold found no room, since the start.
+    pub holds_without_room: u64,
+}
+
+/// The counters.
+pub struct Counters {
+    hasher: KeyHasher,
+    index: Index,
+    short: Pool,
+    long: Pool,
+    owners: Owners,
+    capacity: u64,
+    used: AtomicU64,
+    without_room: AtomicU64,
+    pub(super) holds: Holds,
+    attempts: Attempts,
+    /// Added to the monotonic clock, microseconds: a restart goes on with the time of before.
+    pub(super) ahead_us: AtomicU64,
+    /// When the last sweep was, microseconds, and how many freeings there were: of the sweeping thread.
+    swept_us: AtomicU64,
+    freed: AtomicU64,
+}
+
+impl fmt::Debug for Counters {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Counters")
+            .field("usage", &self.usage())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a count comes to once its window is known.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    /// Since a begin, by its tag.
+    Since(u64),
+    /// Up to an hour, with its tick.
+    Short(u64),
+    /// Above.
+    Long(u64),
+}
+
+/// A record that a count is made in.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    key: Key,
+    record: u32,
+    is_folded: bool,
+}
+
+impl Counters {
+    /// Tables of this size, with a seed that is to be random and kept as long as what is saved of them.
+    ///
+    /// # Errors
+    /// There is no address space for them.
+    pub fn new(size: Size, seed: [u8; SEED_BYTES]) -> io::Result<Self> {
+        let keys = size.keys.clamp(64, LONG - 1);
+        // Four places for each key, so that not one set in a hundred thousand is full when half of the keys are there.
+        let sets = usize::try_from(keys)
+            .unwrap_or(64)
+            .div_ceil(2)
+            .next_power_of_two();
+        let capacity = u64::from(keys);
+        Ok(Self {
+            hasher: KeyHasher::new(seed),
+            index: Index::new(Lines::zeroed(sets)?),
+            short: Pool::new(keys, 1)?,
+            long: Pool::new(keys, 2)?,
+            owners: Owners::new((capacity / COUNTERS_PER_OWNER_DIVISOR).max(1))?,
+            capacity,
+            used: AtomicU64::new(0),
+            without_room: AtomicU64::new(0),
+            holds: Holds::new(HOLDS_MAX)?,
+            attempts: Attempts::new(size.attempts)?,
+            ahead_us: AtomicU64::new(0),
+            swept_us: AtomicU64::new(0),
+            freed: AtomicU64::new(0),
+        })
+    }
+
+    /// Makes the keys.
+    #[must_use]
+    pub fn hasher(&self) -> &KeyHasher {
+        &self.hasher
+    }
+
+    /// The time that the tables keep, microseconds: goes on through restarts.
+    pub(super) fn time_us(&self, now: Now) -> u64 {
+        let ahead_us = self.ahead_us.load(Ordering::Relaxed);
+        (now.monotonic_ns / 1000).saturating_add(ahead_us)
+    }
+
+    /// Asks for the set of a key.
+    pub fn touch(&self, key: &Key) {
+        if let Some(set) = self.index.set(key.place) {
+            sys::prefetch_read(set);
+        }
+        self.holds.touch(key);
+    }
+
+    /// Asks for the set of an attempt's key.
+    pub fn touch_attempt(&self, key: &Key) {
+        self.attempts.touch(key);
+    }
+
+    /// Asks for the record of a key, whose set is at hand.
+    pub fn fetch(&self, key: &Key) {
+        let _first = self.index.find(key.place, false, |record| {
+            for line in self.lines(record) {
+                sys::prefetch_read(line);
+            }
+            true
+        });
+    }
+
+    fn pool(&self, record: u32) -> (&Pool, u32) {
+        if record & LONG == 0 {
+            (&self.short, record)
+        } else {
+            (&self.long, record & !LONG)
+        }
+    }
+
+    #[inline]
+    fn lines(&self, record: u32) -> &[Line] {
+        let (pool, record) = self.pool(record);
+        pool.lines(record)
+    }
+
+    /// What `count` comes to: the kind of its window, the name that its record has, and until when the record is kept.
+    fn terms(&self, window: Window, max: u64, now: Now) -> (Kind, u32) {
+        let time_us = self.time_us(now);
+        match window {
+            Window::Seconds(seconds) => {
+                let window_us = u64::from(seconds.max(1)).saturating_mul(1_000_000);
+                let tick = |steps: u64| time_us.saturating_mul(steps) / window_us;
+                if seconds <= SHORT_SECONDS_MAX {
+                    let kind = Kind::Short(tick(Terms::<false>::CUT.steps));
+                    (kind, Terms::<false>::new(max).shift)
+                } else {
+                    let kind = Kind::Long(tick(Terms::<true>::CUT.steps));
+                    (kind, Terms::<true>::new(max).shift)
+                }
+            }
+            Window::Since { start_unix_s, .. } => (Kind::Since(since::tag(start_unix_s)), 0),
+        }
+    }
+
+    /// Seconds of the tables' time until which a record is kept at least, and until when it is kept if that is to be set.
+    fn expiry(&self, window: Window, now: Now) -> (u32, u32) {
+        let now_s = self.time_us(now) / 1_000_000;
+        let (least, slack) = match window {
+            Window::Seconds(seconds) => {
+                let seconds = u64::from(seconds);
+                (seconds.saturating_add(2), seconds / 8 + 1)
+            }
+            Window::Since { end_unix_s, .. } => {
+                let left = end_unix_s.saturating_sub(now.unix_s());
+                (left.min(SINCE_SECONDS_MAX), 60)
+            }
+        };
+        let at = |after: u64| u32::try_from(now_s.saturating_add(after)).unwrap_or(u32::MAX);
+        (at(least), at(least.saturating_add(slack)))
+    }
+
+    /// The name of a record: of the key, and of the step in which its history is kept.
+    fn name(key: &Key, shift: u32) -> u64 {
+        (key.name ^ u64::from(shift).wrapping_mul(0x9e37_79b9_7f4a_7c15)).max(1)
+    }
+
+    fn is_named(&self, record: u32, is_long: bool, name: u64) -> bool {
+        (record & LONG != 0) == is_long
+            && self.lines(record).first().is_some_and(|line| {
+                let [there, ..] = &line.0;
+                there.load(Ordering::Acquire) == name
+            })
+    }
+
+    #[inline]
+    fn find(&self, key: &Key, kind: Kind, shift: u32, keep: bool) -> Option<u32> {
+        let name = Self::name(key, shift);
+        let is_long = matches!(kind, Kind::Long(_));
+        self.index.find(key.place, keep, |record| {
+            self.is_named(record, is_long, name)
+        })
+    }
+
+    /// The record of a count, a new one if need be. `None`: there is no room.
+    #[inline]
+    fn place(&self, count: &Count, kind: Kind, shift: u32, now: Now) -> Option<Place> {
+        let place = |key: Key, is_folded: bool| {
+            move |record: u32| Place {
+                key,
+                record,
+                is_folded,
+            }
+        };
+        if let Some(record) = self.find(&count.key, kind, shift, true) {
+            return Some(place(count.key, false)(record));
+        }
+        let (_, until) = self.expiry(count.window, now);
+        let share = self.owners.place(count.owner.0.0);
+        if let Some(record) = self.enter(&count.key, kind, shift, share, until) {
+            return Some(place(count.key, false)(record));
+        }
+        self.without_room.fetch_add(1, Ordering::Relaxed);
+        let IfFull::Fold(rest) = count.if_full else {
+            return None;
+        };
+        self.find(&rest, kind, shift, true)
+            .or_else(|| self.enter(&rest, kind, shift, Owners::nobody(), until))
+            .map(place(rest, true))
+    }
+
+    /// Makes a record for a key that has none; `None` when the share or the table is full.
+    fn enter(&self, key: &Key, kind: Kind, shift: u32, share: u32, until: u32) -> Option<u32> {
+        let name = Self::name(key, shift);
+        self.enter_named(
+            key.place,
+            name,
+            matches!(kind, Kind::Long(_)),
+            share,
+            |line| {
+                let [_, meta, ..] = &line.0;
+                meta.store(u64::from(until) << 32, Ordering::Relaxed);
+            },
+        )
+    }
+
+    /// As above, with whatever `fill` writes into its first line.
+    pub(super) fn enter_named(
+        &self,
+        place: u64,
+        name: u64,
+        is_long: bool,
+        share: u32,
+        fill: impl FnOnce(&Line),
+    ) -> Option<u32> {
+        if !self.owners.take(share) {
+            return None;
+        }
+        // What does not fit folds into keys of nobody's, so there is room left for those.
+        let limit = if share == Owners::nobody() {
+            self.capacity
+        } else {
+            self.capacity - self.capacity / COUNTERS_RESERVE_DIVISOR
+        };
+        let one_more = |used: u64| (used < limit).then(|| used.saturating_add(1));
+        let used = self
+            .used
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more);
+        if used.is_err() {
+            self.owners.give(share);
+            return None;
+        }
+        let (pool, bit) = if is_long {
+            (&self.long, LONG)
+        } else {
+            (&self.short, 0)
+        };
+        let record = pool.take(share.into()).map(|record| record | bit);
+        let entered = record.map_or(Entered::Full, |record| {
+            if let Some(line) = self.lines(record).first() {
+                let [there, ..] = &line.0;
+                there.store(name, Ordering::Relaxed);
+                fill(line);
+            }
+            self.index
+                .enter(place, record, |other| self.is_named(other, is_long, name))
+        });
+        match (entered, record) {
+            (Entered::New, record) => record,
+            (Entered::Already(other), Some(record)) => {
+                self.give_back(record);
+                Some(other)
+            }
+            (Entered::Full, Some(record)) => {
+                self.give_back(record);
+                None
+            }
+            (Entered::Full | Entered::Already(_), None) => {
+                self.owners.give(share);
+                self.used.fetch_sub(1, Ordering::AcqRel);
+                None
+            }
+        }
+    }
+
+    fn give_back(&self, record: u32) {
+        let (pool, number) = self.pool(record);
+        self.owners
+            .give(u32::try_from(pool.note(number)).unwrap_or(Owners::nobody()));
+        pool.give(number);
+        self.used.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    fn cells<const LONG: bool>(&self, record: u32) -> Option<Cells<'_, LONG>> {
+        let lines = self.lines(record);
+        Some(Cells {
+            first: lines.first()?,
+            second: lines.get(1),
+        })
+    }
+
+    /// Adds, then compares.
+    #[inline]
+    pub fn add(&self, count: &Count, now: Now) -> Counted {
+        let (kind, shift) = self.terms(count.window, count.max, now);
+        let Some(place) = self.place(count, kind, shift, now) else {
+            return Counted::Full;
+        };
+        let amount = count.amount.min(AMOUNT_MAX);
+        let max = count.max;
+        let added = match kind {
+            Kind::Since(tag) => self
+                .cells(place.record)
+                .map(|cells| since::add(cells, tag, amount, max)),
+            Kind::Short(tick) => self
+                .cells(place.record)
+                .map(|cells| cells.add(Terms::<false>::new(max), tick, amount)),
+            Kind::Long(tick) => self
+                .cells(place.record)
+                .map(|cells| cells.add(Terms::<true>::new(max), tick, amount)),
+        };
+        let Some(Added { total, tick }) = added else {
+            return Counted::Full;
+        };
+        if tick.is_some() {
+            self.keep(place.record, count.window, now);
+        }
+        Counted::Sum(Sum {
+            total,
+            is_over: total > max,
+            is_warning: self.warns(place.record, count, kind, total, now),
+            is_folded: place.is_folded,
+            reserved: tick.map(|tick| Reserved {
+                key: place.key,
+                tick,
+                amount,
+                max,
+                window: count.window,
+            }),
+        })
+    }
+
+    /// Keeps the record until its window has passed.
+    fn keep(&self, record: u32, window: Window, now: Now) {
+        let Some(line) = self.lines(record).first() else {
+            return;
+        };
+        let [_, meta, ..] = &line.0;
+        let (least, until) = self.expiry(window, now);
+        let mut seen = meta.load(Ordering::Acquire);
+        while seen >> 32 < u64::from(least) {
+            let next = u64::from(until) << 32 | seen & 0xffff_ffff;
+            match meta.compare_exchange(seen, next, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return,
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// Whether a warning is due, which is once per window: the lower half of the record's second word says until when it is
+    /// not due again, or of which begin it was.
+    fn warns(&self, record: u32, count: &Count, kind: Kind, total: u64, now: Now) -> bool {
+        if count.warn.is_none_or(|warn| total < warn) {
+            return false;
+        }
+        let Some(line) = self.lines(record).first() else {
+            return false;
+        };
+        let [_, meta, ..] = &line.0;
+        let mut seen = meta.load(Ordering::Acquire);
+        loop {
+            let Some(next) = self.next_warning(seen & 0xffff_ffff, count.window, kind, now) else {
+                return false;
+            };
+            let next = seen & !0xffff_ffff | next;
+            match meta.compare_exchange(seen, next, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return true,
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// What to write down of a warning now; `None`: none is due.
+    fn next_warning(&self, last: u64, window: Window, kind: Kind, now: Now) -> Option<u64> {
+        match (kind, window) {
+            (Kind::Since(tag), _) => {
+                let tag = tag.saturating_add(1);
+                (last != tag).then_some(tag)
+            }
+            (Kind::Short(_) | Kind::Long(_), Window::Seconds(seconds)) => {
+                // In whole seconds, rounded so that two are never nearer than the window.
+                let now_s = self.time_us(now) / 1_000_000;
+                let until = now_s.saturating_add(u64::from(seconds)).saturating_add(1);
+                (now_s >= last).then(|| until.min(u32::MAX.into()))
+            }
+            (Kind::Short(_) | Kind::Long(_), Window::Since { .. }) => None,
+        }
+    }
+
+    /// What `add` would come to; changes nothing.
+    #[must_use]
+    pub fn peek(&self, count: &Count, now: Now) -> Counted {
+        let (kind, shift) = self.terms(count.window, count.max, now);
+        let found = self.find(&count.key, kind, shift, false);
+        let rest = match count.if_full {
+            IfFull::Fold(rest) if found.is_none() => self.find(&rest, kind, shift, false),
+            IfFull::Fold(_) | IfFull::Refuse => None,
+        };
+        let record = found.or(rest.filter(|_| self.is_full_for(count.owner)));
+        let before = record.map_or(0, |record| self.total(record, kind, count.max));
+        let total = before.saturating_add(count.amount);
+        let is_due = |record: u32| {
+            let meta = self.lines(record).first().map_or(0, |line| {
+                let [_, meta, ..] = &line.0;
+                meta.load(Ordering::Acquire)
+            });
+            self.next_warning(meta & 0xffff_ffff, count.window, kind, now)
+                .is_some()
+        };
+        Counted::Sum(Sum {
+            total,
+            is_over: total > count.max,
+            is_warning: count.warn.is_some_and(|warn| total >= warn) && record.is_none_or(is_due),
+            is_folded: found.is_none() && record.is_some(),
+            reserved: None,
+        })
+    }
+
+    fn is_full_for(&self, owner: Owner) -> bool {
+        self.owners.is_full(self.owners.place(owner.0.0))
+            || self.used.load(Ordering::Acquire)
+                >= self.capacity - self.capacity / COUNTERS_RESERVE_DIVISOR
+    }
+
+    fn total(&self, record: u32, kind: Kind, max: u64) -> u64 {
+        match kind {
+            Kind::Since(tag) => self
+                .cells(record)
+                .map_or(0, |cells| since::peek(cells, tag)),
+            Kind::Short(tick) => self
+                .cells(record)
+                .map_or(0, |cells| cells.peek(Terms::<false>::new(max), tick)),
+            Kind::Long(tick) => self
+                .cells(record)
+                .map_or(0, |cells| cells.peek(Terms::<true>::new(max), tick)),
+        }
+    }
+
+    /// Takes back what `add` added.
+    pub fn release(&self, reserved: &Reserved, now: Now) {
+        let Reserved {
+            key, tick, amount, ..
+        } = *reserved;
+        let (kind, shift) = self.terms(reserved.window, reserved.max, now);
+        let Some(record) = self.find(&key, kind, shift, true) else {
+            return;
+        };
+        match kind {
+            Kind::Since(_) => {
+                if let Some(cells) = self.cells(record) {
+                    since::release(cells, tick, amount);
+                }
+            }
+            Kind::Short(_) => {
+                if let Some(cells) = self.cells(record) {
+                    cells.release(Terms::<false>::new(reserved.max), tick, amount);
+                }
+            }
+            Kind::Long(_) => {
+                if let Some(cells) = self.cells(record) {
+                    cells.release(Terms::<true>::new(reserved.max), tick, amount);
+                }
+            }
+        }
+    }
+
+    /// The hold in force on this key.
+    #[must_use]
+    #[inline]
+    pub fn held(&self, key: &Key, now: Now) -> Option<Held> {
+        self.holds.held(key, self.time_us(now))
+    }
+
+    /// Places a hold, unless one is in force. Whether one is in force now.
+    pub fn hold(&self, key: &Key, hold: &NewHold<'_>, now: Now) -> bool {
+        self.holds.place(key, hold, self.time_us(now), now.unix_s())
+    }
+
+    /// The holds in force.
+    pub fn holds(&self, now: Now) -> impl Iterator<Item = HoldEntry> {
+        self.holds.entries(self.time_us(now))
+    }
+
+    /// Ends a hold by its `HoldEntry::id`; `false`: none such is in force.
+    pub fn release_hold(&self, id: u64, now: Now) -> bool {
+        self.holds.release(id, self.time_us(now))
+    }
+
+    /// Rises with every hold that is placed or released.
+    #[must_use]
+    pub fn hold_changes(&self) -> u64 {
+        self.holds.changes()
+    }
+
+    /// Whether a transaction is one of an attempt that is known.
+    #[must_use]
+    #[inline]
+    pub fn attempt(&self, key: &Key, now: Now) -> Attempt {
+        self.attempts.attempt(key, now)
+    }
+
+    /// What the limits said of an attempt that was new.
+    pub fn settle(&self, key: &Key, told: Told, now: Now) {
+        self.attempts.settle(key, told, now);
+    }
+
+    /// Marks what is expired, frees what was marked by the sweep before. To be called every `COUNTERS_SWEEP_SECONDS`, not on
+    /// a shard; called sooner, it does nothing. Reads the whole index: 32 octets for each key there is room for.
+    pub fn sweep(&self, now: Now) {
+        let time_us = self.time_us(now);
+        let last_us = self.swept_us.load(Ordering::Acquire);
+        if time_us < last_us.saturating_add(COUNTERS_SWEEP_SECONDS * 1_000_000) {
+            return;
+        }
+        self.swept_us.store(time_us, Ordering::Release);
+        self.attempts.sweep(now);
+        let mut freed = self.freed.load(Ordering::Acquire);
+        let now_s = time_us / 1_000_000;
+        let is_expired = |record: u32| {
+            self.lines(record).first().is_some_and(|line| {
+                let [_, meta, ..] = &line.0;
+                meta.load(Ordering::Acquire) >> 32 < now_s
+            })
+        };
+        self.index
+            .sweep(&mut freed, is_expired, |record| self.give_back(record));
+        self.freed.store(freed, Ordering::Release);
+        self.holds.sweep(time_us);
+    }
+
+    /// How full it is.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        Usage {
+            used: self.used.load(Ordering::Acquire),
+            capacity: self.capacity,
+            owners_at_share: self.owners.at_share(),
+            without_room: self.without_room.load(Ordering::Acquire),
+            holds: self.holds.count(),
+            holds_without_room: self.holds.without_room(),
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! The words that the tables are made of. The model of their interleavings (`tests/loom`) puts others in this place.
+
+pub(super) use crate::sys::{Line, Lines};
+pub(super) use std::sync::atomic::{AtomicU64, Ordering};
