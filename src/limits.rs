@@ -166,6 +166,9 @@ pub const RATE_MICROS_MAX: u64 = COUNTED_MAX / ASSUMED_MINUTES_MAX as u64;
 /// with a window above an hour, once it is used.
 pub const COUNTERS_CAPACITY_DEFAULT: u32 = 1_048_576;
 
+/// Fewest keys that can be configured.
+pub const COUNTERS_CAPACITY_MIN: u32 = 64;
+
 /// Most keys that can be configured: about 10 GB when all are used.
 pub const COUNTERS_CAPACITY_MAX: u32 = 1 << 26;
 

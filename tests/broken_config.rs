@@ -162,7 +162,6 @@ http = "0.0.0.0:0"
         case.write("bundle/destinations.csv", "prefix,risk\n+3906,high\n");
         case.write("bundle/README", "");
         case.accepted(&[
-        "warning: tollgate.toml:3:21: node.counters_capacity has no effect in this version",
         "warning: tollgate.toml:13:8: admin.http 0.0.0.0:0 can be reached from other machines; without admin.token_file it shows them only /healthz, /readyz and /metrics",
         r#"warning: bundle/destinations.csv:2:1: prefix "+3906": 28 longer prefixes below it in the table keep what they say"#,
         "warning: bundle/domains.toml:8:9: domain.email has no effect in this version",

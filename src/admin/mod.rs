@@ -7,6 +7,7 @@
 //! Leaves to `metrics`: the text; to `process`: carrying orders out.
 
 mod connections;
+mod holds;
 mod orders;
 mod rules;
 mod view;
@@ -16,12 +17,13 @@ pub use view::{ShardSource, View};
 
 use crate::sys;
 use axum::Router;
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use connections::TimeOuts;
+use holds::NotReleased;
 use serde_json::Value;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -99,6 +101,8 @@ fn router(view: Arc<View>) -> Router {
         .route("/v1/status", get(status))
         .route("/v1/rules", get(rules))
         .route("/v1/unknown-sources", get(unknown_sources))
+        .route("/v1/holds", get(holds))
+        .route("/v1/holds/{id}", delete(release_hold))
         .route("/v1/reload", post(reload))
         .route("/v1/drain", post(drain))
         .route_layer(guard);
@@ -178,6 +182,23 @@ async fn status(State(view): State<Arc<View>>) -> Response {
 
 async fn rules(State(view): State<Arc<View>>) -> Response {
     json(&rules::shown(&view))
+}
+
+async fn holds(State(view): State<Arc<View>>) -> Response {
+    json(&holds::shown(&view))
+}
+
+async fn release_hold(State(view): State<Arc<View>>, Path(id): Path<String>) -> Response {
+    match holds::release(&view, &id) {
+        Ok(released) => json(&released),
+        Err(NotReleased::NoNumber) => problem(
+            StatusCode::BAD_REQUEST,
+            "a hold is named by the 16 hexadecimal digits that /v1/holds shows",
+        ),
+        Err(NotReleased::NotThere) => {
+            problem(StatusCode::NOT_FOUND, &format!("no hold {id} is in force"))
+        }
+    }
 }
 
 async fn reload(State(view): State<Arc<View>>) -> Response {

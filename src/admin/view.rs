@@ -3,6 +3,7 @@
 use super::orders::{Orders, Trouble};
 use crate::clock::Clock;
 use crate::control::AdminToken;
+use crate::counters::Counters;
 use crate::metrics::{ControlMetrics, JournalMetrics, Scrape, ShardMetrics, ShardView};
 use crate::net::Socket;
 use crate::policy::PolicyCell;
@@ -47,6 +48,8 @@ pub struct View {
     pub orders: Option<Orders>,
     /// The journal's figures.
     pub journal: Arc<JournalMetrics>,
+    /// The counters, if there are any.
+    pub counters: Option<Arc<Counters>>,
     /// Whether there is a journal.
     pub has_journal: bool,
 }
@@ -92,6 +95,11 @@ impl View {
             control: &self.control,
             now_ns: self.clock.now().monotonic_ns,
             journal: &self.journal,
+            counters: self
+                .counters
+                .as_ref()
+                .map(|counters| counters.usage())
+                .unwrap_or_default(),
         }
         .text()
     }

@@ -57,6 +57,8 @@ enum Command {
     Check(ConfigArgument),
     /// Print the settings in force, defaults included; lists and subscribers as counts.
     Config(ConfigArguments),
+    /// List or end the holds of the running node.
+    Hold(HoldArguments),
     /// Tell the running node to take its bundle anew; the one in force stays when it is refused. SIGHUP does the same.
     Reload(ConfigArgument),
     /// Tell the running node to send balancers elsewhere, and to stop after its drain time. SIGTERM does the same.
@@ -93,6 +95,36 @@ struct RecipeArguments {
     method: recipe::Method,
     #[command(flatten)]
     config: ConfigArgument,
+}
+
+#[derive(Debug, Args)]
+struct HoldArguments {
+    #[command(subcommand)]
+    what: HoldCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum HoldCommand {
+    /// Show the holds in force: what each is ended by, how long it lasts, and whom it holds.
+    List(ConfigArgument),
+    /// End holds; calls are counted on as before, so a limit may place one again.
+    Release(ReleaseArguments),
+}
+
+#[derive(Debug, Args)]
+struct ReleaseArguments {
+    /// The holds, as `tollgate hold list` shows them: 16 hexadecimal digits each.
+    #[arg(value_name = "ID", required = true, value_parser = hold_id)]
+    ids: Vec<String>,
+    #[command(flatten)]
+    config: ConfigArgument,
+}
+
+fn hold_id(text: &str) -> Result<String, String> {
+    let is_hex = text.len() == 16 && text.bytes().all(|octet| octet.is_ascii_hexdigit());
+    is_hex
+        .then(|| text.to_ascii_lowercase())
+        .ok_or_else(|| "want 16 hexadecimal digits, as `tollgate hold list` shows them".to_owned())
 }
 
 #[derive(Debug, Args)]
@@ -143,6 +175,21 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Some(folder) => write_sample(&folder),
             None if !arguments.preset.is_empty() => presets(&arguments.preset),
             None => config(&arguments.config.source()),
+        },
+        Command::Hold(arguments) => match arguments.what {
+            HoldCommand::List(argument) => remote::ask(&argument, remote::Request::Holds),
+            HoldCommand::Release(arguments) => {
+                // All are tried; the first that fails says how it ends.
+                let codes = arguments
+                    .ids
+                    .iter()
+                    .map(|id| remote::ask(&arguments.config, remote::Request::Release(id)));
+                let mut failed = codes
+                    .filter(|code| *code != ExitCode::SUCCESS)
+                    .collect::<Vec<_>>()
+                    .into_iter();
+                failed.next().unwrap_or(ExitCode::SUCCESS)
+            }
         },
         Command::Reload(argument) => remote::ask(&argument, remote::Request::Reload),
         Command::Drain(argument) => remote::ask(&argument, remote::Request::Drain),

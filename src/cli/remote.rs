@@ -1,4 +1,4 @@
-//! `reload`, `drain`, `rules` and `status`: one request to the admin port of the node that the configuration describes.
+//! `reload`, `drain`, `hold`, `rules` and `status`: one request to the admin port of the node that the configuration describes.
 //!
 //! Promises: 69 when there is no answer or the node is not ready, 65 when a bundle was refused; what is wrong is said.
 
@@ -20,15 +20,17 @@ const TIMEOUT: Duration = Duration::from_secs(300);
 
 /// A request and what its answer means.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Request {
+pub(super) enum Request<'a> {
     Reload,
     Drain,
+    Holds,
+    Release(&'a str),
     Rules,
     Status,
 }
 
 /// Asks, prints what was answered, and says what to exit with.
-pub(super) fn ask(config: &ConfigArgument, request: Request) -> ExitCode {
+pub(super) fn ask(config: &ConfigArgument, request: Request<'_>) -> ExitCode {
     // The bundle is the running node's business, and may be broken just now.
     let node = match control::node_config(&config.source()) {
         Ok(node) => node,
@@ -65,6 +67,13 @@ pub(super) fn ask(config: &ConfigArgument, request: Request) -> ExitCode {
             &mut io::stdout(),
             &format!("draining; it stops in {} s\n", node.drain_time.as_secs()),
         ),
+        (Request::Holds, 200) => say(&mut io::stdout(), &held(&body)),
+        (Request::Release(id), 200) => say(&mut io::stdout(), &format!("released {id}\n")),
+        (Request::Release(_), 404) => {
+            let said = format!("tollgate: {}\n", text(&body["detail"]));
+            let _said = say(&mut io::stderr(), &said);
+            Exit::BadData.into()
+        }
         (Request::Rules, 200) => say(&mut io::stdout(), &hits(&body)),
         (Request::Status, 200) => {
             let said = say(&mut io::stdout(), &summary(&body));
@@ -108,7 +117,7 @@ fn address(node: &NodeConfig) -> Result<SocketAddr, String> {
 fn send(
     address: SocketAddr,
     node: &NodeConfig,
-    request: Request,
+    request: Request<'_>,
 ) -> Result<(u16, String), ureq::Error> {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
@@ -124,30 +133,38 @@ fn send(
         .as_ref()
         .map(|token| format!("Bearer {}", token.secret()));
     let url = |path: &str| format!("http://{address}{path}");
-    let mut answer = match request {
-        Request::Status | Request::Rules => {
-            let path = match request {
-                Request::Rules => "/v1/rules",
-                Request::Reload | Request::Drain | Request::Status => "/v1/status",
-            };
-            let mut call = agent.get(url(path));
-            if let Some(bearer) = &bearer {
-                call = call.header("authorization", bearer);
-            }
-            call.call()?
+    let get = |path: &str| {
+        let call = agent.get(url(path));
+        match &bearer {
+            Some(bearer) => call.header("authorization", bearer),
+            None => call,
         }
-        Request::Reload | Request::Drain => {
-            let path = match request {
-                Request::Reload => "/v1/reload",
-                Request::Drain | Request::Rules | Request::Status => "/v1/drain",
-            };
-            let mut call = agent.post(url(path));
-            if let Some(bearer) = &bearer {
-                call = call.header("authorization", bearer);
-            }
-            call.send_empty()?
-        }
+        .call()
     };
+    let post = |path: &str| {
+        let call = agent.post(url(path));
+        match &bearer {
+            Some(bearer) => call.header("authorization", bearer),
+            None => call,
+        }
+        .send_empty()
+    };
+    let delete = |path: &str| {
+        let call = agent.delete(url(path));
+        match &bearer {
+            Some(bearer) => call.header("authorization", bearer),
+            None => call,
+        }
+        .call()
+    };
+    let mut answer = match request {
+        Request::Status => get("/v1/status"),
+        Request::Rules => get("/v1/rules"),
+        Request::Holds => get("/v1/holds"),
+        Request::Reload => post("/v1/reload"),
+        Request::Drain => post("/v1/drain"),
+        Request::Release(id) => delete(&format!("/v1/holds/{id}")),
+    }?;
     let status = answer.status().as_u16();
     Ok((status, answer.body_mut().read_to_string()?))
 }
@@ -194,6 +211,34 @@ fn summary(body: &Value) -> String {
         bundle["domains"],
         bundle["refused_total"],
     )
+}
+
+/// A line for every hold: what it is ended by, its code, how long it lasts, and whom it holds.
+fn held(body: &Value) -> String {
+    let holds = body["holds"].as_array().cloned().unwrap_or_default();
+    let mut said: String = holds
+        .iter()
+        .map(|hold| {
+            let about = ["domain", "subscriber", "limit", "caller", "address", "to"]
+                .into_iter()
+                .map(|name| (name, text(&hold[name])))
+                .filter(|(_, value)| !value.is_empty())
+                .map(|(name, value)| format!(" {name} {value}"))
+                .collect::<String>();
+            format!(
+                "{} {} {} s left:{about}\n",
+                text(&hold["id"]),
+                text(&hold["code"]),
+                hold["left_seconds"]
+            )
+        })
+        .collect();
+    match body["more"].as_u64() {
+        Some(more) if more > 0 => said += &format!("and {more} more\n"),
+        _ if holds.is_empty() => said += "no hold is in force\n",
+        _ => {}
+    }
+    said
 }
 
 /// A line for every code, and one for every list and for each of its rows that decided calls.

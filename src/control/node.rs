@@ -8,7 +8,10 @@ use super::document::{Table, Text, Value, recovered_string};
 use super::fault::Findings;
 use super::journal::{self, JournalConfig};
 use super::source::{Source, unreadable};
-use crate::limits::{EXPECTED_CALLS_PER_SECOND_DEFAULT, EXPECTED_CALLS_PER_SECOND_MAX, SHARDS_MAX};
+use crate::limits::{
+    COUNTERS_CAPACITY_DEFAULT, COUNTERS_CAPACITY_MAX, COUNTERS_CAPACITY_MIN,
+    EXPECTED_CALLS_PER_SECOND_DEFAULT, EXPECTED_CALLS_PER_SECOND_MAX, SHARDS_MAX,
+};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::net::SocketAddr;
@@ -163,6 +166,8 @@ pub struct NodeConfig {
     pub state_dir: PathBuf,
     /// Calls per second to be expected at most, 1 to 1,000,000: the transaction memory has room for them. Default 8,192.
     pub expected_calls_per_second: u64,
+    /// Keys that limits can have counts for, 64 to 67,108,864. Default 1,048,576.
+    pub counters_capacity: u32,
     /// The key file, if one is configured.
     pub key_file: Option<PathBuf>,
     /// The key from that file. `None`: whoever needs a key draws one and keeps it in `state_dir`.
@@ -254,6 +259,7 @@ fn root_table(source: &Source, mut root: Table<'_>, findings: &mut Findings) -> 
         cores: Cores::Auto,
         state_dir: source.resolve(STATE_DIR_DEFAULT),
         expected_calls_per_second: EXPECTED_CALLS_PER_SECOND_DEFAULT,
+        counters_capacity: COUNTERS_CAPACITY_DEFAULT,
         key_file: None,
         key: None,
         listeners: Vec::new(),
@@ -372,9 +378,14 @@ fn node_table(
     {
         config.expected_calls_per_second = calls;
     }
-    table.without_effect("counters_capacity", findings, |value, findings| {
-        let _checked = value.integer(1..=1_000_000_000, findings);
-    });
+    if let Some(value) = table.take("counters_capacity")
+        && let Some(keys) = value.integer(
+            COUNTERS_CAPACITY_MIN.into()..=COUNTERS_CAPACITY_MAX.into(),
+            findings,
+        )
+    {
+        config.counters_capacity = u32::try_from(keys).unwrap_or(COUNTERS_CAPACITY_DEFAULT);
+    }
     if let Some(value) = table.take("drain_time")
         && let Some(time) = duration_value(&value, findings)
     {

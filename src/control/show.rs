@@ -152,6 +152,11 @@ fn node(page: &mut Page, node: &NodeConfig) {
         i64::try_from(node.expected_calls_per_second).unwrap_or(i64::MAX),
         &format!("transaction memory of {entries} entries, 8 octets each"),
     );
+    page.set_with(
+        "counters_capacity",
+        i64::from(node.counters_capacity),
+        "keys of limits; a subscriber may have a sixteenth",
+    );
     match &node.key_file {
         Some(path) => page.set("key_file", path.display().to_string()),
         None => page.comment(

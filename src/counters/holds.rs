@@ -231,7 +231,7 @@ impl Holds {
     /// The holds in force.
     pub(super) fn entries(&self, time_us: u64) -> impl Iterator<Item = HoldEntry> {
         let now_ms = time_us / 1000;
-        self.index.records().filter_map(move |record| {
+        self.index.entries().filter_map(move |(_, record)| {
             let lines = self.records.lines(record);
             let mut words = lines
                 .iter()
@@ -265,7 +265,7 @@ impl Holds {
     pub(super) fn release(&self, id: u64, time_us: u64) -> bool {
         let now_ms = time_us / 1000;
         let mut released = false;
-        for record in self.index.records() {
+        for (_, record) in self.index.entries() {
             let Some([there, state, ..]) = self.head(record) else {
                 continue;
             };

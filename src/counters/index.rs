@@ -11,7 +11,7 @@
 //! the moment that a shard has seen a set without the key, the place that it chose is the one that others choose, too, until
 //! it is taken; the second one to swap fails, looks again, and finds the key.
 
-use super::words::{Line, Lines, Ordering};
+use super::words::{Line, Lines, Ordering, WAYS};
 
 /// A word: in use or not, marked or not, 34 bits of the key, 28 of the record's number. Not in use: the number of the
 /// freeing, 0 for a place that never was in use.
@@ -160,15 +160,18 @@ impl Index {
         }
     }
 
-    /// The records of all entries.
-    pub(super) fn records(&self) -> impl Iterator<Item = u32> {
+    /// All entries: the part of their places that a word keeps (`PLACE_KEPT`), and their records.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (u64, u32)> {
         let words = self.sets.iter().flat_map(|set| &set.0);
         words
             .map(|way| way.load(Ordering::Acquire))
             .filter(|word| word & LIVE != 0)
-            .map(record)
+            .map(|word| ((word & FINGERPRINT) >> FINGERPRINT_SHIFT, record(word)))
     }
 }
+
+/// The bits of a place that its word keeps. The others are of the number of its set, which depends on the size.
+pub(super) const PLACE_KEPT: u64 = FINGERPRINT >> FINGERPRINT_SHIFT;
 
 fn unmark(way: &super::words::AtomicU64, word: u64) -> bool {
     way.compare_exchange(word, word & !MARK, Ordering::AcqRel, Ordering::Acquire)
@@ -176,7 +179,7 @@ fn unmark(way: &super::words::AtomicU64, word: u64) -> bool {
 }
 
 /// The words of a set as they stood at one moment.
-fn read(set: &Line) -> [u64; 8] {
+fn read(set: &Line) -> [u64; WAYS] {
     let read = || set.0.each_ref().map(|way| way.load(Ordering::Acquire));
     let mut words = read();
     loop {

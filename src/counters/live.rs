@@ -26,7 +26,7 @@ use std::io;
 const SHORT_SECONDS_MAX: u32 = 3600;
 
 /// A record's number says of which pool it is.
-const LONG: u32 = 1 << 27;
+pub(super) const LONG: u32 = 1 << 27;
 const _: () = assert!(LONG < super::index::RECORDS);
 
 /// How long a day or a period may last at most, seconds: an end farther off is a fault of whoever says so.
@@ -61,10 +61,10 @@ pub struct Usage {
 /// The counters.
 pub struct Counters {
     hasher: KeyHasher,
-    index: Index,
+    pub(super) index: Index,
     short: Pool,
     long: Pool,
-    owners: Owners,
+    pub(super) owners: Owners,
     capacity: u64,
     used: AtomicU64,
     without_room: AtomicU64,
@@ -170,7 +170,7 @@ impl Counters {
         });
     }
 
-    fn pool(&self, record: u32) -> (&Pool, u32) {
+    pub(super) fn pool(&self, record: u32) -> (&Pool, u32) {
         if record & LONG == 0 {
             (&self.short, record)
         } else {
@@ -179,7 +179,7 @@ impl Counters {
     }
 
     #[inline]
-    fn lines(&self, record: u32) -> &[Line] {
+    pub(super) fn lines(&self, record: u32) -> &[Line] {
         let (pool, record) = self.pool(record);
         pool.lines(record)
     }
@@ -272,26 +272,22 @@ impl Counters {
     /// Makes a record for a key that has none; `None` when the share or the table is full.
     fn enter(&self, key: &Key, kind: Kind, shift: u32, share: u32, until: u32) -> Option<u32> {
         let name = Self::name(key, shift);
-        self.enter_named(
-            key.place,
-            name,
-            matches!(kind, Kind::Long(_)),
-            share,
-            |line| {
-                let [_, meta, ..] = &line.0;
+        let is_long = matches!(kind, Kind::Long(_));
+        self.enter_named(key.place, name, is_long, share, |lines| {
+            if let Some(Line([_, meta, ..])) = lines.first() {
                 meta.store(u64::from(until) << 32, Ordering::Relaxed);
-            },
-        )
+            }
+        })
     }
 
-    /// As above, with whatever `fill` writes into its first line.
+    /// As above, with whatever `fill` writes into its lines.
     pub(super) fn enter_named(
         &self,
         place: u64,
         name: u64,
         is_long: bool,
         share: u32,
-        fill: impl FnOnce(&Line),
+        fill: impl FnOnce(&[Line]),
     ) -> Option<u32> {
         if !self.owners.take(share) {
             return None;
@@ -315,13 +311,15 @@ impl Counters {
         } else {
             (&self.short, 0)
         };
-        let record = pool.take(share.into()).map(|record| record | bit);
+        // The part of the place that the index does not keep is wanted when the record is saved.
+        let note = u64::from(share) | place >> 34 << 32;
+        let record = pool.take(note).map(|record| record | bit);
         let entered = record.map_or(Entered::Full, |record| {
-            if let Some(line) = self.lines(record).first() {
-                let [there, ..] = &line.0;
+            let lines = self.lines(record);
+            if let Some(Line([there, ..])) = lines.first() {
                 there.store(name, Ordering::Relaxed);
-                fill(line);
             }
+            fill(lines);
             self.index
                 .enter(place, record, |other| self.is_named(other, is_long, name))
         });
@@ -345,8 +343,8 @@ impl Counters {
 
     fn give_back(&self, record: u32) {
         let (pool, number) = self.pool(record);
-        self.owners
-            .give(u32::try_from(pool.note(number)).unwrap_or(Owners::nobody()));
+        let share = u32::try_from(pool.note(number) & u64::from(u32::MAX));
+        self.owners.give(share.unwrap_or(Owners::nobody()));
         pool.give(number);
         self.used.fetch_sub(1, Ordering::AcqRel);
     }

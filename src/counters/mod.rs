@@ -10,6 +10,7 @@ mod index;
 mod key;
 mod live;
 mod pool;
+mod state;
 mod sum;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ mod words;
 pub use holds::HoldEntry;
 pub use key::{Key, KeyHasher, LimitId, Part};
 pub use live::{Counters, Size, Usage};
+pub use state::{Kind as StateKind, Saved, StateFault};
 pub use types::{
     Attempt, Count, Counted, Held, HoldText, IfFull, NewHold, Owner, Reserved, Sum, Told, Window,
 };

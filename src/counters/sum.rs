@@ -363,7 +363,7 @@ pub(super) mod since {
     const AHEAD_MINUTES: u64 = 2 * 24 * 60;
 
     /// What the head keeps of a begin: minutes.
-    pub(in crate::counters) fn tag(start_unix_s: u64) -> u64 {
+    pub(in super::super) fn tag(start_unix_s: u64) -> u64 {
         (start_unix_s / 60) & TICK_MASK
     }
 
@@ -376,17 +376,12 @@ pub(super) mod since {
     }
 
     /// The sum since the begin.
-    pub(in crate::counters) fn peek(cells: Cells<'_, false>, tag: u64) -> u64 {
+    pub(in super::super) fn peek(cells: Cells<'_, false>, tag: u64) -> u64 {
         standing(cells.head().load(Ordering::Acquire), tag).1
     }
 
     /// Adds, unless the sum is at its maximum.
-    pub(in crate::counters) fn add(
-        cells: Cells<'_, false>,
-        tag: u64,
-        amount: u64,
-        max: u64,
-    ) -> Added {
+    pub(in super::super) fn add(cells: Cells<'_, false>, tag: u64, amount: u64, max: u64) -> Added {
         let word = cells.head();
         let mut seen = word.load(Ordering::Acquire);
         loop {
@@ -413,7 +408,7 @@ pub(super) mod since {
     }
 
     /// Takes back, if the sum is still of that begin.
-    pub(in crate::counters) fn release(cells: Cells<'_, false>, tag: u64, amount: u64) {
+    pub(in super::super) fn release(cells: Cells<'_, false>, tag: u64, amount: u64) {
         let word = cells.head();
         let mut seen = word.load(Ordering::Acquire);
         while seen >> AMOUNT_BITS == tag {

@@ -2,3 +2,6 @@
 
 pub(super) use crate::sys::{Line, Lines};
 pub(super) use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Words of a line.
+pub(super) const WAYS: usize = 8;

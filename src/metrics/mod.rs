@@ -80,6 +80,12 @@ metrics! {
     TRANSACTIONS_DEPTH "transactions_depth_seconds" Gauge "seconds" "Age of what the transaction memory forgets to make room: 64 is that or more; below 32 it is too small for the calls that arrive.";
     TRANSACTIONS_EVICTED_YOUNG "transactions_evicted_young_total" Counter "transactions" "Transactions forgotten before their 32 seconds were over; a later copy of them is decided anew. Raise `node.expected_calls_per_second`.";
     TRANSACTIONS_UNREMEMBERED "transactions_unremembered_total" Counter "transactions" "Transactions not remembered, since more different answers were given than there is room for.";
+    COUNTERS_USED "counters_used" Gauge "keys" "Keys that limits have a count for, or had until half a minute ago.";
+    COUNTERS_CAPACITY "counters_capacity" Gauge "keys" "Keys there is room for: `node.counters_capacity`.";
+    COUNTERS_SUBSCRIBERS_FULL "counters_subscribers_full" Gauge "subscribers" "Subscribers whose share of the counters is full: `unknown.counters` of their policy decides.";
+    COUNTERS_WITHOUT_ROOM "counters_without_room_total" Counter "keys" "How often a key found no room, because a share or the table was full.";
+    HOLDS "holds" Gauge "holds" "Holds in force, or ended within the last half minute.";
+    HOLDS_WITHOUT_ROOM "holds_without_room_total" Counter "holds" "Holds that were not placed because there was no room; their limits went on firing.";
     EVENTS_DROPPED "events_dropped_total" Counter "events" "Events lost because their queue was full; the calls were answered.";
     JOURNAL_LINES "journal_lines_total" Counter "lines" "Lines in the journal, those of calls and those of counts.";
     JOURNAL_COUNTED "journal_counted_total" Counter "calls" "Calls past the budgets: in the journal as a count per domain, code and second.";

@@ -3,13 +3,15 @@
 use super::text::{Seconds, Text};
 use super::{
     ANSWERS, ANSWERS_IN_RUNS, BATCH_SERVICE, BATCH_SERVICE_MAX, BATCH_SIZE, BUNDLE_AGE,
-    BUNDLE_REFUSED, BUNDLE_STALE, ControlMetrics, Counter, DATAGRAMS, DRAINING, EVENTS_DROPPED,
-    GENERATION, GSO_FALLBACK, JOURNAL_COUNTED, JOURNAL_LINES, JOURNAL_LOST, JOURNAL_TORN,
-    JOURNAL_WRITE_FAILURES, JournalMetrics, KERNEL_DROPPED, Metric, OUTCOMES, RECEIVE_BUFFER,
-    RECEIVE_ERRORS, RELOAD, SEND_FAILED, SHARD_PANICS, SHARD_RUNNING, ShardMetrics,
-    TRANSACTIONS_DEPTH, TRANSACTIONS_EVICTED_YOUNG, TRANSACTIONS_UNREMEMBERED, UNKNOWN_SOURCES,
-    VERDICTS, WOULD_REJECT,
+    BUNDLE_REFUSED, BUNDLE_STALE, COUNTERS_CAPACITY, COUNTERS_SUBSCRIBERS_FULL, COUNTERS_USED,
+    COUNTERS_WITHOUT_ROOM, ControlMetrics, Counter, DATAGRAMS, DRAINING, EVENTS_DROPPED,
+    GENERATION, GSO_FALLBACK, HOLDS, HOLDS_WITHOUT_ROOM, JOURNAL_COUNTED, JOURNAL_LINES,
+    JOURNAL_LOST, JOURNAL_TORN, JOURNAL_WRITE_FAILURES, JournalMetrics, KERNEL_DROPPED, Metric,
+    OUTCOMES, RECEIVE_BUFFER, RECEIVE_ERRORS, RELOAD, SEND_FAILED, SHARD_PANICS, SHARD_RUNNING,
+    ShardMetrics, TRANSACTIONS_DEPTH, TRANSACTIONS_EVICTED_YOUNG, TRANSACTIONS_UNREMEMBERED,
+    UNKNOWN_SOURCES, VERDICTS, WOULD_REJECT,
 };
+use crate::counters::Usage;
 use crate::event::Outcome;
 use crate::net::SendFailure;
 use crate::policy::{Code, Snapshot};
@@ -38,6 +40,8 @@ pub struct Scrape<'a> {
     pub now_ns: u64,
     /// The journal; zeros when there is none.
     pub journal: &'a JournalMetrics,
+    /// How full the counters are.
+    pub counters: Usage,
 }
 
 impl Scrape<'_> {
@@ -51,6 +55,7 @@ impl Scrape<'_> {
         text.sample(&[], self.unknown_sources());
         self.batches(&mut text);
         self.transactions(&mut text);
+        self.counters(&mut text);
         self.per_shard(&mut text, &EVENTS_DROPPED, |shard| {
             shard.metrics.events_dropped.get()
         });
@@ -104,6 +109,28 @@ impl Scrape<'_> {
         ] {
             text.metric(metric);
             text.sample(&[], counter.get());
+        }
+    }
+
+    fn counters(&self, text: &mut Text) {
+        let Usage {
+            used,
+            capacity,
+            owners_at_share,
+            without_room,
+            holds,
+            holds_without_room,
+        } = self.counters;
+        for (metric, value) in [
+            (&COUNTERS_USED, used),
+            (&COUNTERS_CAPACITY, capacity),
+            (&COUNTERS_SUBSCRIBERS_FULL, owners_at_share),
+            (&COUNTERS_WITHOUT_ROOM, without_room),
+            (&HOLDS, holds),
+            (&HOLDS_WITHOUT_ROOM, holds_without_room),
+        ] {
+            text.metric(metric);
+            text.sample(&[], value);
         }
     }
 
@@ -301,6 +328,11 @@ mod tests {
             control: &control,
             now_ns: 2_000_000_000,
             journal: &journal,
+            counters: Usage {
+                used: 7,
+                owners_at_share: 1,
+                ..Usage::default()
+            },
         }
         .text()
     }
@@ -314,6 +346,8 @@ mod tests {
             "tollgate_outcomes_total{shard=\"1\",outcome=\"approved\"} 5",
             "tollgate_unknown_sources_total 7",
             "tollgate_journal_lost_total 6",
+            "tollgate_counters_used 7",
+            "tollgate_counters_subscribers_full 1",
             "tollgate_kernel_dropped_total{shard=\"1\"} 2",
             "tollgate_receive_buffer_bytes{shard=\"0\"} 8388608",
             "tollgate_batch_service_max_seconds{shard=\"0\"} 0",

@@ -21,7 +21,7 @@ pub trait Counting {
     fn touch(&self, key: &Key);
 
     /// Asks for what `attempt` will read.
-    fn touch_attempt(&self, key: &Key);
+    fn touch_attempt(&self, _key: &Key) {}
 
     /// Asks for the second one, which the first one names: best for the whole batch, after `touch`.
     fn fetch(&self, key: &Key);

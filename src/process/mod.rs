@@ -8,6 +8,7 @@
 mod accounting;
 mod cores;
 mod journal;
+mod keeper;
 mod key;
 mod node;
 mod notify;

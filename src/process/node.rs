@@ -5,10 +5,12 @@
 
 use super::accounting::Accounting;
 use super::journal::{self, RunningJournal};
+use super::keeper::Keeper;
 use super::renewal::{ReloadOutcome, Renewal, Work};
 use crate::admin::{Admin, Orders, ShardSource, Trouble, View};
 use crate::clock::Clock;
 use crate::control::{AdminToken, BundleSource, Faults, Listener, Steering};
+use crate::counters::Counters;
 use crate::event::EventSender;
 use crate::metrics::{ControlMetrics, JournalMetrics, ShardMetrics};
 use crate::net::{Poller, Socket, bind_group, steer};
@@ -20,6 +22,7 @@ use crate::uas::TransactionMemory;
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
@@ -64,6 +67,10 @@ pub struct Operation {
     pub token: Option<AdminToken>,
     /// Who takes the orders that come by the admin port.
     pub orders: Option<Orders>,
+    /// The counters that the stages share, if they have any: they are swept, shown, and their holds can be ended.
+    pub counters: Option<Arc<Counters>>,
+    /// Where counters and holds are kept through restarts; `None`: nowhere.
+    pub counters_folder: Option<PathBuf>,
 }
 
 /// Something that a node needs is not to be had; its text is a sentence for the operator.
@@ -90,6 +97,8 @@ pub struct Node {
     renewal: JoinHandle<()>,
     work: Sender<Work>,
     renewal_ended: Receiver<()>,
+    keeper: Option<(Sender<()>, JoinHandle<()>)>,
+    restored: String,
 }
 
 impl Node {
@@ -143,6 +152,7 @@ impl Node {
             trouble: Arc::clone(&trouble),
             token: operation.token,
             orders: operation.orders,
+            counters: operation.counters.clone(),
             journal: Arc::new(JournalMetrics::default()),
             has_journal: setup.journal.is_some(),
         });
@@ -154,6 +164,17 @@ impl Node {
                 Some(journal::start(opened.journal, clock)?)
             }
             None => None,
+        };
+
+        // Before the first call is counted.
+        let (keeper, restored) = match (&operation.counters, operation.counters_folder) {
+            (Some(counters), Some(folder)) => {
+                let (keeper, restored) = Keeper::open(Arc::clone(counters), folder, clock.now());
+                let (tell, told) = mpsc::channel();
+                let thread = spawn("keeper".to_owned(), move || keeper.run(clock, &told))?;
+                (Some((tell, thread)), restored)
+            }
+            _ => (None, String::new()),
         };
 
         let mut shards = Vec::with_capacity(count);
@@ -186,6 +207,7 @@ impl Node {
             bundles: operation.bundles,
             trouble,
             memory: setup.memory,
+            counters: operation.counters,
         };
         let (work, orders) = mpsc::channel();
         let (ended, renewal_ended) = mpsc::channel();
@@ -205,6 +227,8 @@ impl Node {
             renewal,
             work,
             renewal_ended,
+            keeper,
+            restored,
         })
     }
 
@@ -229,6 +253,12 @@ impl Node {
             .iter()
             .map(ShardSource::receive_buffer_bytes);
         smallest.min().unwrap_or(0)
+    }
+
+    /// What counters and holds of before the start were found, and what could not be taken; lines, or nothing.
+    #[must_use]
+    pub fn restored(&self) -> &str {
+        &self.restored
     }
 
     /// The sums so far.
@@ -265,6 +295,11 @@ impl Node {
         for shard in self.shards {
             // A shard that could not go on has said so by `/readyz`; its counts stand.
             let _ended = shard.join();
+        }
+        if let Some((tell, keeper)) = self.keeper {
+            // It writes what there is now, which is all there will be.
+            let _told = tell.send(());
+            let _ended = keeper.join();
         }
         // Nothing is decided any more, so the journal has everything there will be.
         let lost = self.journal.map_or(0, |journal| journal.stop(&self.view));

@@ -1,5 +1,6 @@
 //! What must be done again and again beside the calls: builds the policy anew for a reload and when a list row expires,
-//! keeps the last good bundle, frees snapshots that nobody reads any more, keeps the transaction memory from ageing.
+//! keeps the last good bundle, frees snapshots that nobody reads any more, keeps the transaction memory from ageing, frees
+//! expired counters.
 //!
 //! Promises: a new bundle is in force whole or not at all; an expired row stops counting within a second of its time; no
 //! shard ever builds or frees a snapshot.
@@ -8,6 +9,8 @@ use super::say;
 use crate::admin::{Reloaded, Trouble};
 use crate::clock::{Clock, Now};
 use crate::control::{BundleSource, Faults};
+use crate::counters::Counters;
+use crate::limits::COUNTERS_SWEEP_SECONDS;
 use crate::metrics::ControlMetrics;
 use crate::policy::cell::PolicyPublisher;
 use crate::policy::rows::Rows;
@@ -57,6 +60,8 @@ pub(super) struct Renewal {
     pub(super) trouble: Arc<Trouble>,
     /// The memory to sweep.
     pub(super) memory: Option<Arc<TransactionMemory>>,
+    /// The counters to sweep.
+    pub(super) counters: Option<Arc<Counters>>,
 }
 
 impl Renewal {
@@ -77,6 +82,11 @@ impl Renewal {
                     swept_ns = now.monotonic_ns;
                 }
                 wait = wait.min(Duration::from_secs(SWEEP_SECONDS));
+            }
+            if let Some(counters) = &self.counters {
+                // It knows itself when it was swept last.
+                counters.sweep(now);
+                wait = wait.min(Duration::from_secs(COUNTERS_SWEEP_SECONDS));
             }
             match work.recv_timeout(wait) {
                 Err(RecvTimeoutError::Timeout) => {}
@@ -218,6 +228,7 @@ mod tests {
             bundles: None,
             trouble: Arc::new(Trouble::default()),
             memory: None,
+            counters: None,
         }
     }
 

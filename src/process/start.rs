@@ -7,6 +7,7 @@ use super::operate::Desk;
 use super::say;
 use crate::cli::{self, Exit, ServeOverrides};
 use crate::control::{Faults, JournalConfig, Loaded, NodeConfig, Rotate, Source, Start};
+use crate::counters::{self, Counters};
 use crate::limits::RECEIVE_BUFFER_BYTES;
 use crate::report::{JournalSettings, Rotation};
 use crate::shard::allowed_cores;
@@ -51,6 +52,19 @@ pub fn serve(start: Start, overrides: ServeOverrides) -> ExitCode {
     }
     let entries = uas::entries_for(loaded.node.expected_calls_per_second);
     let memory = Arc::new(TransactionMemory::new(entries, seed));
+    let size = counters::Size {
+        keys: loaded.node.counters_capacity,
+        attempts: entries,
+    };
+    let counters = match Counters::new(size, uas::counters_seed(key)) {
+        Ok(counters) => Arc::new(counters),
+        Err(error) => {
+            return refuse(&format!(
+                "no room for node.counters_capacity = {}: {error}",
+                size.keys
+            ));
+        }
+    };
     let head = head(&loaded, &overrides, &cores);
     let warning = refused.as_ref().map(|faults| stale(&loaded, faults));
     let bundles = loaded.bundles();
@@ -79,9 +93,14 @@ pub fn serve(start: Start, overrides: ServeOverrides) -> ExitCode {
             refused,
             token,
             orders: Some(desk.orders()),
+            counters: Some(Arc::clone(&counters)),
+            counters_folder: Some(state_dir.clone()),
         },
     };
-    let node = match Node::start(setup, &Uas::new(key).with_memory(memory)) {
+    let node = match Node::start(
+        setup,
+        &Uas::new(key).with_memory(memory).with_counters(counters),
+    ) {
         Ok(node) => node,
         Err(fault) => return refuse(&fault.to_string()),
     };
@@ -93,7 +112,7 @@ pub fn serve(start: Start, overrides: ServeOverrides) -> ExitCode {
         format!("warning: {shown}/{ADMIN_ADDRESS_FILE} cannot be written: {error}\n")
     });
     let warnings = warning.unwrap_or_default() + &unnoted.unwrap_or_default();
-    say(&(warnings + &head + &key_text + &body(&node, &loaded.source)));
+    say(&(warnings + &head + &key_text + node.restored() + &body(&node, &loaded.source)));
     desk.operate(&node, drain_time);
     let sums = node.stop().json();
     match writeln!(io::stdout(), "{sums}") {

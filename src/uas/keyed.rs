@@ -25,6 +25,20 @@ pub(super) struct Keyed {
     tags: SipHasher13,
 }
 
+/// The seed of this node's counters, made of its key: the same after a restart, so that what was saved can be read, and as
+/// unguessable as the key.
+#[must_use]
+pub fn counters_seed(key: [u8; 16]) -> [u8; 32] {
+    let hasher = SipHasher13::new_with_key(&key);
+    let mut seed = [0; 32];
+    let (chunks, _) = seed.as_chunks_mut();
+    for (number, chunk) in (0_u8..).zip(chunks) {
+        // Two octets, where the words are of one and tags of sixteen.
+        *chunk = hasher.hash(&[number, b'c']).to_le_bytes();
+    }
+    seed
+}
+
 /// The product, its halves folded together: every bit of both factors moves every bit of it.
 #[inline]
 pub(super) fn fold(one: u64, other: u64) -> u64 {

@@ -14,12 +14,14 @@ mod respond;
 pub mod screening;
 mod slot;
 
+pub use keyed::counters_seed;
 pub use memory::{DEPTH_SECONDS_MAX, Recall, SWEEP_SECONDS, TransactionMemory, entries_for};
 pub use slot::{Admission, Slot};
 
 use crate::clock::Now;
+use crate::counters::Counters;
 use crate::policy::counting::Uncounted;
-use crate::policy::{Decision, Prepared, Snapshot, Source};
+use crate::policy::{CallAttempt, Decision, Prepared, Snapshot, Source};
 use crate::sip::{Span, Status};
 use keyed::Keyed;
 use memory::{Looked, Recalled, Remembered};
@@ -65,7 +67,16 @@ pub struct Uas {
     draining: bool,
     listening: Vec<SocketAddr>,
     memory: Option<Arc<TransactionMemory>>,
-    counts: Arc<Uncounted>,
+    counts: Counts,
+}
+
+/// What limits count by.
+#[derive(Debug, Clone)]
+enum Counts {
+    /// Nothing is ever counted.
+    Nothing(Arc<Uncounted>),
+    /// The node's counters.
+    Live(Arc<Counters>),
 }
 
 impl fmt::Debug for Uas {
@@ -76,6 +87,7 @@ impl fmt::Debug for Uas {
             .field("draining", &self.draining)
             .field("listening", &self.listening)
             .field("memory", &self.memory)
+            .field("counts", &self.counts)
             .finish_non_exhaustive()
     }
 }
@@ -90,7 +102,7 @@ impl Uas {
             draining: false,
             listening: Vec::new(),
             memory: None,
-            counts: Arc::default(),
+            counts: Counts::Nothing(Arc::default()),
         }
     }
 
@@ -99,6 +111,15 @@ impl Uas {
     pub fn with_memory(self, memory: Arc<TransactionMemory>) -> Self {
         Self {
             memory: Some(memory),
+            ..self
+        }
+    }
+
+    /// The same server with counters, which all shards share. Without them no limit ever fires.
+    #[must_use]
+    pub fn with_counters(self, counters: Arc<Counters>) -> Self {
+        Self {
+            counts: Counts::Live(counters),
             ..self
         }
     }
@@ -169,11 +190,11 @@ impl Uas {
             return;
         };
         let decision = match &self.memory {
-            None => policy.decide(&attempt, &prepared, &*self.counts, now),
+            None => self.decide_anew(policy, &attempt, &prepared, now),
             Some(memory) => match memory.look(state.key, now) {
                 Looked::Known(recalled) => repeat(policy, &prepared, &recalled, state),
                 Looked::Unknown(place) => {
-                    let decision = policy.decide(&attempt, &prepared, &*self.counts, now);
+                    let decision = self.decide_anew(policy, &attempt, &prepared, now);
                     match memory.remember(place, state.key, &decision, policy, now) {
                         Remembered::Stands(recall) => {
                             state.recall = recall;
@@ -191,6 +212,19 @@ impl Uas {
             .domain
             .map(|domain| Span::of(policy.calling_number(domain, &attempt), packet.bytes));
         state.decision = Some(decision);
+    }
+
+    fn decide_anew(
+        &self,
+        policy: &Snapshot,
+        attempt: &CallAttempt<'_>,
+        prepared: &Prepared,
+        now: Now,
+    ) -> Decision {
+        match &self.counts {
+            Counts::Live(counters) => policy.decide(attempt, prepared, &**counters, now),
+            Counts::Nothing(nothing) => policy.decide(attempt, prepared, &**nothing, now),
+        }
     }
 
     /// Stage four: writes the answer into `out` (`RESPONSE_BYTES_MAX` octets always do); `None` is silence.

@@ -1,6 +1,7 @@
 //! The counters through their own door.
 
 mod many;
+mod saved;
 mod windows;
 
 use super::{
