@@ -85,13 +85,14 @@ mod reload_load {
         fs::write(folder.join("bundle/lists/turned.csv"), rows).unwrap();
     }
 
-    /// Calls the turned number over and over, each call twice; how often it was approved and rejected.
-    fn twice(to: SocketAddr, stop: &AtomicBool) -> [u64; 2] {
+    /// Calls the turned number over and over, each call twice; how often it was approved and rejected, and how often it
+    /// was asked again for want of an answer.
+    fn twice(to: SocketAddr, stop: &AtomicBool) -> [u64; 3] {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.connect(to).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
         let via = socket.local_addr().unwrap();
-        let mut seen = [0; 2];
+        let mut seen = [0; 3];
+        let mut again = 0;
         let mut round = 0_u64;
         let mut bytes = [0; 4000];
         while !stop.load(Ordering::Acquire) {
@@ -101,9 +102,22 @@ mod reload_load {
                  From: <sip:1@{via}>;tag=f\r\nTo: <sip:2@{to}>\r\nCall-ID: t{round}\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n"
             );
             let mut ask = || {
-                socket.send(call.as_bytes()).unwrap();
-                let length = socket.recv(&mut bytes).expect("none may be lost");
-                String::from_utf8_lossy(&bytes[..length]).into_owned()
+                // RFC 3261 §17.1.1.2: Timer A doubles from T1, Timer B gives up.
+                let mut patience = Duration::from_millis(500);
+                while patience < PATIENCE {
+                    socket.send(call.as_bytes()).unwrap();
+                    socket.set_read_timeout(Some(patience)).unwrap();
+                    while let Ok(length) = socket.recv(&mut bytes) {
+                        let answer = String::from_utf8_lossy(&bytes[..length]).into_owned();
+                        // Else a late one to a call that was sent again.
+                        if answer.contains(&format!("Call-ID: t{round}\r\n")) {
+                            return answer;
+                        }
+                    }
+                    patience *= 2;
+                    again += 1;
+                }
+                panic!("no answer to call {round}");
             };
             let first = ask();
             assert_eq!(first, ask(), "two policies in one transaction");
@@ -114,6 +128,7 @@ mod reload_load {
             }
             thread::park_timeout(Duration::from_millis(1));
         }
+        seen[2] = again;
         seen
     }
 
@@ -303,7 +318,7 @@ mod reload_load {
             ratios.push(p99_us[1] / p99_us[0].max(1.0));
         }
         stop.store(true, Ordering::Release);
-        let [approved, rejected] = caller.join().unwrap();
+        let [approved, rejected, again] = caller.join().unwrap();
         let frees = large_frees() - frees_before;
         let sums = node.stop();
 
@@ -319,7 +334,7 @@ mod reload_load {
         );
         println!("reloads {done}, swaps seen by shards {swapped}, calls answered {answered}");
         println!(
-            "lost 0, wrong verdicts 0, answers of two policies 0 (approved {approved}, rejected {rejected})"
+            "lost 0, wrong verdicts 0, answers of two policies 0 (approved {approved}, rejected {rejected}, asked again {again})"
         );
         println!(
             "frees over {LARGE_BYTES} octets on shards {frees}, dropped by the kernel {}",
