@@ -29,6 +29,7 @@ pub mod metrics;
 pub mod control;
 pub mod report;
 pub mod shard;
+pub mod study;
 // Layer 7
 pub mod admin;
 // Layer 8

@@ -19,6 +19,7 @@ mod limits {
     use std::fs;
     use std::net::UdpSocket;
     use std::path::{Path, PathBuf};
+    use std::process::Command;
     use std::time::Duration;
 
     const PATIENCE: Duration = Duration::from_secs(30);
@@ -326,5 +327,80 @@ mod limits {
             .map(|line| line["would"].clone())
             .collect();
         assert_eq!(would, [Value::Null, "R13".into(), "R13".into()]);
+    }
+
+    fn explain(folder: &Path, arguments: &[&str]) -> (i32, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_tollgate"))
+            .args(["explain", "--config"])
+            .arg(folder.join("tollgate.toml"))
+            .args(arguments)
+            .output()
+            .unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (
+            output.status.code().unwrap(),
+            String::from_utf8(text).unwrap(),
+        )
+    }
+
+    #[test]
+    fn explain_says_what_a_call_would_meet_and_moves_nothing() {
+        let folder = folder("limits-explain");
+        let of_pair = ["39-0612345678", "--domain", "redirect", "--caller", "4000"];
+        let (code, alone) = explain(&folder, &of_pair);
+        assert_eq!(code, 0, "{alone}");
+        for line in [
+            "# by the configuration alone: no running node answers at admin.http, so all counts are empty",
+            "domain: redirect, prevention, Redirect",
+            "subscriber: pair-4000 (row 5 of the subscribers)",
+            "dialled: 39-0612345678",
+            "without separators: 390612345678",
+            "number: +390612345678",
+            "R13 limit pair, by redirect pair-4000 4000 +390612345678: passes: with this call 1, max 2",
+            "exposure: 0.500000",
+            "verdict: approved, A00",
+        ] {
+            assert!(alone.lines().any(|said| said == line), "{line}\n{alone}");
+        }
+        let server = Server::start(&folder);
+        let mut caller = Caller::of(&server, 2);
+        for _ in 0..2 {
+            assert_eq!(caller.call("4000", NUMBER, "1"), "302 A00@pbx.example");
+        }
+        for _ in 0..2 {
+            let (code, live) = explain(&folder, &of_pair);
+            assert_eq!(code, 0, "{live}");
+            assert!(
+                live.starts_with("# by the running node, generation "),
+                "{live}"
+            );
+            assert!(
+                live.contains(": REJECTS: with this call 3, max 2\n"),
+                "{live}"
+            );
+            assert!(
+                live.contains("\nverdict: rejected, R13\nanswer: 603\n"),
+                "{live}"
+            );
+        }
+        assert_eq!(caller.call("4000", NUMBER, "1"), "603");
+        let (_, held) = explain(&folder, &of_pair);
+        assert!(held.contains(": REJECTS: held for "), "{held}");
+        // What is no call, and who is nobody, is said.
+        for (arguments, part) in [
+            (
+                &["1", "--peer", "192.0.2.99"][..],
+                "192.0.2.99 is nobody's peer",
+            ),
+            (
+                &["1", "--domain", "nobody"],
+                "domain \"nobody\" is not in domains.toml",
+            ),
+            (&["--datagram", "/dev/null"], "no INVITE that is decided"),
+        ] {
+            let (code, said) = explain(&folder, arguments);
+            assert_eq!((code, said.contains(part)), (65, true), "{said}");
+        }
+        assert!(server.stop().status.success());
     }
 }

@@ -7,6 +7,7 @@
 //! Leaves to `metrics`: the text; to `process`: carrying orders out.
 
 mod connections;
+mod explain;
 mod holds;
 mod orders;
 mod rules;
@@ -101,6 +102,7 @@ fn router(view: Arc<View>) -> Router {
         .route("/v1/status", get(status))
         .route("/v1/rules", get(rules))
         .route("/v1/unknown-sources", get(unknown_sources))
+        .route("/v1/explain/{peer}/{datagram}", get(explained))
         .route("/v1/holds", get(holds))
         .route("/v1/holds/{id}", delete(release_hold))
         .route("/v1/reload", post(reload))
@@ -182,6 +184,16 @@ async fn status(State(view): State<Arc<View>>) -> Response {
 
 async fn rules(State(view): State<Arc<View>>) -> Response {
     json(&rules::shown(&view))
+}
+
+async fn explained(
+    State(view): State<Arc<View>>,
+    Path((peer, datagram)): Path<(String, String)>,
+) -> Response {
+    match explain::answered(&view, &peer, &datagram) {
+        Ok(body) => json(&body),
+        Err(sentence) => problem(StatusCode::UNPROCESSABLE_ENTITY, &sentence),
+    }
 }
 
 async fn holds(State(view): State<Arc<View>>) -> Response {

@@ -4,6 +4,7 @@
 //! Leaves to `control`: every check of a configuration; to `process`: running.
 
 mod doctor;
+mod explain;
 mod recipe;
 mod remote;
 
@@ -65,6 +66,8 @@ enum Command {
     Drain(ConfigArgument),
     /// Say what of this machine a node would have otherwise, what it costs, how to change it and how to undo that.
     Doctor(ConfigArgument),
+    /// Say of one call how its number is read, what each rule says of it, and what its limits would count. Changes nothing.
+    Explain(explain::Arguments),
     /// Print a dialplan that asks this node, with its address in it.
     Recipe(RecipeArguments),
     /// Say how many calls each rule and each list of the running node decided. Rows of lists are counted with [journal] only.
@@ -194,6 +197,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Reload(argument) => remote::ask(&argument, remote::Request::Reload),
         Command::Drain(argument) => remote::ask(&argument, remote::Request::Drain),
         Command::Doctor(argument) => doctor(&argument.source()),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Recipe(arguments) => recipe(&arguments),
         Command::Rules(argument) => remote::ask(&argument, remote::Request::Rules),
         Command::Status(argument) => remote::ask(&argument, remote::Request::Status),

@@ -6,6 +6,7 @@ use super::{ConfigArgument, Exit, say};
 use crate::control::{self, NodeConfig};
 use crate::process::ADMIN_ADDRESS_FILE;
 use serde_json::Value;
+use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -27,6 +28,7 @@ pub(super) enum Request<'a> {
     Release(&'a str),
     Rules,
     Status,
+    Explain(&'a str),
 }
 
 /// Asks, prints what was answered, and says what to exit with.
@@ -86,6 +88,51 @@ pub(super) fn ask(config: &ConfigArgument, request: Request<'_>) -> ExitCode {
             "the admin port answers {status}: {}",
             text(&body["detail"])
         )),
+    }
+}
+
+/// A call as the running node explains it.
+pub(super) struct Explained {
+    pub(super) generation: String,
+    /// What is looked at, and what it comes to.
+    pub(super) steps: Vec<(String, String)>,
+}
+
+/// What the running node explains. `Ok(None)`: there is none to ask, or it does not say.
+pub(super) fn explained(
+    node: &NodeConfig,
+    peer: IpAddr,
+    datagram: &[u8],
+) -> Result<Option<Explained>, String> {
+    let hexadecimal = datagram.iter().fold(String::new(), |mut digits, octet| {
+        // Writing to a String cannot fail.
+        let _written = write!(digits, "{octet:02x}");
+        digits
+    });
+    let path = format!("{peer}/{hexadecimal}");
+    let Ok(address) = address(node) else {
+        return Ok(None);
+    };
+    let Ok((status, body)) = send(address, node, Request::Explain(&path)) else {
+        return Ok(None);
+    };
+    let body: Value = serde_json::from_str(&body).unwrap_or(Value::Null);
+    match status {
+        200 => {
+            let steps = body["steps"].as_array().into_iter().flatten();
+            let steps = steps.map(|step| {
+                (
+                    text(&step["what"]).to_owned(),
+                    text(&step["answer"]).to_owned(),
+                )
+            });
+            Ok(Some(Explained {
+                generation: text(&body["generation"]).to_owned(),
+                steps: steps.collect(),
+            }))
+        }
+        422 => Err(text(&body["detail"]).to_owned()),
+        _ => Ok(None),
     }
 }
 
@@ -161,6 +208,7 @@ fn send(
         Request::Status => get("/v1/status"),
         Request::Rules => get("/v1/rules"),
         Request::Holds => get("/v1/holds"),
+        Request::Explain(path) => get(&format!("/v1/explain/{path}")),
         Request::Reload => post("/v1/reload"),
         Request::Drain => post("/v1/drain"),
         Request::Release(id) => delete(&format!("/v1/holds/{id}")),

@@ -204,6 +204,53 @@ impl NumberPlan {
     }
 }
 
+/// A step of reading a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// Visual separators taken out.
+    Separators,
+    /// The subscriber's tech prefix taken off, and separators behind it.
+    TechPrefix,
+    /// The domain's translation with this index.
+    Translation(usize),
+    /// None of the domain's translations fits.
+    NoTranslation,
+}
+
+impl NumberPlan {
+    /// The steps of `read` that change something, each with what it leaves; `None`: too long.
+    pub(super) fn read_aloud(
+        &self,
+        decoded: &[u8],
+        tech_prefix: Option<&[u8]>,
+        mut say: impl FnMut(Reading, Option<&[u8]>),
+    ) {
+        let cleaned = clean(decoded);
+        let raw = cleaned.as_bytes();
+        if raw != decoded {
+            say(Reading::Separators, Some(raw));
+        }
+        let shortened = tech_prefix
+            .and_then(|prefix| decoded.strip_prefix(prefix))
+            .map(clean);
+        let text = shortened.as_ref().map_or(raw, Text::as_bytes);
+        if shortened.is_some() {
+            say(Reading::TechPrefix, Some(text));
+        }
+        let mut translations = self.translations.iter().enumerate();
+        match translations.find(|(_, translation)| translation.fits(text)) {
+            Some((at, translation)) => {
+                let translated = translation.apply(text);
+                say(
+                    Reading::Translation(at),
+                    translated.as_ref().map(Text::as_bytes),
+                );
+            }
+            None => say(Reading::NoTranslation, None),
+        }
+    }
+}
+
 fn start_bit(octet: u8) -> u64 {
     1 << (octet & 0x3f)
 }

@@ -151,6 +151,7 @@ impl Snapshot {
                     host: divert.host.as_deref().map(|host| hosts.fixed(host)),
                 }),
                 assumed_minutes: row.assumed_minutes.into(),
+                name: row.name.clone(),
             })
             .collect();
         let list_expiries = rows

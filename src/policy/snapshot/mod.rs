@@ -6,6 +6,7 @@
 
 mod build;
 mod decision;
+mod explain;
 mod prepare;
 mod rules;
 
@@ -102,6 +103,7 @@ struct Policy {
     limits: Option<Box<Limits>>,
     divert: Option<Divert>,
     assumed_minutes: u64,
+    name: String,
 }
 
 /// Where a policy's diverted calls go.
@@ -355,6 +357,11 @@ impl Snapshot {
         rules
             .and_then(|rules| rules.policy)
             .unwrap_or(domain.default_policy) as usize
+    }
+
+    fn policy_name(&self, policy: u32) -> &str {
+        let policy = self.policies.get(policy as usize);
+        policy.map_or("", |policy| &policy.name)
     }
 
     fn exposure_of(&self, policy: &Policy, number: E164) -> Option<u64> {

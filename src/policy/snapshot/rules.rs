@@ -113,15 +113,14 @@ impl Snapshot {
         decision
     }
 
-    /// Holds and limits, after all other rules.
-    fn rule_by_limits<C: Counting>(
+    /// What limits may count this call by. `destination`: its row, and how many digits of the number are the row's prefix.
+    pub(super) fn with_parties<T>(
         &self,
         limits: &Limits,
         (attempt, prepared, domain, policy): (&CallAttempt<'_>, &Prepared, &Domain, &Policy),
-        ruling: &mut Ruling,
-        counts: &C,
-        now: Now,
-    ) {
+        destination: Option<(u32, u8)>,
+        give: impl FnOnce(&Parties<'_>) -> T,
+    ) -> T {
         let (subscriber_word, subscriber) = match prepared.subscriber {
             Some(row) => (
                 self.subscriber_rules
@@ -138,7 +137,7 @@ impl Snapshot {
             .as_ref()
             .filter(|_| prepared.number.is_none())
             .map(|decoded| clean(decoded.as_bytes()));
-        let (row, digits) = ruling.destination.unzip();
+        let (row, digits) = destination.unzip();
         let parties = Parties {
             domain: domain.word,
             subscriber: word_of_both(domain.word, subscriber_word),
@@ -173,7 +172,21 @@ impl Snapshot {
                     .map_or("", |class| &class.country),
             },
         };
-        let by_limits = limits.rule(&parties, counts, now);
+        give(&parties)
+    }
+
+    /// Holds and limits, after all other rules.
+    fn rule_by_limits<C: Counting>(
+        &self,
+        limits: &Limits,
+        call: (&CallAttempt<'_>, &Prepared, &Domain, &Policy),
+        ruling: &mut Ruling,
+        counts: &C,
+        now: Now,
+    ) {
+        let by_limits = self.with_parties(limits, call, ruling.destination, |parties| {
+            limits.rule(parties, counts, now)
+        });
         ruling.stop = by_limits.stop;
         ruling.reports = ruling.reports.union(by_limits.reports);
         ruling.limits = by_limits.facts;

@@ -1,0 +1,126 @@
+//! `tollgate explain`: one call, step by step, by the running node if there is one, else by the configuration alone.
+//!
+//! Promises: says whose counters were asked; 65 when what was given is no call that is decided.
+
+use super::remote::{self, Explained};
+use super::{ConfigArgument, Exit, refuse, say};
+use crate::clock::Clock;
+use crate::control::{self, Loaded};
+use crate::policy::counting::Uncounted;
+use crate::study::explain::{Question, explain};
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// What is dialled, as it stands in the Request-URI before the `@`.
+    #[arg(value_name = "NUMBER", required_unless_present = "datagram")]
+    number: Option<String>,
+    /// Who calls: the user of the From, and of P-tfps.
+    #[arg(long, value_name = "USER")]
+    caller: Option<String>,
+    /// The domain that is asked for; else the peer's first.
+    #[arg(long, value_name = "NAME")]
+    domain: Option<String>,
+    /// Who asks; else the first peer of the domain.
+    #[arg(long, value_name = "ADDRESS")]
+    peer: Option<IpAddr>,
+    /// The caller's own address.
+    #[arg(long, value_name = "ADDRESS")]
+    address: Option<IpAddr>,
+    /// The caller's user agent.
+    #[arg(long, value_name = "TEXT")]
+    agent: Option<String>,
+    /// Simultaneous calls that the PBX reports, this one included.
+    #[arg(long, value_name = "N")]
+    reported_calls: Option<u32>,
+    /// A file with the INVITE's octets, in place of all of these but --peer.
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["number", "caller", "domain", "address", "agent", "reported_calls"]
+    )]
+    datagram: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigArgument,
+}
+
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    let loaded = match control::load(&arguments.config.source()) {
+        Ok(loaded) => loaded,
+        Err(faults) => return refuse(&faults),
+    };
+    let told = call(arguments, &loaded).and_then(|(peer, datagram)| {
+        Ok(match remote::explained(&loaded.node, peer, &datagram)? {
+            Some(Explained { generation, steps }) => page(
+                &format!("by the running node, generation {generation}, and its counters"),
+                &steps,
+            ),
+            None => {
+                let now = Clock::start().now();
+                let policy = control::build(&loaded.rows, now);
+                let steps = explain(&policy, &datagram, peer, &Uncounted::default(), now)?;
+                let steps: Vec<(String, String)> = steps
+                    .into_iter()
+                    .map(|step| (step.what, step.answer))
+                    .collect();
+                page(
+                    "by the configuration alone: no running node answers at admin.http, so all counts are empty",
+                    &steps,
+                )
+            }
+        })
+    });
+    match told {
+        Ok(text) => say(&mut io::stdout(), &text),
+        Err(sentence) => {
+            let _said = say(
+                &mut io::stderr(),
+                &format!("tollgate explain: {sentence}\n"),
+            );
+            Exit::BadData.into()
+        }
+    }
+}
+
+/// Who asks, and the INVITE.
+fn call(arguments: &Arguments, loaded: &Loaded) -> Result<(IpAddr, Vec<u8>), String> {
+    let mut domains = loaded.rows.domains.iter();
+    let domain = match &arguments.domain {
+        Some(name) => domains
+            .find(|row| row.name == *name)
+            .ok_or_else(|| format!("domain \"{name}\" is not in domains.toml"))?,
+        None => domains.next().ok_or("there is no domain")?,
+    };
+    let peer = match (arguments.peer, domain.peers.first()) {
+        (Some(peer), _) => peer,
+        (None, Some(block)) => block.first,
+        (None, None) => return Err("the domain has no peer".to_owned()),
+    };
+    if let Some(path) = &arguments.datagram {
+        let octets = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        return Ok((peer, octets));
+    }
+    let question = Question {
+        number: arguments.number.clone().unwrap_or_default(),
+        caller: arguments.caller.clone(),
+        domain: arguments.domain.clone(),
+        address: arguments.address,
+        agent: arguments.agent.clone(),
+        reported_calls: arguments.reported_calls,
+    };
+    Ok((peer, question.datagram(peer)?))
+}
+
+fn page(head: &str, steps: &[(String, String)]) -> String {
+    let mut text = format!("# {head}\n");
+    for (what, answer) in steps {
+        // Writing to a String cannot fail.
+        let _written = writeln!(text, "{what}: {answer}");
+    }
+    text
+}
