@@ -150,6 +150,19 @@ impl NumberPlan {
             && self.wire_codes.contains(code)
     }
 
+    /// What nearly every call dials: `+` and digits, which nothing of this plan speaks about. All rules of `read`, asked
+    /// backwards: `None` says only that one of them may have something to say.
+    #[inline]
+    fn read_plain(&self, decoded: &[u8], tech_prefix: Option<&[u8]>) -> Option<E164> {
+        let number = E164::from_digits(decoded.strip_prefix(b"+")?)?;
+        let prefixed = tech_prefix.is_some_and(|prefix| decoded.starts_with(prefix));
+        let spoken_of = prefixed
+            || self.emergency_lengths & length_bit(decoded.len()) != 0
+            || self.wire_code_starts & start_bit(b'+') != 0
+            || self.translations.iter().any(|row| row.fits(decoded));
+        (!spoken_of).then_some(number)
+    }
+
     /// What was dialled. `decoded` is the decoded user part; `tech_prefix` the subscriber's.
     pub(super) fn read(
         &self,
@@ -157,6 +170,9 @@ impl NumberPlan {
         scheme: Scheme,
         tech_prefix: Option<&[u8]>,
     ) -> Dialled {
+        if let Some(number) = self.read_plain(decoded, tech_prefix) {
+            return Dialled::Number(number);
+        }
         let cleaned = clean(decoded);
         let raw = cleaned.as_bytes();
         let shortened = tech_prefix
@@ -527,6 +543,35 @@ mod tests {
         assert_eq!(
             read_as(&plan, "+44-2071-838750", Scheme::Tel, None),
             number("442071838750")
+        );
+    }
+
+    #[test]
+    fn a_plan_that_speaks_of_plus_and_digits_is_heard() {
+        let dialled = "+442071838750";
+        check(dialled, number("442071838750"));
+        let mut translating = plan();
+        translating.translations.push(Translation {
+            matches: b"+44".to_vec(),
+            strip: 3,
+            ..everything_to("39")
+        });
+        let mut emergency = NumberPlan::new(&[dialled.as_bytes().to_vec()]);
+        let mut own = plan();
+        own.set_wire_codes(&[*b"+44"]);
+        for (plan, tech_prefix, want) in [
+            (&translating, None, number("392071838750")),
+            (&emergency, None, Dialled::Emergency),
+            (&own, None, Dialled::Loop),
+            (&plan(), Some(&b"+442"[..]), number("3971838750")),
+        ] {
+            assert_eq!(read_as(plan, dialled, Scheme::Sip, tech_prefix), want);
+        }
+        // Another number of that length is none.
+        emergency.translations.clear();
+        assert_eq!(
+            read_as(&emergency, "+442071838751", Scheme::Sip, None),
+            number("442071838751")
         );
     }
 

@@ -74,7 +74,8 @@ impl<'o> Writer<'o> {
     #[inline]
     pub fn copy(&mut self, request: &[u8], part: Span) {
         let length = part.len();
-        let whole = length.next_multiple_of(COPY_BLOCK);
+        // At most 65,535 octets.
+        let whole = length.wrapping_add(COPY_BLOCK - 1) & !(COPY_BLOCK - 1);
         let from = request.get(part.start()..part.start().wrapping_add(whole));
         let (Some(from), true) = (from, whole <= self.rest.len()) else {
             // At the end of either.
