@@ -42,6 +42,9 @@ mod mutated;
 #[path = "uas/oracles.rs"]
 mod oracles;
 #[cfg(test)]
+#[path = "uas/plain.rs"]
+mod plain;
+#[cfg(test)]
 #[path = "uas/sweep.rs"]
 mod sweep;
 #[cfg(test)]

@@ -17,7 +17,7 @@ pub mod write;
 
 pub use header::Header;
 pub use method::Method;
-pub use scan::{Fault, Kind, Layout, Request, Version};
+pub use scan::{Fault, Kind, Layout, Parts, Request, Version};
 pub use span::Span;
 pub use status::{Phrase, Status};
 pub use uri::{Address, SipUri, Uri};

@@ -31,6 +31,20 @@ impl Span {
         }
     }
 
+    /// From `start` up to but without `end`, which lie in a head: not checked, so that it takes no more than a shift.
+    #[must_use]
+    #[inline(always)]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "offsets into a head are u16, see `limits`"
+    )]
+    pub(super) fn short(start: usize, end: usize) -> Self {
+        Self {
+            start: start as u16,
+            end: end as u16,
+        }
+    }
+
     /// The octets of this span in `whole`; empty when it does not lie in it.
     #[must_use]
     #[inline]

@@ -54,6 +54,12 @@ mod sse2 {
 
     #[inline]
     #[target_feature(enable = "sse2")]
+    pub(super) fn control(block: &[u8; BLOCK]) -> u32 {
+        _mm_movemask_epi8(up_to(load(block), 0x1f)).cast_unsigned()
+    }
+
+    #[inline]
+    #[target_feature(enable = "sse2")]
     pub(super) fn plain(block: &[u8; BLOCK]) -> u32 {
         let lanes = load(block);
         let lower = _mm_or_si128(lanes, all(0x20));
@@ -82,6 +88,10 @@ mod portable {
 
     pub(super) fn blank(block: &[u8; BLOCK]) -> u32 {
         bits(block, |octet| octet <= b' ')
+    }
+
+    pub(super) fn control(block: &[u8; BLOCK]) -> u32 {
+        bits(block, |octet| octet < b' ')
     }
 
     pub(super) fn plain(block: &[u8; BLOCK]) -> u32 {
@@ -113,6 +123,17 @@ pub fn blank(block: &[u8; BLOCK]) -> u32 {
     return portable::blank(block);
 }
 
+/// Bit n is set where octet n is a control below SP.
+#[must_use]
+#[inline]
+pub fn control(block: &[u8; BLOCK]) -> u32 {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: as in `equal`.
+    return unsafe { sse2::control(block) };
+    #[cfg(not(target_arch = "x86_64"))]
+    return portable::control(block);
+}
+
 /// Bit n is set where octet n is a letter, a digit, `-`, `.` or `_`.
 #[must_use]
 #[inline]
@@ -136,6 +157,7 @@ mod tests {
                 block[at] = octet;
                 assert_eq!(blank(&block), portable::blank(&block), "{block:?}");
                 assert_eq!(plain(&block), portable::plain(&block), "{block:?}");
+                assert_eq!(control(&block), portable::control(&block), "{block:?}");
                 for sought in [0, b'a', b'\n', b':', 0xff, octet] {
                     let found = equal(&block, sought);
                     assert_eq!(found, portable::equal(&block, sought), "{block:?}");

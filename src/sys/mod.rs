@@ -1,5 +1,5 @@
 //! The only `unsafe` of the server: batches of datagrams, a few socket options, two scheduling
-//! classes, prefetching, and octets compared sixteen at a time.
+//! classes, prefetching, and octets compared or marked by the processor's vector instructions.
 //!
 //! Promises: every function here is safe to call with any argument; each `unsafe` block holds one operation and names
 //! the promise of the manual page that it keeps. Nothing here decides anything: errors go up as `io::Error`.
@@ -13,6 +13,7 @@ mod address;
 mod control;
 pub mod lanes;
 mod lines;
+pub mod marks;
 mod option;
 pub mod prefetch;
 mod receive;

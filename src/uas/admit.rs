@@ -5,7 +5,7 @@
 
 use super::respond::SIP_PORT;
 use super::slot::{Admission, CallSpans, Slot, State, TopVia};
-use super::{Packet, Uas, screening};
+use super::{Packet, Uas, plain, screening};
 use crate::policy::{CallError, Scheme, Snapshot, Source};
 use crate::sip::octet::{LWS, has_lws, is, number, split_list, trim};
 use crate::sip::{
@@ -34,14 +34,20 @@ pub(super) fn admit(uas: &Uas, policy: &Snapshot, packet: &Packet<'_>, slot: &mu
     if source == Source::Unknown {
         return;
     }
+    // RFC 3261 §8.2.7: a stateless UAS ignores ACK. Every final answer to an INVITE brings one, so nothing of it is read.
+    if packet.bytes.starts_with(b"ACK ") {
+        state.admission = Admission::Ack;
+        return;
+    }
     let cut = packet.full_length > packet.bytes.len();
-    state.admission = match layout.scan(packet.bytes, cut) {
-        Kind::KeepAlive => Admission::KeepAlive,
-        Kind::Response => Admission::Response,
-        Kind::Request => {
-            let request = Request::new(packet.bytes, layout);
-            admit_request(uas, policy, packet, &request, state)
-        }
+    let (kind, parts) = layout.scan_parts(packet.bytes, cut);
+    let request = Request::new(packet.bytes, layout);
+    let plain = parts.and_then(|parts| plain::admit(uas, policy, packet, &request, &parts, state));
+    state.admission = match (kind, plain) {
+        (Kind::KeepAlive, _) => Admission::KeepAlive,
+        (Kind::Response, _) => Admission::Response,
+        (Kind::Request, Some(admission)) => admission,
+        (Kind::Request, None) => admit_request(uas, policy, packet, &request, state),
     };
 }
 
@@ -52,7 +58,7 @@ fn admit_request(
     request: &Request<'_>,
     state: &mut State,
 ) -> Admission {
-    // RFC 3261 §8.2.7: a stateless UAS ignores ACK.
+    // In whatever form its request line is.
     if request.method() == Method::Ack {
         return Admission::Ack;
     }
@@ -112,7 +118,7 @@ fn read_top_via<'a>(bytes: &[u8], request: &Request<'a>, state: &mut State) -> O
 
 /// Behind a listed proxy the peer is in the Via below the proxy's: its `received`, else its sent-by if that is an
 /// address. A host name without `received` is nobody.
-fn find_peer_behind(policy: &Snapshot, request: &Request<'_>, state: &mut State) {
+pub(super) fn find_peer_behind(policy: &Snapshot, request: &Request<'_>, state: &mut State) {
     let below = request
         .second_via()
         .and_then(|value| Via::read(trim(value)));
@@ -291,11 +297,6 @@ fn admit_invite(
         Uri::Tel(number) => (span(number), Span::NOWHERE),
         Uri::Other => (Span::NOWHERE, Span::NOWHERE),
     };
-    let identity = |header: Header| match Address::first_uri(request.value(header)?)? {
-        Uri::Sip(uri) => Some(span(uri.user())),
-        Uri::Tel(number) => Some(span(number)),
-        Uri::Other => None,
-    };
     let screening = screening::read(request);
     state.call = CallSpans {
         scheme,
@@ -303,9 +304,9 @@ fn admit_invite(
         uri_host: span(uri_host),
         from_user,
         from_host,
-        asserted_identity_user: identity(Header::AssertedIdentity),
-        preferred_identity_user: identity(Header::PreferredIdentity),
-        remote_party_user: identity(Header::RemotePartyId),
+        asserted_identity_user: identity(request, bytes, Header::AssertedIdentity),
+        preferred_identity_user: identity(request, bytes, Header::PreferredIdentity),
+        remote_party_user: identity(request, bytes, Header::RemotePartyId),
         call_id: request.value(Header::CallId).map_or(Span::NOWHERE, span),
         user_agent: request.value(Header::UserAgent).map(span),
         diverted: request.has(Header::Diversion) || request.has(Header::HistoryInfo),
@@ -328,9 +329,19 @@ fn admit_invite(
     Admission::Call
 }
 
+/// The user of the first URI of an identity header.
+pub(super) fn identity(request: &Request<'_>, bytes: &[u8], header: Header) -> Option<Span> {
+    let user = match Address::first_uri(request.value(header)?)? {
+        Uri::Sip(uri) => uri.user(),
+        Uri::Tel(number) => number,
+        Uri::Other => return None,
+    };
+    Some(Span::of(user, bytes))
+}
+
 /// Whether a Via below the top one was written by this node, port included: a PBX may share our address. Most INVITEs
 /// have no such Via. The port of a sent-by without one is 5060 (RFC 3261 §18.2.2).
-fn has_been_here(listening: &[SocketAddr], request: &Request<'_>) -> bool {
+pub(super) fn has_been_here(listening: &[SocketAddr], request: &Request<'_>) -> bool {
     let ours = |value: &[u8]| {
         let address = Via::read(trim(value)).and_then(|via| {
             let port = via.port.unwrap_or(SIP_PORT);

@@ -10,6 +10,7 @@
 mod admit;
 mod keyed;
 mod memory;
+mod plain;
 mod respond;
 pub mod screening;
 mod slot;

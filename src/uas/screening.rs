@@ -78,6 +78,20 @@ fn p_tfps(value: &[u8], duplicates_differ: bool) -> Screening<'_> {
     }
 }
 
+/// `P-tfps` of exactly five fields, which stands once.
+pub(super) fn five_fields<'a>(fields: [&'a [u8]; 5]) -> Screening<'a> {
+    let [user, domain, address, agent, calls] = fields;
+    Screening {
+        family: HeaderFamily::PTfps,
+        user: filled(user),
+        domain: filled(domain),
+        address: caller_address(trim(address)),
+        agent: filled(agent),
+        reported_calls: reported_calls(calls),
+        suspect: false,
+    }
+}
+
 fn x_tfps<'a>(request: &Request<'a>, suspect: bool) -> Screening<'a> {
     let identity = request.value(Header::XTfps).unwrap_or_default();
     let mut halves = identity.splitn(2, |&octet| matches!(octet, b'@' | b';'));

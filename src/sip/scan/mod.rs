@@ -9,8 +9,12 @@
 //! carries a blank in their place. A caller who smuggles a line end through his PBX gains no header field by it.
 
 mod lines;
+mod plain;
+mod values;
 
 use self::lines::{Line, Lines};
+pub use self::plain::Parts;
+pub use self::values::{PlainUri, PlainVia};
 use super::block;
 use super::header::{Header, SINGLE_HEADERS};
 use super::method::Method;
@@ -50,7 +54,7 @@ pub enum Version {
 }
 
 /// Where the parts of one head lie. Holds no borrow, so it is made once and filled again for every datagram.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     method: Method,
     method_name: Span,
@@ -101,19 +105,39 @@ impl Layout {
 
     /// Reads a head. `cut` says that the datagram was longer than `bytes`.
     pub fn scan(&mut self, bytes: &[u8], cut: bool) -> Kind {
-        self.method = Method::Unknown;
-        self.method_name = Span::default();
-        self.uri = Span::default();
-        self.version = Version::Two;
+        self.scan_parts(bytes, cut).0
+    }
+
+    /// The same, and the parts of what has the plain form.
+    #[inline]
+    pub fn scan_parts(&mut self, bytes: &[u8], cut: bool) -> (Kind, Option<Parts>) {
+        match self.read_plain(bytes) {
+            Some(parts) => (Kind::Request, Some(parts)),
+            None => (self.scan_any(bytes, cut), None),
+        }
+    }
+
+    /// Forgets the header fields of the last head.
+    #[inline(always)]
+    fn clear(&mut self) {
         self.seen = 0;
         self.repeated = 0;
         self.differing = 0;
         self.via_fields = 0;
         self.via_values = 0;
-        self.header_start = 0;
         self.body_start = None;
         self.fault = None;
         self.clean = true;
+    }
+
+    /// Reads any head.
+    fn scan_any(&mut self, bytes: &[u8], cut: bool) -> Kind {
+        self.method = Method::Unknown;
+        self.method_name = Span::default();
+        self.uri = Span::default();
+        self.version = Version::Two;
+        self.header_start = 0;
+        self.clear();
 
         // RFC 3261 §7.5: line ends before the start line are ignored.
         let start = bytes
@@ -224,25 +248,17 @@ impl Layout {
 
     #[inline]
     fn read_field(&mut self, head: &[u8], start: usize, end: usize) {
-        let known = head
-            .get(start..)
-            .and_then(|rest| Header::known(rest.first_chunk()?));
-        let (header, value) = match known {
-            Some((header, after)) => (
-                header,
-                head.get(start.saturating_add(after)..end)
-                    .unwrap_or_default(),
-            ),
-            None => match read_name(head.get(start..end).unwrap_or_default()) {
-                Some(field) => field,
-                None => {
-                    self.refuse(Fault::Syntax(Phrase::BadHeaderLine));
-                    return;
-                }
-            },
+        let Some((header, value)) = read_name(head.get(start..end).unwrap_or_default()) else {
+            self.refuse(Fault::Syntax(Phrase::BadHeaderLine));
+            return;
         };
-        let Some(header) = header else { return };
-        let value = octet::trim(value);
+        if let Some(header) = header {
+            self.keep_value(head, header, octet::trim(value));
+        }
+    }
+
+    /// Keeps the value of a field.
+    fn keep_value(&mut self, head: &[u8], header: Header, value: &[u8]) {
         if header == Header::Via {
             self.keep_via(head, value);
             return;
@@ -256,8 +272,16 @@ impl Layout {
             *kept = Span::of(value, head);
             return;
         }
+        self.see_again(header, value, head);
+    }
+
+    /// A field of a header that was there already.
+    #[cold]
+    fn see_again(&mut self, header: Header, value: &[u8], head: &[u8]) {
+        let bit = header.bit();
         self.repeated |= bit;
-        if kept.within(head) != value {
+        let kept = self.fields.get(header as usize);
+        if kept.is_some_and(|kept| kept.within(head) != value) {
             self.differing |= bit;
         }
     }
@@ -398,6 +422,18 @@ impl<'a> Request<'a> {
     #[must_use]
     pub fn repeated(&self, header: Header) -> bool {
         self.layout.repeated & header.bit() != 0
+    }
+
+    /// Whether any header has more than one field. Not for `Via`.
+    #[must_use]
+    pub fn repeats(&self) -> bool {
+        self.layout.repeated != 0
+    }
+
+    /// Whether there are Via values below the top one.
+    #[must_use]
+    pub fn has_more_vias(&self) -> bool {
+        self.layout.via_values > 1
     }
 
     /// Whether the header has fields of different values. Not for `Via`.

@@ -1,6 +1,12 @@
 //! What the scanner finds, refuses and bears.
 
 use super::*;
+use crate::sip::{Address, SipUri, Uri, Via};
+
+#[path = "../../../tests/common/mutate.rs"]
+mod mutate;
+
+use mutate::{Dice, mutate};
 
 fn scanned(text: &str) -> (Kind, Layout) {
     let mut layout = Layout::new();
@@ -236,4 +242,187 @@ fn a_layout_is_filled_anew() {
         (request.value(Header::From), request.top_via()),
         (None, None)
     );
+}
+
+/// Messages of PBXs and of RFC 4475, and forms of an INVITE that a plain reader must tell apart.
+fn messages() -> Vec<Vec<u8>> {
+    let files: [&[u8]; 25] = [
+        include_bytes!("../../../tests/data/captures/chan_sip-401-invite1.sip"),
+        include_bytes!("../../../tests/data/captures/chan_sip-401-invite2.sip"),
+        include_bytes!("../../../tests/data/captures/chan_sip-407-fromuser-invite2.sip"),
+        include_bytes!("../../../tests/data/captures/chan_sip-407-noqop-invite2.sip"),
+        include_bytes!("../../../tests/data/captures/chan_sip-cid-anon-invite.sip"),
+        include_bytes!("../../../tests/data/captures/chan_sip-cid-plus-invite.sip"),
+        include_bytes!("../../../tests/data/captures/pjsip16-m1-invite.sip"),
+        include_bytes!("../../../tests/data/captures/pjsip16-m2-invite.sip"),
+        include_bytes!("../../../tests/data/captures/pjsip16-no-p-tfps-invite.sip"),
+        include_bytes!("../../../tests/data/captures/pjsip16-provider-invite.sip"),
+        include_bytes!("../../../tests/data/captures/pjsip16-tcp-invite.sip"),
+        include_bytes!("../../../tests/data/captures/pjsip16-uri_core-loop-invite.sip"),
+        include_bytes!("../../../tests/data/captures/chan_sip-options-qualify.sip"),
+        include_bytes!("../../../tests/data/rfc4475/wsinv.dat"),
+        include_bytes!("../../../tests/data/rfc4475/intmeth.dat"),
+        include_bytes!("../../../tests/data/rfc4475/esc01.dat"),
+        include_bytes!("../../../tests/data/rfc4475/lwsdisp.dat"),
+        include_bytes!("../../../tests/data/rfc4475/longreq.dat"),
+        include_bytes!("../../../tests/data/rfc4475/dblreq.dat"),
+        include_bytes!("../../../tests/data/rfc4475/semiuri.dat"),
+        include_bytes!("../../../tests/data/rfc4475/transports.dat"),
+        include_bytes!("../../../tests/data/rfc4475/mpart01.dat"),
+        include_bytes!("../../../tests/data/rfc4475/escnull.dat"),
+        include_bytes!("../../../tests/data/rfc4475/multi01.dat"),
+        include_bytes!("../../../tests/data/rfc4475/ltgtruri.dat"),
+    ];
+    let mut messages = files.map(<[u8]>::to_vec).to_vec();
+    for (from, to) in [
+        ("<sip:1001@127.0.0.1>;tag=as1", "<sip:1@h>"),
+        (
+            "\"B. O, \u{e9}\" <sip:1001:pw@h.example:5060;user=phone>;x=\"y\";tag=a!b",
+            "<sips:1@h>",
+        ),
+        (
+            "Bob B <SIP:1001@h;x@y>;a;tag=1;b=c",
+            "Bob <sip:1@h?x=y>;tag=x",
+        ),
+        ("Bob <sip:1001@h>;tag=1;tag=2", "\"\" <sip:1@h:0>"),
+        ("\"a\\\"b\"<sip:1001@h>;TAG=1", "sip:1@h;tag=2"),
+    ] {
+        messages.push(
+            format!(
+                "INVITE sip:+4420;x=y@127.0.0.1:5060;p SIP/2.0\r\nVIA: SIP/2.0/UDP 127.0.0.1:5062;rport;branch=z9hG4bK1\r\n\
+                 Via: SIP/2.0/UDP a.b;BRANCH=2;received=192.0.2.1;rport=7, SIP/2.0/UDP c\r\nmax-forwards: 69\r\n\
+                 From: {from}\r\nTo: {to}\r\nCall-ID: a@b:c\r\nCSeq: 102 INVITE\r\n\
+                 P-tfps: 1; d ;192.0.2.1;an agent;3\r\nUser-Agent: x y\r\nContent-Length: 3\r\n\r\nv=0"
+            )
+            .into_bytes(),
+        );
+    }
+    messages
+}
+
+fn sip_uri(uri: Option<Uri<'_>>) -> SipUri<'_> {
+    match uri {
+        Some(Uri::Sip(uri)) => uri,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The plain readers against the complete ones. Whether the head was plain, and its parts whole.
+fn check_plain(bytes: &[u8]) -> (bool, bool) {
+    let mut complete = Layout::new();
+    let kind = complete.scan_any(bytes, false);
+    let mut short = Layout::new();
+    let Some(parts) = short.read_plain(bytes) else {
+        return (false, false);
+    };
+    let shown = String::from_utf8_lossy(bytes);
+    assert_eq!(kind, Kind::Request, "{shown}");
+    assert!(short == complete, "{short:?}\n{complete:?}\n{shown}");
+    let request = Request::new(bytes, &short);
+    let text = |span: Span| span.within(bytes);
+    let there = |span: Span| (!span.is_empty()).then(|| text(span));
+    if parts.read & plain::URI != 0 {
+        let uri = sip_uri(Uri::read(request.uri()));
+        assert_eq!((uri.secure, uri.headers), (false, None), "{shown}");
+        let read = (parts.uri.user_part, parts.uri.host);
+        assert_eq!(
+            (text(read.0), text(read.1)),
+            (uri.user_part, uri.host),
+            "{shown}"
+        );
+        assert_eq!(request.method(), Method::Invite);
+    }
+    if parts.has(Header::Via) {
+        let value = octet::trim(request.top_via().unwrap());
+        let via = Via::read(value).unwrap();
+        let read = &parts.top_via;
+        assert_eq!(text(read.value), value, "{shown}");
+        let read = Via {
+            transport: b"UDP",
+            host: text(read.host),
+            port: (read.port != 0).then_some(read.port),
+            branch: there(read.branch),
+            received: there(read.received),
+            received_whole: there(read.received_whole),
+            rport_whole: there(read.rport_whole),
+            well_formed: true,
+        };
+        assert_eq!(read, via, "{shown}");
+    }
+    if parts.has(Header::From) {
+        let from = Address::read(request.value(Header::From).unwrap()).unwrap();
+        let uri = sip_uri(Some(from.uri));
+        assert_eq!(text(parts.from.user_part), uri.user_part, "{shown}");
+        assert_eq!(text(parts.from.user), uri.user(), "{shown}");
+        assert_eq!(text(parts.from.host), uri.host, "{shown}");
+        assert_eq!(there(parts.from_tag), from.tag, "{shown}");
+    }
+    if parts.has(Header::To) {
+        let to = Address::read(request.value(Header::To).unwrap()).unwrap();
+        assert_eq!(there(parts.to_tag), to.tag, "{shown}");
+    }
+    if parts.has(Header::CallId) {
+        let call_id = request.value(Header::CallId).unwrap();
+        assert!(!call_id.is_empty() && !octet::has_lws(call_id), "{shown}");
+    }
+    if parts.has(Header::CSeq) {
+        let (digits, method) = split_once(request.value(Header::CSeq).unwrap(), b' ').unwrap();
+        assert!(
+            octet::number(digits, 0x7fff_ffff).is_some() && method == b"INVITE",
+            "{shown}"
+        );
+    }
+    if parts.has(Header::MaxForwards) {
+        let hops = request.value(Header::MaxForwards).unwrap();
+        assert!(octet::number(hops, 255).is_some(), "{shown}");
+    }
+    if parts.has(Header::ContentLength) {
+        let length = request.value(Header::ContentLength).unwrap();
+        assert_eq!(
+            octet::number(length, u32::MAX),
+            Some(parts.content_length),
+            "{shown}"
+        );
+    }
+    if parts.has(Header::PTfps) {
+        let value = request.value(Header::PTfps).unwrap();
+        let fields = value.split(|octet| *octet == b';');
+        assert!(fields.eq(parts.p_tfps.map(text)), "{shown}");
+    }
+    (true, parts.are_whole())
+}
+
+#[test]
+fn a_plain_head_is_read_as_the_complete_readers_read_it() {
+    let messages = messages();
+    let (mut plain, mut whole) = (0, 0);
+    let mut see = |bytes: &[u8]| {
+        let (is_plain, is_whole) = check_plain(bytes);
+        plain += usize::from(is_plain);
+        whole += usize::from(is_whole);
+    };
+    let mut dice = Dice::new(1);
+    for message in &messages {
+        see(message);
+        for _ in 0..120 {
+            let other = &messages[dice.below(messages.len())];
+            see(&mutate(message, other, &mut dice, 6000));
+        }
+    }
+    // Else little is shown.
+    assert!(plain > 1000 && whole > 300, "{plain} plain, {whole} whole");
+}
+
+#[test]
+fn every_octet_of_a_plain_head_counts() {
+    for message in messages().iter().rev().take(5) {
+        for at in 0..message.len() {
+            for octet in *b"\0\t\r\n \"%+,-./05:;<=>?@AZ\\_az~\x7f\x80\xff" {
+                let mut changed = message.clone();
+                changed[at] = octet;
+                check_plain(&changed);
+            }
+            check_plain(&message[..at]);
+        }
+    }
 }

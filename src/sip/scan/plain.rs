@@ -1,0 +1,276 @@
+//! A head of the plain form: every line ends with CR LF, no other control, nothing folded, each name directly before its
+//! colon. Nearly every head is; any other is given up half-read and read by `Layout::read_head`.
+//!
+//! Promises: the layout of a plain head is the one that `read_head` makes, and the parts are those that the complete
+//! readers make of it; the tests hold them against each other.
+
+use super::values::{self, PlainUri, PlainVia, Word, digits};
+use super::{Layout, Version};
+use crate::limits::{HEAD_BYTES_MAX, HEADERS_MAX};
+use crate::sip::header::Header;
+use crate::sip::method::Method;
+use crate::sip::octet;
+use crate::sip::span::Span;
+use crate::sys::marks::{self, Marked};
+
+/// Where the parts of a request lie whose values have the plain form.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Parts {
+    /// What was read: bits of headers, and `URI`.
+    pub(super) read: u32,
+    /// The Request-URI, a `sip:` URI.
+    pub uri: PlainUri,
+    /// The first value of the first Via field.
+    pub top_via: PlainVia,
+    /// From.
+    pub from: PlainUri,
+    /// The tag of From, `NOWHERE` without one.
+    pub from_tag: Span,
+    /// The tag of To, `NOWHERE` without one.
+    pub to_tag: Span,
+    /// Content-Length.
+    pub content_length: u32,
+    /// The five fields of `P-tfps`.
+    pub p_tfps: [Span; 5],
+}
+
+/// The Request-URI in `Parts::read`.
+pub(super) const URI: u32 = 1 << 31;
+
+/// Octets of the longest name that is plain.
+const NAME_BYTES_MAX: usize = 56;
+
+impl Parts {
+    /// Whether the first field of the header was read; of From, To, Via, Call-ID, `CSeq`, Max-Forwards, Content-Length and
+    /// `P-tfps` some are. `CSeq` names INVITE then, and Max-Forwards is at most 255.
+    #[must_use]
+    pub fn has(&self, header: Header) -> bool {
+        self.read & header.bit() != 0
+    }
+
+    /// Whether everything that RFC 3261 §8.1.1 asks for was read, and the request is an INVITE.
+    #[must_use]
+    pub fn are_whole(&self) -> bool {
+        const ALL: u32 = URI
+            | Header::Via.bit()
+            | Header::From.bit()
+            | Header::To.bit()
+            | Header::CallId.bit()
+            | Header::CSeq.bit();
+        self.read & ALL == ALL
+    }
+}
+
+impl Layout {
+    /// Reads a plain head; `None` when it is none, and then the layout is no good.
+    #[inline]
+    pub(super) fn read_plain(&mut self, bytes: &[u8]) -> Option<Parts> {
+        let head = bytes.get(..HEAD_BYTES_MAX).unwrap_or(bytes);
+        marks::read(
+            head,
+            #[inline(always)]
+            |head| self.read_plain_head(head),
+        )?
+    }
+
+    /// Line by line: a name that is expected and its value of the plain form, or any other.
+    #[expect(
+        clippy::collapsible_match,
+        reason = "with guards the compiler compares the length again and again; so it jumps by it"
+    )]
+    #[inline(always)]
+    fn read_plain_head(&mut self, head: &Marked<'_>) -> Option<Parts> {
+        const VIA: Word = Word::of(b"via: ");
+        const FROM: Word = Word::of(b"from: ");
+        const TO: Word = Word::of(b"to: ");
+        const CSEQ: Word = Word::of(b"cseq: ");
+        const CALL_ID: Word = Word::of(b"call-id:");
+        const P_TFPS: Word = Word::of(b"p-tfps: ");
+        const MAX_FORWARDS: [Word; 2] = [Word::of(b"max-forw"), Word::of(b"ards: ")];
+        const INVITE: Word = Word::exactly(b" INVITE\r");
+        const CONTENT_LENGTH: [Word; 2] = [Word::of(b"content-"), Word::of(b"length: ")];
+        let mut parts = Parts::default();
+        let start = self.read_plain_request_line(head, &mut parts)?;
+        let mut read = parts.read;
+        self.clear();
+        self.header_start = start;
+        let mut seen = 0_u32;
+        let mut at = start;
+        let mut count = 0_usize;
+        loop {
+            let length = head.plain(at);
+            let colon = at.wrapping_add(length);
+            // Of more octets than a window has, nothing is known.
+            if head.octet(colon) != b':' || length.wrapping_sub(1) >= NAME_BYTES_MAX {
+                if !head.is_line_end(at) {
+                    return None;
+                }
+                self.body_start = Some(at.wrapping_add(2));
+                self.seen = seen;
+                parts.read = read;
+                return Some(parts);
+            }
+            count = count.wrapping_add(1);
+            if count > HEADERS_MAX {
+                return None;
+            }
+            let word = head.word(at);
+            let value = colon.wrapping_add(2);
+            let mut end = None;
+            match length {
+                2 => {
+                    if TO.begins(word)
+                        && let Some((_, tag, to_end)) = values::address(head, value)
+                    {
+                        parts.to_tag = tag;
+                        end = Some((Header::To, to_end));
+                    }
+                }
+                3 => {
+                    if VIA.begins(word)
+                        && let Some((via, stop)) = values::via(head, value)
+                    {
+                        if self.via_fields == 0 {
+                            parts.top_via = via;
+                            read |= Header::Via.bit();
+                        }
+                        if stop.1 == b'\r'
+                            && let Some(place) = self.vias.get_mut(self.via_fields)
+                        {
+                            *place = via.value;
+                            self.via_fields = self.via_fields.wrapping_add(1);
+                            self.via_values = self.via_values.wrapping_add(1);
+                            if !head.is_line_end(stop.0) {
+                                return None;
+                            }
+                            at = stop.0.wrapping_add(2);
+                            continue;
+                        }
+                    }
+                }
+                4 => {
+                    if FROM.begins(word) {
+                        if let Some((uri, tag, from_end)) = values::address(head, value) {
+                            parts.from = uri;
+                            parts.from_tag = tag;
+                            end = Some((Header::From, from_end));
+                        }
+                    } else if CSEQ.begins(word) {
+                        let blank = value.wrapping_add(head.plain(value));
+                        if INVITE.begins(head.word(blank)) && digits(head, value, blank).is_some() {
+                            end = Some((Header::CSeq, blank.wrapping_add(7)));
+                        }
+                    }
+                }
+                6 => {
+                    if P_TFPS.begins(word)
+                        && let Some((fields, tfps_end)) = values::five_fields(head, value)
+                        && head.octet(value) > b' '
+                        && head.octet(tfps_end.wrapping_sub(1)) > b' '
+                    {
+                        parts.p_tfps = fields;
+                        end = Some((Header::PTfps, tfps_end));
+                    }
+                }
+                7 => {
+                    if CALL_ID.begins(word) && head.octet(colon.wrapping_add(1)) == b' ' {
+                        let stop = values::blank(head, value);
+                        if stop.0 != value && stop.1 == b'\r' {
+                            end = Some((Header::CallId, stop.0));
+                        }
+                    }
+                }
+                12 => {
+                    if MAX_FORWARDS[0].begins(word)
+                        && MAX_FORWARDS[1].begins(head.word(at.wrapping_add(8)))
+                        && values::two_digits(head, value)
+                    {
+                        end = Some((Header::MaxForwards, value.wrapping_add(2)));
+                    }
+                }
+                14 => {
+                    if CONTENT_LENGTH[0].begins(word)
+                        && CONTENT_LENGTH[1].begins(head.word(at.wrapping_add(8)))
+                    {
+                        let stop = value.wrapping_add(head.plain(value));
+                        if let Some(number) = digits(head, value, stop)
+                            && head.octet(stop) == b'\r'
+                        {
+                            parts.content_length = number;
+                            end = Some((Header::ContentLength, stop));
+                        }
+                    }
+                }
+                _ => {}
+            }
+            let end = match end {
+                Some((header, end)) if seen & header.bit() == 0 => {
+                    seen |= header.bit();
+                    read |= header.bit();
+                    if let Some(place) = self.fields.get_mut(header as usize) {
+                        *place = Span::short(value, end);
+                    }
+                    end
+                }
+                _ => {
+                    let end = head.control(at);
+                    if let Some(header) = Header::of(head.text().get(at..colon)?) {
+                        self.seen = seen;
+                        read &= !(header.bit() & seen);
+                        self.keep_plain(head.text(), header, colon.wrapping_add(1), end)?;
+                        seen = self.seen;
+                    }
+                    end
+                }
+            };
+            if !head.is_line_end(end) {
+                return None;
+            }
+            at = end.wrapping_add(2);
+        }
+    }
+
+    /// Keeps the value of a field that is not of the plain form, or not the first.
+    #[inline(never)]
+    fn keep_plain(&mut self, head: &[u8], header: Header, start: usize, end: usize) -> Option<()> {
+        let value = octet::trim(head.get(start..end)?);
+        self.keep_value(head, header, value);
+        Some(())
+    }
+
+    /// `INVITE SP Request-URI SP SIP/2.0`; where the line behind it starts.
+    #[inline(always)]
+    fn read_plain_request_line(&mut self, head: &Marked<'_>, parts: &mut Parts) -> Option<usize> {
+        const INVITE: Word = Word::exactly(b"INVITE ");
+        const VERSION: Word = Word::exactly(b" SIP/2.0");
+        let mut method_end = 6;
+        self.method = Method::Invite;
+        let is_invite = INVITE.begins(head.word(0));
+        if !is_invite {
+            method_end = head.plain(0);
+            if head.octet(method_end) != b' ' || method_end.wrapping_sub(1) >= NAME_BYTES_MAX {
+                return None;
+            }
+            self.method = Method::of(head.text().get(..method_end)?);
+        }
+        let start = method_end.wrapping_add(1);
+        let end = match values::request_uri(head, start) {
+            Some((uri, end)) => {
+                parts.uri = uri;
+                if is_invite {
+                    parts.read = URI;
+                }
+                end
+            }
+            None => values::blank(head, start).0,
+        };
+        let line_end = end.wrapping_add(8);
+        if end == start || !VERSION.begins(head.word(end)) || !head.is_line_end(line_end) {
+            return None;
+        }
+        self.method_name = Span::short(0, method_end);
+        self.uri = Span::short(start, end);
+        self.version = Version::Two;
+        Some(line_end.wrapping_add(2))
+    }
+}
