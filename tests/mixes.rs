@@ -58,7 +58,7 @@ mod mixes {
         let Command::Run(args) = Cli::parse_from(line.split_whitespace()).command else {
             panic!("{line}");
         };
-        tollgate_loadgen::run::run(&args, &mut Vec::new()).unwrap()
+        tollgate_loadgen::run::run_open(&args, None, &mut tollgate_loadgen::screen::Silent).unwrap()
     }
 
     fn as_expected(mix: &str, results: &Results) {
@@ -137,7 +137,7 @@ mod mixes {
         let Command::Replay(args) = parsed(&line) else {
             panic!("{line}");
         };
-        tollgate_loadgen::replay::command::run(&args, &mut Vec::new())
+        tollgate_loadgen::replay::command::run(&args, &mut tollgate_loadgen::screen::Silent)
     }
 
     #[test]

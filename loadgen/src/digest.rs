@@ -158,6 +158,69 @@ impl Hash {
     }
 }
 
+/// What proves that a client knows the password.
+#[derive(Debug, Default)]
+struct Proof<'a> {
+    user: &'a str,
+    realm: &'a str,
+    nonce: &'a str,
+    uri: &'a str,
+    response: &'a str,
+    algorithm: &'a str,
+    protection: Option<(&'a str, &'a str, &'a str)>,
+}
+
+/// Whether the value of an Authorization proves to know the password, for this method, nonce and realm.
+#[must_use]
+pub fn proves(value: &str, method: &str, nonce: &str, realm: &str, password: &str) -> bool {
+    let Some(proof) = Proof::read(value) else {
+        return false;
+    };
+    let hash = match proof.algorithm.to_ascii_uppercase().as_str() {
+        "MD5" => Hash::Md5,
+        "SHA-256" => Hash::Sha256,
+        _ => return false,
+    };
+    let secret = hash.hex(&format!("{}:{realm}:{password}", unquoted(proof.user)));
+    let request = hash.hex(&format!("{method}:{}", proof.uri));
+    let expected = match proof.protection {
+        Some((count, cnonce, qop)) => hash.hex(&format!(
+            "{secret}:{nonce}:{count}:{cnonce}:{qop}:{request}"
+        )),
+        None => hash.hex(&format!("{secret}:{nonce}:{request}")),
+    };
+    proof.nonce == nonce && unquoted(proof.realm) == realm && proof.response == expected
+}
+
+impl<'a> Proof<'a> {
+    fn read(value: &'a str) -> Option<Self> {
+        let (_, mut rest) = value.trim().split_once(' ')?;
+        let mut proof = Self {
+            algorithm: "MD5",
+            ..Self::default()
+        };
+        let (mut count, mut cnonce, mut qop) = (None, None, None);
+        while let Some((name, after)) = rest.split_once('=') {
+            let (value, next) = value_of(after.trim_start())?;
+            match name.trim_matches(|c: char| c == ',' || c.is_whitespace()) {
+                "username" => proof.user = value,
+                "realm" => proof.realm = value,
+                "nonce" => proof.nonce = value,
+                "uri" => proof.uri = value,
+                "response" => proof.response = value,
+                "algorithm" => proof.algorithm = value,
+                "nc" => count = Some(value),
+                "cnonce" => cnonce = Some(value),
+                "qop" => qop = Some(value),
+                _ => {}
+            }
+            rest = next;
+        }
+        proof.protection = count.zip(cnonce).zip(qop).map(|((a, b), c)| (a, b, c));
+        Some(proof)
+    }
+}
+
 /// A parameter's value without its quotes, and what follows it.
 fn value_of(text: &str) -> Option<(&str, &str)> {
     let Some(inner) = text.strip_prefix('"') else {
@@ -276,6 +339,27 @@ mod tests {
         ] {
             assert_eq!(line(lines, 401), None, "{lines}");
         }
+    }
+
+    #[test]
+    fn an_answer_proves_the_password_and_nothing_else() {
+        for algorithm in ["MD5", "SHA-256"] {
+            for qop in ["", ", qop=\"auth\""] {
+                let lines = format!(
+                    "WWW-Authenticate: Digest realm=\"r\", nonce=\"n\", algorithm={algorithm}{qop}\r\n"
+                );
+                let line = line(&lines, 401).unwrap();
+                let value = line.strip_prefix("Authorization: ").unwrap().trim_end();
+                assert!(
+                    proves(value, "INVITE", "n", "r", "Circle of Life"),
+                    "{value}"
+                );
+                assert!(!proves(value, "INVITE", "n", "r", "Circle of Lies"));
+                assert!(!proves(value, "INVITE", "m", "r", "Circle of Life"));
+                assert!(!proves(value, "BYE", "n", "r", "Circle of Life"));
+            }
+        }
+        assert!(!proves("Digest", "INVITE", "n", "r", ""));
     }
 
     #[test]

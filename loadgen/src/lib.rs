@@ -10,34 +10,46 @@ pub mod cdr;
 pub mod check;
 pub mod cli;
 pub mod clock;
+pub mod conclusion;
 pub mod digest;
 pub mod engine;
 pub mod fault;
 pub mod files;
+pub mod find;
+pub mod framer;
+pub mod histogram;
 pub mod limits;
 pub mod listing;
 pub mod message;
 pub mod mix;
 pub mod net;
+pub mod outputs;
 pub mod pace;
 pub mod random;
 pub mod recent;
 pub mod record;
 pub mod replay;
 pub mod report;
+pub mod respond;
 pub mod run;
+pub mod screen;
 pub mod source;
 pub mod stats;
 pub mod sys;
 pub mod table;
 pub mod text;
 pub mod verdict;
+pub mod wire;
+pub mod yardstick;
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use cli::respond::RespondArgs;
+use cli::search::FindArgs;
 use cli::{Cli, Command, RunArgs};
+use outputs::Output;
 
 /// The status of a command line that cannot be obeyed.
 pub const EXIT_USAGE: u8 = 2;
@@ -46,9 +58,14 @@ pub const EXIT_USAGE: u8 = 2;
 #[must_use]
 pub fn main_of(cli: &Cli) -> u8 {
     let done = match &cli.command {
-        Command::Run(args) => report(args, |progress| run::run(args, progress)),
+        Command::Run(args) => report(args, |progress| run::run_open(args, None, progress)),
+        Command::Soak(args) => report(&args.run, |progress| {
+            run::run_open(&args.run, Some(args.drift_max), progress)
+        }),
         Command::Replay(args) => report(&args.run, |progress| replay::command::run(args, progress)),
+        Command::FindMax(args) => find_and_report(args),
         Command::Mix(args) => mix::command::run(args, &mut io::stdout()).map(|()| 0),
+        Command::Respond(args) => respond_and_report(args),
     };
     match done {
         Ok(exit) => exit,
@@ -61,15 +78,49 @@ pub fn main_of(cli: &Cli) -> u8 {
 
 fn report(
     args: &RunArgs,
-    run: impl FnOnce(&mut dyn Write) -> Result<report::Results, String>,
+    run: impl FnOnce(&mut dyn screen::Progress) -> Result<report::Results, String>,
 ) -> Result<u8, String> {
     let mut json = JsonOutput::open(args.json.as_deref())?;
-    let results = run(&mut io::stderr())?;
+    let hgrm = args.hgrm.as_deref().map(Output::create).transpose()?;
+    let results = run(&mut *screen::for_standard_error())?;
+    if let Some(output) = hgrm {
+        outputs::write_percentiles(&results.stats.from_intended, output)?;
+    }
     if !matches!(json, JsonOutput::Standard) {
         print(&results.to_string());
     }
     json.write(&format!("{:#}\n", results.json()))?;
     Ok(results.conclusion().exit)
+}
+
+fn find_and_report(args: &FindArgs) -> Result<u8, String> {
+    let run = &args.run;
+    let of_one_run = [&run.csv, &run.hgrm, &run.interval_log, &run.calls];
+    if of_one_run.into_iter().any(Option::is_some) || run.ceiling.is_some() {
+        return Err(
+            "--csv, --hgrm, --interval-log, --calls and --ceiling are of one run; find-max makes many and measures its ceiling itself"
+                .to_owned(),
+        );
+    }
+    let mut json = JsonOutput::open(run.json.as_deref())?;
+    let found = find::find(args, &mut *screen::for_standard_error())?;
+    if !matches!(json, JsonOutput::Standard) {
+        print(&found.sentence());
+    }
+    json.write(&format!("{:#}\n", found.json()))?;
+    Ok(found.exit())
+}
+
+fn respond_and_report(args: &RespondArgs) -> Result<u8, String> {
+    let mut json = JsonOutput::open(args.json.as_deref())?;
+    let seen = respond::respond(args, &mut io::stderr())?;
+    if !matches!(json, JsonOutput::Standard) {
+        for (name, count) in seen.as_object().into_iter().flatten() {
+            print(&format!("{name:<14}{count}\n"));
+        }
+    }
+    json.write(&format!("{seen:#}\n"))?;
+    Ok(0)
 }
 
 /// Where the JSON goes. A file is opened before the run, so that its figures cannot be lost for a misspelt folder.

@@ -155,3 +155,36 @@ const _: () = assert!(
 
 /// Blocks that wait for the disk at most (64 MiB); past that, lines are dropped and counted, and the run is invalid.
 pub const RECORD_BLOCKS_MAX: usize = 1024;
+
+/// Octets of one message on a TCP connection at most.
+pub const STREAM_MESSAGE_BYTES_MAX: usize = 64 * 1024;
+
+/// Octets that wait on a TCP connection which does not take them; past that, messages are dropped and counted.
+pub const STREAM_WAITING_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// A rate within so many percent of the generator's own ceiling may be the generator's, and is marked.
+pub const GENERATOR_BOUND_PERCENT: f64 = 20.0;
+
+/// Calls that are out at a time when the generator's own ceiling is measured: enough for full batches on both sides, and their INVITEs fit into a receive buffer.
+pub const YARDSTICK_CALLS_OUT: u64 = 1024;
+
+/// Readings of the yardstick before the first round of `find-max`; the median is what later ones are held against.
+pub const YARDSTICK_READINGS: usize = 5;
+
+/// How far, as a share, the yardstick beside a round may be from that median for the round to count.
+pub const YARDSTICK_BAND: f64 = 0.1;
+
+/// By what the rate grows until a round fails.
+pub const FIND_GROWTH: f64 = 1.5;
+
+/// The gap between a rate that held and one that did not, as a share, at which halving ends.
+pub const FIND_GAP: f64 = 0.05;
+
+/// How far up after a success and down after a failure, as a share.
+pub const FIND_STEP: f64 = 0.025;
+
+/// Rounds that may be discarded; after that the machine is no place to measure on.
+pub const FIND_DISCARDED_MAX: usize = 20;
+
+/// Rounds of the last step at most.
+pub const FIND_ROUNDS_MAX: usize = 1000;

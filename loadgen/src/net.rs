@@ -1,16 +1,18 @@
-//! Opens the sockets that calls leave from.
+//! Opens the sockets and connections that calls leave from.
 //!
 //! Promises: each socket is bound, connected to the target (so that the kernel drops strangers' datagrams and tells of
 //! closed ports) and does not block; what could not be had is said by name. Leaves to `engine`: sending and receiving.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::limits::{RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES};
 use crate::sys::{self, Refusal};
+use crate::wire::{Connection, Wire};
 
 /// Where calls leave from.
 #[derive(Debug, Clone)]
@@ -23,13 +25,15 @@ pub struct SourcePlan {
     pub first_port: u16,
     /// Whether runs of answers may be received together (`UDP_GRO`).
     pub joined: bool,
+    /// Whether they are TCP connections.
+    pub tcp: bool,
 }
 
 /// An open socket.
 #[derive(Debug)]
 pub struct Link {
-    /// The socket: bound, connected, not blocking.
-    pub socket: UdpSocket,
+    /// The socket or connection: bound, connected, not blocking.
+    pub wire: Wire,
     /// Its own address, as it stands in the Via.
     pub local: SocketAddr,
     /// Octets of receive buffer that the kernel granted. Linux counts its own overhead in it, about as much again.
@@ -57,9 +61,9 @@ pub fn open(plan: &SourcePlan, target: SocketAddr) -> Result<Links, String> {
     let mut links = Vec::with_capacity(plan.ports);
     for index in 0..plan.ports {
         let address = local_address(plan, target, index);
-        match address.and_then(|address| {
-            open_one(address, target, plan.joined).map_err(|e| explain(address, &e))
-        }) {
+        match address
+            .and_then(|address| open_any(address, target, plan).map_err(|e| explain(address, &e)))
+        {
             Ok(link) => links.push(link),
             Err(reason) if links.is_empty() => return Err(reason),
             Err(reason) => {
@@ -106,6 +110,36 @@ fn local_address(
     Ok(SocketAddr::new(ip, port))
 }
 
+fn open_any(address: SocketAddr, target: SocketAddr, plan: &SourcePlan) -> io::Result<Link> {
+    if plan.tcp {
+        return open_connection(address, target);
+    }
+    open_one(address, target, plan.joined)
+}
+
+/// A connection that is not made by then fails.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+
+fn open_connection(address: SocketAddr, target: SocketAddr) -> io::Result<Link> {
+    let domain = Domain::for_address(target);
+    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+    let _refused = socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
+    socket.bind(&address.into())?;
+    socket.connect_timeout(&target.into(), CONNECT_WITHIN)?;
+    // A message is not kept back until others fill a segment.
+    socket.set_tcp_nodelay(true)?;
+    socket.set_nonblocking(true)?;
+    let receive_buffer = socket.recv_buffer_size()?;
+    let stream = TcpStream::from(socket);
+    Ok(Link {
+        local: stream.local_addr()?,
+        wire: Wire::Tcp(Connection::new(stream)),
+        receive_buffer,
+        stamped: false,
+        joined: false,
+    })
+}
+
 fn open_one(address: SocketAddr, target: SocketAddr, joined: bool) -> io::Result<Link> {
     let socket = Socket::new(
         Domain::for_address(target),
@@ -124,7 +158,7 @@ fn open_one(address: SocketAddr, target: SocketAddr, joined: bool) -> io::Result
     let socket = UdpSocket::from(socket);
     Ok(Link {
         local: socket.local_addr()?,
-        socket,
+        wire: Wire::Udp(socket),
         receive_buffer,
         stamped,
         joined,
@@ -149,11 +183,8 @@ fn explain(address: SocketAddr, error: &io::Error) -> String {
         }
         Refusal::NoRoute => format!("there is no route to the target ({error})"),
         Refusal::Forbidden => format!("a firewall of this machine forbids it ({error})"),
-        Refusal::PortClosed
-        | Refusal::NotNow
-        | Refusal::Interrupted
-        | Refusal::NotAsRun
-        | Refusal::Other => {
+        Refusal::PortClosed => format!("the target takes no connection ({error})"),
+        Refusal::NotNow | Refusal::Interrupted | Refusal::NotAsRun | Refusal::Other => {
             format!("{address}: {error}")
         }
     }
@@ -169,6 +200,7 @@ mod tests {
             ports,
             first_port: 0,
             joined: true,
+            tcp: false,
         }
     }
 
@@ -186,6 +218,17 @@ mod tests {
             assert_eq!(link.local.ip(), target.ip());
             assert!(link.receive_buffer > 0 && link.stamped);
         }
+    }
+
+    #[test]
+    fn a_target_without_tcp_is_named() {
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let tcp = SourcePlan {
+            tcp: true,
+            ..plan(1)
+        };
+        let reason = open(&tcp, udp.local_addr().unwrap()).unwrap_err();
+        assert!(reason.contains("takes no connection"), "{reason}");
     }
 
     #[test]
@@ -221,6 +264,7 @@ mod tests {
             ports: 4,
             first_port: 6000,
             joined: false,
+            tcp: false,
         };
         let target = "127.0.0.1:5060".parse().unwrap();
         let all: Vec<String> = (0..4)

@@ -11,24 +11,16 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use crate::clock::{Nanos, wall_ns};
+use crate::conclusion::{Conclusion, conclude, drift_of};
 use crate::engine::Plan;
+use crate::histogram::Nanoseconds;
 use crate::limits::TIMER_B_T1S;
 use crate::net::Link;
-use crate::stats::{Counts, Interval, Nanoseconds, Stats, Statuses};
+use crate::stats::{Counts, Interval, Stats, Statuses};
+use crate::yardstick::is_generator_bound;
 
 /// The schema that the JSON follows.
 pub const SCHEMA: &str = "tollgate-loadgen/1";
-
-/// How a run ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Conclusion {
-    /// Whether the generator did what it was asked, so that the figures are the server's.
-    pub valid: bool,
-    /// Why it is invalid or missed, or that it was ended early.
-    pub reason: Option<String>,
-    /// 0 met, 1 missed or wrong, 3 invalid.
-    pub exit: u8,
-}
 
 /// Where a run took place.
 #[derive(Debug, Clone)]
@@ -45,6 +37,8 @@ pub struct Environment {
     pub receive_buffer: usize,
     /// Whether answers carry the kernel's time of arrival.
     pub stamped: bool,
+    /// Whether calls travel on TCP connections.
+    pub tcp: bool,
     /// Whether the kernel hands over runs of answers together.
     pub joined: bool,
     /// What tells this run's branches from others'.
@@ -73,9 +67,6 @@ impl Environment {
         shortage: Option<String>,
         run_id: u32,
     ) -> Self {
-        let words: Vec<String> = std::env::args_os()
-            .map(|word| word.to_string_lossy().into_owned())
-            .collect();
         Self {
             target,
             sources: links
@@ -90,6 +81,7 @@ impl Environment {
                 .map(|link| link.receive_buffer)
                 .min()
                 .unwrap_or(0),
+            tcp: links.iter().any(|link| link.wire.udp().is_none()),
             joined: links.iter().all(|link| link.joined),
             stamped: links.iter().all(|link| link.stamped),
             run_id,
@@ -97,9 +89,18 @@ impl Environment {
             processor: processor(),
             processors: std::thread::available_parallelism().map_or(1, usize::from),
             started_at: wall_ns() / 1_000_000_000,
-            command: words.join(" "),
+            command: command_line(),
         }
     }
+}
+
+/// The words that this program was started with.
+#[must_use]
+pub fn command_line() -> String {
+    let words: Vec<String> = std::env::args_os()
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    words.join(" ")
 }
 
 fn first_line(path: &str) -> String {
@@ -192,10 +193,13 @@ pub struct Results {
     pub intervals: Vec<IntervalLine>,
     /// Signals that asked for an end.
     pub signalled: usize,
+    /// What the generator itself does at most here, calls per second, if that is known.
+    pub ceiling: Option<f64>,
 }
 
 /// A time in microseconds with three decimals.
-fn micros(nanos: Nanos) -> f64 {
+#[must_use]
+pub fn micros(nanos: Nanos) -> f64 {
     // From_nanos keeps every digit that a float of this size can show.
     std::time::Duration::from_nanos(nanos).as_secs_f64() * 1e6
 }
@@ -232,58 +236,39 @@ fn statuses_json(statuses: &Statuses) -> Value {
     Value::Object(all)
 }
 
-/// What the figures say about a run whose 99th percentile of lateness may be `lateness_max`.
-#[must_use]
-pub fn conclude(stats: &Stats, lateness_max: Nanos, signalled: bool) -> Conclusion {
-    let counts = &stats.counts;
-    let invalid = |reason: String| Conclusion {
-        valid: false,
-        reason: Some(reason),
-        exit: 3,
-    };
-    if let Some(broken) = &stats.broken {
-        return invalid(broken.clone());
-    }
-    if counts.sent == 0 {
-        return invalid("no call was sent".to_owned());
-    }
-    let lateness = stats.lateness.quantile(0.99);
-    if lateness > lateness_max {
-        return invalid(format!(
-            "the generator was late: p99 {:.0} us, {:.0} us are allowed; this machine cannot offer that rate now",
-            micros(lateness),
-            micros(lateness_max),
-        ));
-    }
-    let mut missed = Vec::new();
-    for (count, what) in [
-        (counts.wrong, "wrong verdicts"),
-        (counts.lost, "calls without an answer at Timer B"),
-        (counts.abandoned, "calls still open when the run was ended"),
-    ] {
-        if count > 0 {
-            missed.push(format!("{count} {what}"));
-        }
-    }
-    if !missed.is_empty() {
-        return Conclusion {
-            valid: true,
-            reason: Some(missed.join(", ")),
-            exit: 1,
-        };
-    }
-    Conclusion {
-        valid: true,
-        reason: signalled.then(|| "ended early by a signal".to_owned()),
-        exit: 0,
-    }
-}
-
 impl Results {
     /// How the run ended.
     #[must_use]
     pub fn conclusion(&self) -> Conclusion {
-        conclude(&self.stats, self.plan.lateness_max, self.signalled > 0)
+        let bounds = &self.plan.bounds;
+        conclude(&self.stats, bounds, self.drift(), self.signalled > 0)
+    }
+
+    /// How latency went in the run: the last quarter's as so many times the first's. Needs eight seconds.
+    #[must_use]
+    pub fn drift(&self) -> Option<f64> {
+        drift_of(&self.intervals).filter(|_| self.intervals.len() >= 8)
+    }
+
+    /// The 99th percentile of latency from intended sending, in microseconds.
+    #[must_use]
+    pub fn p99_us(&self) -> f64 {
+        rounded(micros(self.stats.from_intended.quantile(0.99)))
+    }
+
+    /// Answered calls per second of sending.
+    #[must_use]
+    pub fn answered_per_s(&self) -> Option<f64> {
+        let (begun, ended) = self.stats.sending?;
+        let seconds = std::time::Duration::from_nanos(ended - begun).as_secs_f64();
+        (seconds > 0.0).then(|| float(self.stats.counts.answered) / seconds)
+    }
+
+    /// Whether the rate is so near the generator's ceiling that it may be the generator's own; `None` if that is not known.
+    #[must_use]
+    pub fn generator_bound(&self) -> Option<bool> {
+        let rate = self.sent_per_s()?;
+        Some(is_generator_bound(rate, self.ceiling?))
     }
 
     /// The JSON of `tollgate-loadgen/1`.
@@ -348,6 +333,7 @@ impl Results {
                 "send_failed": counts.send_failed,
                 "acks_too_long": counts.acks_too_long,
                 "receive_dropped": counts.receive_dropped,
+                "connections_lost": counts.connections_lost,
                 "gso_fallback": counts.gso_fallback,
                 "lost_on_purpose": counts.lost_on_purpose,
             },
@@ -360,12 +346,17 @@ impl Results {
                 "statuses": statuses_json(&stats.options_statuses),
                 "latency_us": quantiles(&stats.from_options),
             },
+            "ceiling_per_s": self.ceiling.map(f64::round),
+            "generator_bound": self.generator_bound(),
+            "drift": self.drift().map(rounded),
             "cpu_us_per_call": self.cpu_us_per_call().map(rounded),
             "intervals": self.intervals.iter().map(IntervalLine::json).collect::<Vec<_>>(),
         })
     }
 
-    fn environment_json(&self) -> Value {
+    /// Where the run took place, as JSON.
+    #[must_use]
+    pub fn environment_json(&self) -> Value {
         let environment = &self.environment;
         let t1_ms = self.plan.t1 / 1_000_000;
         json!({
@@ -379,6 +370,7 @@ impl Results {
             "receive_buffer_bytes": environment.receive_buffer,
             "received_at": if environment.stamped { "kernel" } else { "read" },
             "threads": self.plan.threads,
+            "transport": if environment.tcp { "tcp" } else { "udp" },
             "gso": self.plan.segments,
             "gro": environment.joined,
             "lose": f64::from(self.plan.lose) / f64::from(u32::MAX),
@@ -388,7 +380,7 @@ impl Results {
             "arrival": format!("{:?}", self.plan.offer.arrival),
             "acks": self.plan.acks,
             "retransmit": self.plan.retransmit,
-            "lateness_max_us": rounded(micros(self.plan.lateness_max)),
+            "lateness_max_us": rounded(micros(self.plan.bounds.lateness_max)),
             "t1_ms": t1_ms,
             "timer_b_ms": t1_ms * TIMER_B_T1S,
             "kernel": environment.kernel,
@@ -493,6 +485,16 @@ impl fmt::Display for Results {
             }
             writeln!(f, " max {:.1} us", micros(histogram.max()))?;
         }
+        if let Some(ceiling) = self.ceiling {
+            let mark = match self.generator_bound() {
+                Some(true) => "; GENERATOR-BOUND: this rate may be the generator's own",
+                Some(false) | None => "",
+            };
+            writeln!(
+                f,
+                "ceiling       {ceiling:.0} calls/s of the generator itself{mark}"
+            )?;
+        }
         if let Some(cost) = self.cpu_us_per_call() {
             writeln!(f, "generator     {cost:.2} us of processor time a call")?;
         }
@@ -519,6 +521,10 @@ impl fmt::Display for Results {
             (
                 counts.gso_fallback,
                 "times this path could not carry runs of datagrams: they went one by one",
+            ),
+            (
+                counts.connections_lost,
+                "connections that the server ended or that broke",
             ),
             (counts.lost_on_purpose, "datagrams lost on purpose"),
             (counts.challenged, "calls sent again with credentials"),
@@ -563,92 +569,5 @@ impl fmt::Display for Results {
             Some(reason) => writeln!(f, "result        {word}: {reason}"),
             None => writeln!(f, "result        {word}"),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const BOUND: Nanos = 50_000_000;
-
-    fn stats(sent: u64) -> Stats {
-        let mut stats = Stats::new();
-        stats.counts.sent = sent;
-        stats.counts.answered = sent;
-        stats
-    }
-
-    #[test]
-    fn a_run_is_met_missed_or_invalid() {
-        let conclude_with = |change: &dyn Fn(&mut Stats)| {
-            let mut stats = stats(100);
-            change(&mut stats);
-            conclude(&stats, BOUND, false)
-        };
-        for (change, valid, exit, part) in [
-            (&(|_: &mut Stats| {}) as &dyn Fn(&mut Stats), true, 0, ""),
-            (
-                &|s: &mut Stats| s.counts.wrong = 1,
-                true,
-                1,
-                "1 wrong verdicts",
-            ),
-            (
-                &|s: &mut Stats| s.counts.lost = 2,
-                true,
-                1,
-                "2 calls without an answer",
-            ),
-            (
-                &|s: &mut Stats| s.counts.abandoned = 3,
-                true,
-                1,
-                "3 calls still open",
-            ),
-            (
-                &|s: &mut Stats| s.counts.sent = 0,
-                false,
-                3,
-                "no call was sent",
-            ),
-            (
-                &|s: &mut Stats| s.broken = Some("x".to_owned()),
-                false,
-                3,
-                "x",
-            ),
-            (&|s: &mut Stats| s.lateness.record(BOUND / 2), true, 0, ""),
-            (
-                &|s: &mut Stats| s.lateness.record(BOUND * 2),
-                false,
-                3,
-                "late",
-            ),
-            (&|s: &mut Stats| s.counts.duplicates = 9, true, 0, ""),
-        ] {
-            let found = conclude_with(change);
-            assert_eq!((found.valid, found.exit), (valid, exit), "{found:?}");
-            assert!(
-                found.reason.clone().unwrap_or_default().contains(part),
-                "{found:?}"
-            );
-            assert_eq!(found.reason.is_none(), part.is_empty());
-        }
-    }
-
-    #[test]
-    fn lateness_makes_even_a_missed_run_invalid() {
-        let mut stats = stats(1);
-        stats.counts.wrong = 1;
-        stats.lateness.record(BOUND * 2);
-        assert_eq!(conclude(&stats, BOUND, false).exit, 3);
-    }
-
-    #[test]
-    fn an_early_end_is_said_but_no_miss() {
-        let found = conclude(&stats(5), BOUND, true);
-        assert_eq!(found.exit, 0);
-        assert_eq!(found.reason.as_deref(), Some("ended early by a signal"));
     }
 }

@@ -4,7 +4,6 @@
 //! offering, the second ends the run, and both leave results. Leaves to `report`: what they say.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -15,45 +14,118 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::check;
-use crate::cli::{RunArgs, Switch};
+use crate::cli::values::Ceiling;
+use crate::cli::{Cores, RunArgs, Switch, Transport};
 use crate::clock::{Clock, nanos, wall_ns};
+use crate::conclusion::Bounds;
 use crate::digest::Credentials;
 use crate::engine::{Engine, Outputs, Plan, Port, Stop};
 use crate::limits::{CALLS_MAX, START_DELAY_NS};
 use crate::message::{Messages, Shape};
 use crate::mix::{Mix, Times, select};
 use crate::net::{self, Link, Links, SourcePlan};
+use crate::outputs::Seconds;
 use crate::pace::Offer;
 use crate::random::SplitMix64;
 use crate::record::Record;
 use crate::report::{Environment, IntervalLine, Results};
+use crate::screen::Progress;
 use crate::source::Calls;
 use crate::stats::{Interval, Stats};
 use crate::sys;
+use crate::yardstick::Yardstick;
 
 /// How often the main thread looks at its signals.
 const SIGNAL_LOOK: Duration = Duration::from_millis(50);
 
-/// Offers the calls and returns what came of it. Progress, one line a second, goes to `progress`.
+/// What a run is given beside its options.
+pub struct Course<'a> {
+    /// Who is told how it goes.
+    pub progress: &'a mut dyn Progress,
+    /// How many calls of a thread are out at most. `None`: the loop is open.
+    pub calls_out: Option<u64>,
+    /// After what time of the clock no more calls are made, whatever was offered.
+    pub offer_for: Option<Duration>,
+}
+
+impl std::fmt::Debug for Course<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Course")
+            .field("calls_out", &self.calls_out)
+            .field("offer_for", &self.offer_for)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Offers the calls in open loop and returns what came of it.
 ///
 /// # Errors
 /// A sentence for the operator about what cannot be done as asked; nothing has been sent then.
-pub fn run(args: &RunArgs, progress: &mut dyn Write) -> Result<Results, String> {
-    let calls = calls_of(args)?;
-    run_calls(args, calls, progress)
+pub fn run_open(
+    args: &RunArgs,
+    drift_max: Option<f64>,
+    progress: &mut dyn Progress,
+) -> Result<Results, String> {
+    run_calls(args, calls_of(args)?, drift_max, progress)
 }
 
-/// As [`run`], with calls that the options do not name.
+/// As [`run_open`], with calls that the options do not name.
 ///
 /// # Errors
-/// As [`run`].
+/// As [`run_open`].
 pub fn run_calls(
     args: &RunArgs,
     calls: Calls,
-    progress: &mut dyn Write,
+    drift_max: Option<f64>,
+    progress: &mut dyn Progress,
 ) -> Result<Results, String> {
+    let ceiling = match args.ceiling {
+        None => None,
+        Some(Ceiling::Known(rate)) => Some(rate),
+        Some(Ceiling::Measure) => {
+            let yardstick = Yardstick::start(args, None)?;
+            let rate = yardstick.reading(CEILING_LENGTH);
+            yardstick.finish();
+            Some(rate?)
+        }
+    };
+    let course = Course {
+        progress,
+        calls_out: None,
+        offer_for: None,
+    };
+    let mut results = run_with(args, calls, course, drift_max)?;
+    results.ceiling = ceiling;
+    Ok(results)
+}
+
+/// How long `--ceiling measure` measures.
+const CEILING_LENGTH: Duration = Duration::from_secs(1);
+
+/// Makes the calls of a course and returns what came of it.
+///
+/// # Errors
+/// As [`run_open`].
+pub fn run(args: &RunArgs, course: Course<'_>) -> Result<Results, String> {
+    run_with(args, calls_of(args)?, course, None)
+}
+
+fn run_with(
+    args: &RunArgs,
+    calls: Calls,
+    course: Course<'_>,
+    drift_max: Option<f64>,
+) -> Result<Results, String> {
+    let Course {
+        progress,
+        calls_out,
+        offer_for,
+    } = course;
     let target = args.target_address()?;
-    let cores = cores_of(args)?;
+    if args.transport == Transport::Tcp && args.lose > 0.0 {
+        return Err("--lose is of datagrams; TCP would bring them all the same".to_owned());
+    }
+    let cores = cores_of(args.cores.as_ref())?;
     let mut signals =
         Signals::new([SIGINT, SIGTERM]).map_err(|error| format!("signals: {error}"))?;
     let sources = SourcePlan {
@@ -61,6 +133,7 @@ pub fn run_calls(
         ports: args.source_ports.max(args.threads),
         first_port: args.first_port,
         joined: args.gro == Switch::On,
+        tcp: args.transport == Transport::Tcp,
     };
     let Links { links, shortage } = net::open(&sources, target)?;
     if links.len() < args.threads {
@@ -68,14 +141,24 @@ pub fn run_calls(
     }
     let run_id = run_id();
     let environment = Environment::gather(target, &links, shortage, run_id);
-    let shape = match args.gso {
-        Switch::On => Shape::UdpRuns,
-        Switch::Off => Shape::Udp,
+    let shape = match (args.transport, args.gso) {
+        (Transport::Tcp, _) => Shape::Tcp,
+        (Transport::Udp, Switch::On) => Shape::UdpRuns,
+        (Transport::Udp, Switch::Off) => Shape::Udp,
     };
     let ports = ports_of(links, (target, run_id, shape), &calls, args.threads)?;
     let record = args.calls.as_deref().map(Record::create).transpose()?;
+    let files = Seconds::create(
+        args.csv.as_deref(),
+        args.interval_log.as_deref(),
+        per_second(args.rate),
+        environment.started_at,
+    )?;
     let clock = Clock::start();
-    let plan = Arc::new(plan_of(args, calls, clock.now() + START_DELAY_NS)?);
+    let start = clock.now() + START_DELAY_NS;
+    let mut plan = plan_of(args, calls, start, drift_max)?;
+    plan.calls_out = calls_out;
+    let plan = Arc::new(plan);
     let stop = Arc::new(Stop::default());
     let (out, intervals) = channel();
     let mut engines = Vec::with_capacity(ports.len());
@@ -95,8 +178,10 @@ pub fn run_calls(
         )?);
     }
     drop(out);
-    let mut collector = Collector::new(engines.len());
-    let signalled = watch(&mut collector, &intervals, &mut signals, &stop, progress);
+    let mut collector = Collector::new(engines.len(), files, progress);
+    let offer_until = offer_for.map(|length| start + nanos(length));
+    let ends = || offer_until.is_some_and(|until| clock.now() >= until);
+    let signalled = watch(&mut collector, &intervals, &mut signals, &stop, &ends);
     let mut stats = Stats::new();
     for engine in engines {
         match engine.join() {
@@ -107,16 +192,26 @@ pub fn run_calls(
     if let Some(fault) = record.and_then(|record| record.finish().err()) {
         stats.broken = Some(fault);
     }
+    let (intervals, written) = collector.finish();
+    if let Err(fault) = written {
+        stats.broken = Some(fault);
+    }
     Ok(Results {
         environment,
         plan,
         stats,
-        intervals: collector.finish(progress),
+        intervals,
         signalled,
+        ceiling: None,
     })
 }
 
-fn plan_of(args: &RunArgs, calls: Calls, start: u64) -> Result<Plan, String> {
+fn plan_of(
+    args: &RunArgs,
+    calls: Calls,
+    start: u64,
+    drift_max: Option<f64>,
+) -> Result<Plan, String> {
     let offer = Offer {
         rate_milli: args.rate,
         duration: nanos(args.duration),
@@ -137,7 +232,8 @@ fn plan_of(args: &RunArgs, calls: Calls, start: u64) -> Result<Plan, String> {
         profile: args.profile,
         offer,
         t1: nanos(args.t1),
-        retransmit: args.retransmit == Switch::On,
+        // RFC 3261 §17.1.1.2: Timer A is for unreliable transports.
+        retransmit: args.retransmit == Switch::On && args.transport == Transport::Udp,
         acks: args.acks == Switch::On,
         segments: args.gso == Switch::On,
         lose: share_of(args.lose),
@@ -147,7 +243,17 @@ fn plan_of(args: &RunArgs, calls: Calls, start: u64) -> Result<Plan, String> {
         }),
         options_every: args.options_every.map(nanos),
         spin: args.spin,
-        lateness_max: nanos(args.lateness_max),
+        calls_out: None,
+        bounds: Bounds {
+            lateness_max: nanos(args.lateness_max),
+            lost_max: args.lost_max,
+            latency_max: [
+                ("p50", 0.5, args.p50_max.map(nanos)),
+                ("p99", 0.99, args.p99_max.map(nanos)),
+                ("p999", 0.999, args.p999_max.map(nanos)),
+            ],
+            drift_max,
+        },
         threads: u64::try_from(args.threads).unwrap_or(1),
         start,
     })
@@ -171,8 +277,12 @@ fn calls_of(args: &RunArgs) -> Result<Calls, String> {
     select::calls(&args.mix, args.seed, Times::Rate(args.rate))
 }
 
-fn cores_of(args: &RunArgs) -> Result<Vec<core_affinity::CoreId>, String> {
-    let Some(wanted) = &args.cores else {
+/// The cores of a list.
+///
+/// # Errors
+/// A sentence for the operator about the first that may not be used.
+pub fn cores_of(wanted: Option<&Cores>) -> Result<Vec<core_affinity::CoreId>, String> {
+    let Some(wanted) = wanted else {
         return Ok(Vec::new());
     };
     let allowed = core_affinity::get_core_ids().unwrap_or_default();
@@ -242,13 +352,14 @@ fn start_engine(
         .map_err(|error| format!("thread: {error}"))
 }
 
-/// Collects seconds and obeys signals until all engines have ended; returns how many signals came.
+/// Collects seconds and obeys signals until all engines have ended; returns how many signals came. When `ends` says so, no
+/// more calls are made.
 fn watch(
-    collector: &mut Collector,
+    collector: &mut Collector<'_>,
     intervals: &Receiver<Interval>,
     signals: &mut Signals,
     stop: &Stop,
-    progress: &mut dyn Write,
+    ends: &dyn Fn() -> bool,
 ) -> usize {
     let mut signalled = 0;
     loop {
@@ -256,16 +367,18 @@ fn watch(
             signalled += 1;
             if signalled == 1 {
                 stop.offering();
-                say(
-                    progress,
-                    "no more calls; waiting for those that are out (again to end now)",
-                );
+                collector
+                    .progress
+                    .note("no more calls; waiting for those that are out (again to end now)");
             } else {
                 stop.everything();
             }
         }
+        if ends() {
+            stop.offering();
+        }
         match intervals.recv_timeout(SIGNAL_LOOK) {
-            Ok(interval) => collector.add(&interval, progress),
+            Ok(interval) => collector.add(&interval),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return signalled,
         }
@@ -273,22 +386,26 @@ fn watch(
 }
 
 /// Adds the seconds of several engines up.
-struct Collector {
+struct Collector<'a> {
     engines: usize,
     open: BTreeMap<u64, (Interval, usize)>,
     lines: Vec<IntervalLine>,
+    files: Seconds,
+    progress: &'a mut dyn Progress,
 }
 
-impl Collector {
-    fn new(engines: usize) -> Self {
+impl<'a> Collector<'a> {
+    fn new(engines: usize, files: Seconds, progress: &'a mut dyn Progress) -> Self {
         Self {
             engines,
             open: BTreeMap::new(),
             lines: Vec::new(),
+            files,
+            progress,
         }
     }
 
-    fn add(&mut self, interval: &Interval, progress: &mut dyn Write) {
+    fn add(&mut self, interval: &Interval) {
         let second = interval.second;
         let (sum, parts) = self
             .open
@@ -298,50 +415,63 @@ impl Collector {
         sum.from_intended.add(&interval.from_intended);
         *parts += 1;
         if *parts == self.engines {
-            self.close(second, progress);
+            self.close(second);
         }
     }
 
-    fn close(&mut self, second: u64, progress: &mut dyn Write) {
+    fn close(&mut self, second: u64) {
         if let Some((interval, _)) = self.open.remove(&second) {
             let line = IntervalLine::of(&interval);
-            say(progress, &line.to_string());
+            self.files.second(&interval, &line);
+            self.progress.second(&line);
             self.lines.push(line);
         }
     }
 
-    /// Engines do not end in the same second, so the last seconds may lack some.
-    fn finish(mut self, progress: &mut dyn Write) -> Vec<IntervalLine> {
+    /// Engines do not end in the same second, so the last seconds may lack some. All seconds, and whether they could be written.
+    fn finish(mut self) -> (Vec<IntervalLine>, Result<(), String>) {
         while let Some(second) = self.open.keys().next().copied() {
-            self.close(second, progress);
+            self.close(second);
         }
+        self.progress.end();
         self.lines.sort_by_key(|line| line.second);
-        self.lines
+        (self.lines, self.files.finish())
     }
 }
 
-/// Progress that nobody can read any more is no reason to end a run.
-fn say(progress: &mut dyn Write, line: &str) {
-    let _unread = writeln!(progress, "{line}");
+/// Calls per 1,000 seconds as calls per second.
+#[must_use]
+pub fn per_second(milli: u64) -> f64 {
+    Duration::from_millis(milli).as_secs_f64()
+}
+
+/// Calls per second as calls per 1,000 seconds.
+#[must_use]
+pub fn milli(rate: f64) -> u64 {
+    let seconds = Duration::try_from_secs_f64(rate).unwrap_or_default();
+    u64::try_from(seconds.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::screen::Lines;
 
     #[test]
     fn seconds_of_engines_add_up_even_when_one_ends_earlier() {
-        let mut collector = Collector::new(2);
-        let mut progress = Vec::new();
+        let mut progress = Lines(Vec::new());
+        let files = Seconds::create(None, None, 0.0, 0).unwrap();
+        let mut collector = Collector::new(2, files, &mut progress);
         let mut interval = Interval::new(0);
         interval.counts.sent = 5;
-        collector.add(&interval, &mut progress);
-        assert!(progress.is_empty());
-        collector.add(&interval, &mut progress);
-        collector.add(&Interval::new(1), &mut progress);
-        let lines = collector.finish(&mut progress);
+        collector.add(&interval);
+        assert!(collector.lines.is_empty());
+        collector.add(&interval);
+        collector.add(&Interval::new(1));
+        let (lines, written) = collector.finish();
+        assert_eq!(written, Ok(()));
         let sent: Vec<u64> = lines.iter().map(|line| line.counts.sent).collect();
         assert_eq!(sent, [10, 0]);
-        assert_eq!(String::from_utf8(progress).unwrap().lines().count(), 2);
+        assert_eq!(String::from_utf8(progress.0).unwrap().lines().count(), 2);
     }
 }

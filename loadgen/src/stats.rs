@@ -1,57 +1,11 @@
 //! What an engine counts: fixed memory, nothing lost between engines when they are added up.
 //!
 //! Promises: every call that was sent ends as answered, lost, abandoned or meant to be silent; every datagram that was read is an answer or has a kind
-//! of its own. Histograms keep three digits from a nanosecond to ten minutes; more counts as ten minutes.
-
-use hdrhistogram::Histogram;
+//! of its own. Leaves to `histogram`: how latencies are kept.
 
 use crate::clock::Nanos;
-use crate::limits::{HISTOGRAM_NS_MAX, WRONG_SHOWN};
-
-/// A histogram of nanoseconds.
-#[derive(Debug, Clone)]
-pub struct Nanoseconds(Histogram<u64>);
-
-impl Nanoseconds {
-    /// An empty histogram that tells values apart by so many digits (1 to 5).
-    ///
-    /// # Panics
-    /// With other digits; they are constants here.
-    #[must_use]
-    pub fn new(digits: u8) -> Self {
-        let made = Histogram::new_with_bounds(1, HISTOGRAM_NS_MAX, digits);
-        Self(made.expect("bounds and digits are constants of this crate that the tests use"))
-    }
-
-    /// Adds a value.
-    pub fn record(&mut self, value: Nanos) {
-        self.0.saturating_record(value);
-    }
-
-    /// Adds the values of another one.
-    pub fn add(&mut self, other: &Self) {
-        // Both have the same bounds, so that there is always room.
-        self.0.add(&other.0).unwrap_or_default();
-    }
-
-    /// Values.
-    #[must_use]
-    pub fn count(&self) -> u64 {
-        self.0.len()
-    }
-
-    /// The value that this share (0 to 1) of all values does not exceed; 0 if there are none.
-    #[must_use]
-    pub fn quantile(&self, share: f64) -> Nanos {
-        self.0.value_at_quantile(share)
-    }
-
-    /// The largest value; 0 if there are none.
-    #[must_use]
-    pub fn max(&self) -> Nanos {
-        self.0.max()
-    }
-}
+use crate::histogram::Nanoseconds;
+use crate::limits::WRONG_SHOWN;
 
 /// A call whose verdict was not the expected one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,6 +90,8 @@ counts! {
     send_failed,
     /// Datagrams that the generator's own full receive buffer cost.
     receive_dropped,
+    /// TCP connections that the server ended or that broke.
+    connections_lost,
     /// Times that runs of datagrams could not be sent as one, so that they go one by one from there on.
     gso_fallback,
     /// Datagrams, sent or received, that were lost on purpose.
@@ -306,32 +262,6 @@ impl Interval {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn percentiles_are_those_of_the_values() {
-        let mut histogram = Nanoseconds::new(3);
-        assert_eq!((histogram.quantile(0.5), histogram.max()), (0, 0));
-        for value in 1..=1000 {
-            histogram.record(value * 1000);
-        }
-        for (share, value) in [
-            (0.5, 500_000),
-            (0.9, 900_000),
-            (0.99, 990_000),
-            (1.0, 1_000_000),
-        ] {
-            assert!(
-                histogram.quantile(share).abs_diff(value) <= value / 1000,
-                "{share}"
-            );
-        }
-        histogram.record(u64::MAX);
-        assert!(histogram.max().abs_diff(HISTOGRAM_NS_MAX) <= HISTOGRAM_NS_MAX / 500);
-        let mut sum = Nanoseconds::new(3);
-        sum.add(&histogram);
-        sum.add(&histogram);
-        assert_eq!(sum.count(), 2002);
-    }
 
     #[test]
     fn engines_add_up_and_seconds_are_differences() {

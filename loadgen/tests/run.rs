@@ -349,15 +349,13 @@ fn calls_of_a_file_get_the_verdicts_that_it_says() {
         ),
         (0, 3, 6)
     );
-    std::fs::write(&path, "442079460000,aprove\n").unwrap();
+    std::fs::write(&path, "dialled,expected\n442079460000,aprove\n").unwrap();
     let output = command(&responder.target(), &format!("--mix {}", path.display()))
         .output()
         .unwrap();
     std::fs::remove_file(&path).unwrap();
-    check_usage(
-        &output,
-        ":1: expected `approve` or `reject`, found `aprove`",
-    );
+    check_usage(&output, ":2:");
+    check_usage(&output, "aprove");
     assert_eq!(responder.finish().invites, 9);
 }
 

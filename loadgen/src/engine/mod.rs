@@ -10,7 +10,9 @@ mod probes;
 mod retries;
 mod seconds;
 
-use std::os::fd::{AsFd, AsRawFd};
+use std::io::{ErrorKind, Read};
+use std::net::TcpStream;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::Sender;
@@ -22,10 +24,12 @@ use self::retries::{Due, Retries};
 use self::seconds::{Seconds, record_latency};
 use crate::call::{Call, Family};
 use crate::clock::{BothClocks, Clock, Nanos};
+use crate::conclusion::Bounds;
 use crate::digest::Credentials;
+use crate::framer::{Frame, Framer};
 use crate::limits::{
     BATCH, CALLS_PER_SOCKET_RUN, COPIES_PER_ROUND, LINGER_NS, OFFER_MAX_NS,
-    RECEIVE_BATCHES_PER_ROUND, ROUND_NS, TIMER_B_T1S, WAIT_MAX_NS,
+    RECEIVE_BATCHES_PER_ROUND, ROUND_NS, STREAM_MESSAGE_BYTES_MAX, TIMER_B_T1S, WAIT_MAX_NS,
 };
 use crate::message::Messages;
 use crate::net::Link;
@@ -38,6 +42,7 @@ use crate::stats::{Interval, Stats};
 use crate::sys::{Refusal, RxBatch, Waiter};
 use crate::table::{Table, Times};
 use crate::verdict::{Expected, Profile};
+use crate::wire::Wire;
 
 /// What all engines of a run share.
 #[derive(Debug)]
@@ -64,10 +69,12 @@ pub struct Plan {
     pub credentials: Option<Credentials>,
     /// Nanoseconds between two OPTIONS of an engine.
     pub options_every: Option<Nanos>,
+    /// How many calls of an engine are out at most. `None`: the loop is open, as it must be to measure a server.
+    pub calls_out: Option<u64>,
     /// Whether the engine looks without ever sleeping.
     pub spin: bool,
-    /// The 99th percentile of lateness above which the run is invalid, in nanoseconds.
-    pub lateness_max: Nanos,
+    /// What makes a run invalid or missed.
+    pub bounds: Bounds,
     /// Engines.
     pub threads: u64,
     /// When the run starts.
@@ -91,6 +98,9 @@ impl Plan {
         call
     }
 }
+
+/// While a connection does not take what it is given, it is tried this often, in nanoseconds.
+const WAITING_LOOK_NS: Nanos = 1_000_000;
 
 /// How a run is told to end.
 #[derive(Debug, Default)]
@@ -153,6 +163,10 @@ pub struct Engine {
     recent: Recent,
     retries: Retries,
     probes: Probes,
+    /// What connections have brought of messages that are not whole yet.
+    framers: Vec<Framer>,
+    /// What a connection is read into; empty without connections.
+    buffer: Vec<u8>,
     rx: RxBatch,
     outbox: Outbox,
     stats: Stats,
@@ -194,6 +208,12 @@ impl Engine {
             recent: Recent::new(),
             retries: Retries::new(plan.t1, plan.retransmit),
             probes: Probes::new(plan.options_every, plan.start, plan.t1),
+            framers: Vec::new(),
+            buffer: if ports.iter().any(|port| port.link.wire.udp().is_none()) {
+                vec![0; STREAM_MESSAGE_BYTES_MAX]
+            } else {
+                Vec::new()
+            },
             rx: RxBatch::new(ports.iter().any(|port| port.link.joined)),
             outbox: Outbox::new(
                 plan.segments,
@@ -217,7 +237,7 @@ impl Engine {
     /// Runs to the end: all calls sent and over, or stopped.
     #[must_use]
     pub fn run(mut self) -> Stats {
-        let mut waiter = Waiter::new(self.ports.iter().map(|port| port.link.socket.as_raw_fd()));
+        let mut waiter = Waiter::new(self.ports.iter().map(|port| port.link.wire.raw_fd()));
         let mut nobody = Waiter::new([]);
         let mut busy = false;
         loop {
@@ -239,8 +259,16 @@ impl Engine {
             let looked = self.clock.now();
             let mut unread = false;
             for port in 0..self.ports.len() {
-                unread |= waiter.is_ready(port) && !self.receive(port);
+                if !waiter.is_ready(port) {
+                    continue;
+                }
+                match self.receive(port) {
+                    Received::All => {}
+                    Received::Some => unread = true,
+                    Received::Closed => waiter.ignore(port),
+                }
             }
+            self.send_waiting();
             // An answer that waits in the kernel is an answer: no timer fires before all have been read.
             let copies_left = !unread && self.fire_timers(looked);
             busy = unread || copies_left;
@@ -277,7 +305,9 @@ impl Engine {
             };
             let intended = self.plan.start + due;
             let number = first + count(self.due.len());
-            if intended > now || self.port_of(number) != port {
+            let out = self.table.outstanding() + count(self.due.len());
+            let closed = self.plan.calls_out.is_some_and(|most| out >= most);
+            if closed || intended > now || self.port_of(number) != port {
                 break;
             }
             if self.table.is_full() {
@@ -429,26 +459,110 @@ impl Engine {
         }
     }
 
-    /// Reads, judges and acknowledges what a socket has, up to a bound; true if that was all.
-    fn receive(&mut self, port: usize) -> bool {
+    /// Gives connections what they had not taken before.
+    fn send_waiting(&mut self) {
+        for Port { link, .. } in self.ports.iter().filter(|port| port.link.wire.is_waiting()) {
+            self.outbox.flush(link, &mut self.stats.counts);
+        }
+    }
+
+    /// Reads, judges and acknowledges what a socket or connection has, up to a bound.
+    fn receive(&mut self, port: usize) -> Received {
+        match self.ports.get(port).map(|port| &port.link.wire) {
+            Some(Wire::Udp(_)) => self.receive_datagrams(port),
+            Some(Wire::Tcp(_)) => self.receive_messages(port),
+            None => Received::All,
+        }
+    }
+
+    fn receive_messages(&mut self, port: usize) -> Received {
         for _ in 0..RECEIVE_BATCHES_PER_ROUND {
-            let Some(Port { link, .. }) = self.ports.get(port) else {
-                return true;
+            let found = {
+                let Some(Port { link, .. }) = self.ports.get(port) else {
+                    return Received::All;
+                };
+                let Wire::Tcp(connection) = &link.wire else {
+                    return Received::All;
+                };
+                read_some(connection.stream(), &mut self.buffer)
             };
-            if let Err(error) = self.rx.receive(link.socket.as_fd()) {
+            let read = match found {
+                Ok(read) if read > 0 => read,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Received::All,
+                // The end of the stream, or a connection that broke: its open calls will be lost.
+                Ok(_) | Err(_) => {
+                    self.stats.counts.connections_lost += 1;
+                    return Received::Closed;
+                }
+            };
+            let now = self.clock.now();
+            let mut framer = std::mem::take(self.framer(port));
+            framer.add(self.buffer.get(..read).unwrap_or_default());
+            let broken = self.judge_messages(port, &mut framer, now);
+            *self.framer(port) = framer;
+            self.flush(port); // the ACKs
+            self.last_event = now;
+            if broken {
+                self.stats.counts.unparsable += 1;
+                self.stats.counts.connections_lost += 1;
+                return Received::Closed;
+            }
+        }
+        Received::Some
+    }
+
+    fn framer(&mut self, port: usize) -> &mut Framer {
+        if self.framers.len() <= port {
+            self.framers.resize_with(port + 1, Framer::default);
+        }
+        &mut self.framers[port]
+    }
+
+    /// Judges the whole messages that a connection has brought; true if the stream is of no more use.
+    fn judge_messages(&mut self, port: usize, framer: &mut Framer, now: Nanos) -> bool {
+        let mut judge = Judge {
+            plan: &self.plan,
+            thread: self.thread,
+            ports: &self.ports,
+            port,
+            table: &mut self.table,
+            recent: &mut self.recent,
+            retries: &mut self.retries,
+            probes: &mut self.probes,
+            outbox: &mut self.outbox,
+            stats: &mut self.stats,
+            interval: &mut self.seconds.current,
+            record: &mut self.record,
+        };
+        loop {
+            match framer.next_frame() {
+                Frame::Message(message) => judge.datagram(message, now),
+                Frame::Partial => return false,
+                Frame::Broken => return true,
+            }
+        }
+    }
+
+    fn receive_datagrams(&mut self, port: usize) -> Received {
+        for _ in 0..RECEIVE_BATCHES_PER_ROUND {
+            let socket = self.ports.get(port).and_then(|port| port.link.wire.udp());
+            let Some(socket) = socket else {
+                return Received::All;
+            };
+            if let Err(error) = self.rx.receive(socket.as_fd()) {
                 if Refusal::of(&error) == Refusal::PortClosed {
                     self.stats.counts.refused += 1;
                 }
-                return true;
+                return Received::All;
             }
             let read = self.clock.both();
             self.judge_batch(port, read);
             self.flush(port); // the ACKs
             if !self.rx.is_full() {
-                return true;
+                return Received::All;
             }
         }
-        false
+        Received::Some
     }
 
     fn judge_batch(&mut self, port: usize, read: BothClocks) {
@@ -531,6 +645,9 @@ impl Engine {
             let over = self.last_event.saturating_add(LINGER_NS);
             at = at.min(over.max(self.silent_until));
         }
+        if self.ports.iter().any(|port| port.link.wire.is_waiting()) {
+            at = at.min(now + WAITING_LOOK_NS);
+        }
         let timers = [
             self.table.next_due(),
             self.retries.next_due(),
@@ -605,6 +722,21 @@ impl Engine {
     fn sequence_of(&self, number: u64) -> u64 {
         number * self.plan.threads + self.thread
     }
+}
+
+/// How reading a socket or connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Received {
+    /// There was no more.
+    All,
+    /// There may be more.
+    Some,
+    /// The connection is over.
+    Closed,
+}
+
+fn read_some(mut stream: &TcpStream, buffer: &mut [u8]) -> std::io::Result<usize> {
+    stream.read(buffer)
 }
 
 fn port_of(number: u64, ports: usize) -> usize {

@@ -1,5 +1,6 @@
 //! What leaves: a batch for one socket, handed to the kernel as runs or one by one; what it refuses is counted by name.
 
+use std::net::UdpSocket;
 use std::os::fd::AsFd;
 
 use crate::limits::SEND_TRIES_MAX;
@@ -7,6 +8,7 @@ use crate::net::Link;
 use crate::random::SplitMix64;
 use crate::stats::Counts;
 use crate::sys::{Refusal, TxBatch, wait_writable};
+use crate::wire::Wire;
 
 /// The batch of an engine.
 #[derive(Debug)]
@@ -49,7 +51,25 @@ impl Outbox {
 
     /// Hands what is in the batch to the kernel. What it refuses is counted by name; Timer A sends it again.
     pub(super) fn flush(&mut self, link: &Link, counts: &mut Counts) {
-        let socket = link.socket.as_fd();
+        match &link.wire {
+            Wire::Udp(socket) => self.send_datagrams(socket, counts),
+            Wire::Tcp(connection) => {
+                let messages = u64::try_from(self.tx.len()).unwrap_or(0);
+                match connection.send(self.tx.octets_from(0)) {
+                    Ok(true) => {}
+                    Ok(false) => {
+                        counts.send_buffer_full += 1;
+                        counts.send_failed += messages;
+                    }
+                    Err(_) => counts.send_failed += messages,
+                }
+                self.tx.clear();
+            }
+        }
+    }
+
+    fn send_datagrams(&mut self, socket: &UdpSocket, counts: &mut Counts) {
+        let socket = socket.as_fd();
         let mut from = 0;
         let mut tries = 0;
         while from < self.tx.len() {

@@ -2,7 +2,6 @@
 //!
 //! Promises: everything is read and checked before anything is sent.
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use super::{Faulty, Hold, hurry, read};
 use crate::cli::{RunArgs, rate_of};
 use crate::limits::{DURATION_SECONDS_MAX, RATE_MAX};
 use crate::report::Results;
+use crate::screen::Progress;
 use crate::source::{Calls, ListedCall};
 
 /// Options of `replay`.
@@ -41,7 +41,7 @@ pub struct ReplayArgs {
 ///
 /// # Errors
 /// Sentences for the operator, one a line; nothing has been sent then.
-pub fn run(args: &ReplayArgs, progress: &mut dyn Write) -> Result<Results, String> {
+pub fn run(args: &ReplayArgs, progress: &mut dyn Progress) -> Result<Results, String> {
     let faulty = if args.leave_out_faulty {
         Faulty::LeaveOut
     } else {
@@ -50,7 +50,7 @@ pub fn run(args: &ReplayArgs, progress: &mut dyn Write) -> Result<Results, Strin
     let mut recording = read(&args.file, args.hold_against, args.run.profile, faulty)?;
     for remark in &recording.remarks {
         // Progress that nobody reads is no reason to stop.
-        let _unread = writeln!(progress, "{}: {remark}", args.file.display());
+        progress.note(&format!("{}: {remark}", args.file.display()));
     }
     hurry(&mut recording.calls, args.speed);
     let (run, own_times) = bounds(args.run.clone(), &recording.calls, args.at_rate)?;
@@ -59,7 +59,7 @@ pub fn run(args: &ReplayArgs, progress: &mut dyn Write) -> Result<Results, Strin
         own_times,
         label: args.file.display().to_string(),
     };
-    crate::run::run_calls(&run, calls, progress)
+    crate::run::run_calls(&run, calls, None, progress)
 }
 
 /// Rate and duration that fit the calls: for their own times those that they have on average.

@@ -130,6 +130,14 @@ impl Waiter {
         Err(error)
     }
 
+    /// Waits no more for the one at this index.
+    pub fn ignore(&mut self, index: usize) {
+        if let Some(socket) = self.sockets.get_mut(index) {
+            socket.fd = -1; // ppoll(2) passes over it and sets revents to 0
+            socket.revents = 0;
+        }
+    }
+
     /// Whether the last wait found the socket at this index ready or broken.
     #[must_use]
     pub fn is_ready(&self, index: usize) -> bool {

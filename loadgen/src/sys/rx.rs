@@ -15,6 +15,9 @@ const CONTROL_BYTES: usize = 128;
 /// Octets before the data of a control message: cmsghdr is a length, a level and a type (cmsg(3)).
 const CONTROL_HEADER_BYTES: usize = size_of::<libc::cmsghdr>();
 
+/// By how much slots are longer than a power of two: an odd number of cache lines.
+const SLOT_SHIFT: usize = 5 * 64;
+
 #[derive(Clone, Copy)]
 #[repr(C, align(8))]
 struct Control([u8; CONTROL_BYTES]);
@@ -103,11 +106,13 @@ impl RxBatch {
     /// An empty batch; with `runs` its slots have room for what `UDP_GRO` puts together.
     #[must_use]
     pub fn new(runs: bool) -> Self {
-        let slot_bytes = if runs {
+        let room = if runs {
             RX_RUN_BYTES_MAX
         } else {
             DATAGRAM_BYTES_MAX
         };
+        // Slots a power of two apart would all fall into the same sets of the cache.
+        let slot_bytes = room + SLOT_SHIFT;
         Self {
             storage: vec![0; slot_bytes * RX_BATCH].into(),
             slot_bytes,
@@ -132,7 +137,7 @@ impl RxBatch {
         let heads = self.headers.iter_mut().zip(self.iovecs.iter_mut());
         for ((octets, (control, peer)), (header, iovec)) in slots.zip(heads) {
             iovec.iov_base = octets.as_mut_ptr().cast();
-            iovec.iov_len = octets.len();
+            iovec.iov_len = octets.len() - SLOT_SHIFT;
             header.msg_hdr.msg_iov = ptr::from_mut(iovec);
             header.msg_hdr.msg_iovlen = 1;
             header.msg_hdr.msg_control = control.0.as_mut_ptr().cast();

@@ -2,17 +2,25 @@
 //!
 //! Promises: what leaves here is in its bounds. `SIPp`'s letters stand beside our long names where they mean the same.
 
+pub mod respond;
+pub mod search;
+pub mod values;
+
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::call::{Family, user_of};
-use crate::limits::{
-    CALLS_MAX, DURATION_SECONDS_MAX, LATENESS_P99_MAX, RATE_MAX, SOURCE_PORTS_MAX, T1_DEFAULT,
-    THREADS_MAX, USER_BYTES_MAX,
+use self::respond::RespondArgs;
+use self::search::{FindArgs, SoakArgs};
+use self::values::{
+    Ceiling, Share, ceiling_of, cores_of, percent_of, ports_of, share_of, t1_of, threads_of,
+    user_arg,
 };
+pub use self::values::{duration_of, rate_of, time_of};
+use crate::call::Family;
+use crate::limits::{CALLS_MAX, LATENESS_P99_MAX, T1_DEFAULT, USER_BYTES_MAX};
 use crate::mix::command::MixArgs;
 use crate::mix::select::{Selected, selected};
 use crate::pace::Arrival;
@@ -41,8 +49,26 @@ pub enum Command {
     ///
     /// Branch, Call-ID and tags are the run's own. Exit status as for `run`; 2 with every fault of the file, and nothing sent.
     Replay(Box<ReplayArgs>),
+    /// Looks for the highest rate at which the bounds hold, with an interval around it.
+    ///
+    /// The rate grows until a round misses, the gap is halved, then rounds go up and down around it. Before and after each
+    /// round the generator's own ceiling is measured against its own responder: a round beside which that is more than 10 %
+    /// off its first median does not count, and a result within 20 % of it is marked as generator-bound.
+    /// Exit status: 0 found; 2 usage; 3 no valid result.
+    #[command(mut_arg("rate", |arg| arg.default_value("5000")), mut_arg("duration", |arg| arg.default_value("2s")), mut_arg("p99_max", |arg| arg.default_value("20ms")))]
+    FindMax(Box<FindArgs>),
+    /// Offers a steady load for long, and looks whether latency drifts.
+    ///
+    /// As `run`, and exit status 1 also if latency in the last quarter is above that of the first by more than --drift-max.
+    #[command(mut_arg("duration", |arg| arg.default_value("1h")))]
+    Soak(Box<SoakArgs>),
     /// Shows, checks and makes mixes of calls; sends nothing.
     Mix(MixArgs),
+    /// Answers calls: what a generator can do here is measured against it, and what a generator must notice.
+    ///
+    /// Rejects what the default mix expects to be rejected, approves the rest, answers OPTIONS with 200, to the address
+    /// that a request came from. Ends at Ctrl-C or after --duration, and says what it saw.
+    Respond(Box<RespondArgs>),
 }
 
 /// A switch.
@@ -52,6 +78,15 @@ pub enum Switch {
     On,
     /// Not done.
     Off,
+}
+
+/// What `--transport` can say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Transport {
+    /// UDP.
+    Udp,
+    /// TCP.
+    Tcp,
 }
 
 /// What `--family` can say.
@@ -151,6 +186,9 @@ pub struct RunArgs {
     /// Send unanswered INVITEs again by Timer A (RFC 3261 section 17.1.1.2).
     #[arg(long, value_enum, default_value_t = Switch::On)]
     pub retransmit: Switch,
+    /// What calls travel on. On TCP each source port is a connection, and nothing is sent again (RFC 3261 section 17.1.1.2).
+    #[arg(long, value_enum, default_value_t = Transport::Udp)]
+    pub transport: Transport,
     /// Headers that tell of the caller, whatever the mix says.
     #[arg(long, value_enum)]
     pub family: Option<FamilyArg>,
@@ -179,12 +217,37 @@ pub struct RunArgs {
     /// 99th percentile of the generator's own lateness above which the run is invalid.
     #[arg(long, value_name = "TIME", default_value = LATENESS_P99_MAX, value_parser = duration_of)]
     pub lateness_max: Duration,
+    /// Calls that may stay without an answer, as a number or a share (0.1%), before the run has missed.
+    #[arg(long, value_name = "N|PERCENT%", default_value = "0", value_parser = share_of)]
+    pub lost_max: Share,
+    /// Median latency from intended sending above which the run has missed.
+    #[arg(long, value_name = "TIME", value_parser = duration_of)]
+    pub p50_max: Option<Duration>,
+    /// 99th percentile above which the run has missed.
+    #[arg(long, value_name = "TIME", value_parser = duration_of)]
+    pub p99_max: Option<Duration>,
+    /// 99.9th percentile above which the run has missed.
+    #[arg(long, value_name = "TIME", value_parser = duration_of)]
+    pub p999_max: Option<Duration>,
+    /// Calls per second that this generator makes here against its own responder: `measure` does so before the run (one second
+    /// more). A run within 20 % of it is marked as generator-bound.
+    #[arg(long, value_name = "measure|RATE", value_parser = ceiling_of)]
+    pub ceiling: Option<Ceiling>,
     /// Never sleep: less lateness for a whole core.
     #[arg(long)]
     pub spin: bool,
     /// Write the results as JSON to this file, or to standard output with `-`.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Write a line a second to this file, separated by `;`, with `SIPp`'s names where they mean the same.
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+    /// Write the latency from intended sending by percentiles to this file, as `HdrHistogram`'s plotter reads it.
+    #[arg(long, value_name = "FILE")]
+    pub hgrm: Option<PathBuf>,
+    /// Write the latency of every second to this file, as a log of `HdrHistogram`'s intervals.
+    #[arg(long, value_name = "FILE")]
+    pub interval_log: Option<PathBuf>,
     /// Write a line for every call to this file: `call_id,dialled,verdict,code,status,expected,intended_us,latency_us`,
     /// as CSV, or as JSON lines if the name ends in .jsonl.
     #[arg(long, value_name = "FILE")]
@@ -253,119 +316,6 @@ fn resolve(target: &str, source: Option<IpAddr>) -> Result<SocketAddr, String> {
         .ok_or_else(|| format!("target {target} has no address"))
 }
 
-/// Reads calls per second, as calls per 1,000 seconds.
-///
-/// # Errors
-/// What is expected.
-pub fn rate_of(text: &str) -> Result<u64, String> {
-    let bad = || {
-        format!(
-            "a number of calls per second up to {RATE_MAX}, with at most three decimals, as 20000 or 0.5"
-        )
-    };
-    let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
-    let digits = |text: &str| text.bytes().all(|octet| octet.is_ascii_digit());
-    if whole.is_empty() || decimals.len() > 3 || !digits(whole) || !digits(decimals) {
-        return Err(bad());
-    }
-    let rate: u64 = format!("{whole}{decimals:0<3}")
-        .parse()
-        .map_err(|_| bad())?;
-    if rate == 0 || rate > RATE_MAX * 1000 {
-        return Err(bad());
-    }
-    Ok(rate)
-}
-
-/// A time with its unit: ms, s, m or h.
-///
-/// # Errors
-/// What is expected.
-pub fn time_of(text: &str) -> Result<Duration, String> {
-    let bad = || "a number with ms, s, m or h, as 10s".to_owned();
-    let unit_at = text
-        .find(|letter: char| !letter.is_ascii_digit())
-        .ok_or_else(bad)?;
-    let (number, unit) = text.split_at(unit_at);
-    let number: u64 = number.parse().map_err(|_| bad())?;
-    let milliseconds = match unit {
-        "ms" => 1,
-        "s" => 1000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => return Err(bad()),
-    };
-    Ok(Duration::from_millis(number.saturating_mul(milliseconds)))
-}
-
-/// Reads a time within the bounds of a run.
-///
-/// # Errors
-/// What is expected.
-pub fn duration_of(text: &str) -> Result<Duration, String> {
-    let duration = time_of(text)?;
-    if duration.is_zero() || duration.as_secs() > DURATION_SECONDS_MAX {
-        return Err(format!("from 1ms to {DURATION_SECONDS_MAX}s"));
-    }
-    Ok(duration)
-}
-
-fn t1_of(text: &str) -> Result<Duration, String> {
-    let t1 = time_of(text)?;
-    if t1.is_zero() || t1.as_secs() > 10 {
-        return Err("from 1ms to 10s".to_owned());
-    }
-    Ok(t1)
-}
-
-fn percent_of(text: &str) -> Result<f64, String> {
-    let percent: f64 = text
-        .trim_end_matches('%')
-        .parse()
-        .map_err(|_| "a number from 0 to 100".to_owned())?;
-    if !(0.0..=100.0).contains(&percent) {
-        return Err("a number from 0 to 100".to_owned());
-    }
-    Ok(percent)
-}
-
-fn between(text: &str, most: usize) -> Result<usize, String> {
-    let number = text
-        .parse()
-        .ok()
-        .filter(|number| (1..=most).contains(number));
-    number.ok_or_else(|| format!("a number from 1 to {most}"))
-}
-
-fn ports_of(text: &str) -> Result<usize, String> {
-    between(text, SOURCE_PORTS_MAX)
-}
-
-fn threads_of(text: &str) -> Result<usize, String> {
-    between(text, THREADS_MAX)
-}
-
-fn user_arg(text: &str) -> Result<Text<USER_BYTES_MAX>, String> {
-    user_of(text).ok_or_else(|| {
-        format!("1 to {USER_BYTES_MAX} characters that a SIP URI may hold before its `@`")
-    })
-}
-
-fn cores_of(text: &str) -> Result<Cores, String> {
-    let bad = || "numbers and ranges of cores, as 0,2-3".to_owned();
-    let mut cores = Vec::new();
-    for item in text.split(',') {
-        let (first, last) = item.split_once('-').unwrap_or((item, item));
-        let first: usize = first.parse().map_err(|_| bad())?;
-        let last: usize = last.parse().map_err(|_| bad())?;
-        if first > last || last > 4096 {
-            return Err(bad());
-        }
-        cores.extend(first..=last);
-    }
-    Ok(Cores(cores))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -377,7 +327,11 @@ mod tests {
         let cli = Cli::try_parse_from(words).map_err(|error| error.to_string())?;
         match cli.command {
             Command::Run(args) => Ok(*args),
-            Command::Replay(_) | Command::Mix(_) => Err("not run".to_owned()),
+            Command::Replay(_)
+            | Command::Mix(_)
+            | Command::Respond(_)
+            | Command::FindMax(_)
+            | Command::Soak(_) => Err("not run".to_owned()),
         }
     }
 

@@ -1,0 +1,36 @@
+//! Options of `find-max` and `soak`, beside those of `run`.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::values::{cores_of, duration_of, ratio_of, rounds_of};
+use super::{Cores, RunArgs};
+
+/// Options of `find-max`.
+#[derive(Debug, Args)]
+pub struct FindArgs {
+    /// What a round is: `--rate` is the first rate tried, `--duration` how long a round is, and the bounds say what the server promises.
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// Rounds of the last step, up after a success and down after a failure.
+    #[arg(long, value_name = "N", default_value = "16", value_parser = rounds_of)]
+    pub rounds: usize,
+    /// How long the generator's own ceiling is measured, before and after each round.
+    #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = duration_of)]
+    pub yardstick: Duration,
+    /// Cores of the responder that the ceiling is measured against: best those of the server, which has nothing to do then.
+    #[arg(long, value_name = "LIST", value_parser = cores_of)]
+    pub yardstick_cores: Option<Cores>,
+}
+
+/// Options of `soak`.
+#[derive(Debug, Args)]
+pub struct SoakArgs {
+    /// What is offered.
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// How many times the median second's 99th percentile of the first quarter that of the last may be.
+    #[arg(long, value_name = "RATIO", default_value = "1.5", value_parser = ratio_of)]
+    pub drift_max: f64,
+}

@@ -1,0 +1,373 @@
+//! The `find-max` command: the highest rate at which a server keeps its promises, with an interval around it.
+//!
+//! Three steps: the rate grows by half until a round fails; the gap is halved until it is small; then rounds go up a step
+//! after each success and down a step after each failure, and the mean of their rates is the answer.
+//!
+//! Promises: a round is discarded by one rule alone, fixed before the first: the yardstick (this generator against its own
+//! responder) read right before or right after it is outside its band around the median of the first readings; then the
+//! machine was not itself. What the round showed plays no part. A result near the generator's own ceiling is marked.
+
+use serde_json::{Value, json};
+
+use crate::cli::RunArgs;
+use crate::cli::search::FindArgs;
+use crate::conclusion::Conclusion;
+use crate::limits::{
+    FIND_DISCARDED_MAX, FIND_GAP, FIND_GROWTH, FIND_STEP, RATE_MAX, YARDSTICK_BAND,
+    YARDSTICK_READINGS,
+};
+use crate::report::{Results, SCHEMA};
+use crate::run::{self, Course};
+use crate::screen::{Progress, Silent};
+use crate::yardstick::{Yardstick, is_generator_bound};
+
+/// One round.
+#[derive(Debug, Clone)]
+pub struct Round {
+    /// Calls per second offered.
+    pub rate: f64,
+    /// Whether the server kept its promises.
+    pub passed: bool,
+    /// Why not.
+    pub reason: Option<String>,
+    /// Whether the generator itself was what failed.
+    pub generator_late: bool,
+    /// 99th percentile of latency in microseconds.
+    pub p99_us: f64,
+    /// The yardstick before and after.
+    pub yardsticks: (f64, f64),
+    /// Whether the rule discarded it.
+    pub discarded: bool,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub struct Found {
+    /// The rate, calls per second, and how far to either side it is uncertain.
+    pub rate: Option<(f64, f64)>,
+    /// The generator's own ceiling, calls per second.
+    pub ceiling: f64,
+    /// Why there is no result.
+    pub reason: Option<String>,
+    /// All rounds, in order.
+    pub rounds: Vec<Round>,
+    /// The last round's results, for the environment.
+    pub last: Option<Results>,
+    seed: u64,
+    command: String,
+}
+
+/// Looks for the rate.
+///
+/// # Errors
+/// A sentence for the operator about what cannot be done as asked.
+pub fn find(args: &FindArgs, progress: &mut dyn Progress) -> Result<Found, String> {
+    let yardstick = Yardstick::start(&args.run, args.yardstick_cores.as_ref())?;
+    let mut search = Search::begin(args, &yardstick, progress)?;
+    let start = run::per_second(args.run.rate);
+    let rate = steps(start, args.rounds, &mut |rate| search.round(rate));
+    let found = Found {
+        ceiling: search.reference,
+        reason: rate.as_ref().err().cloned(),
+        rate: rate.ok(),
+        rounds: search.rounds,
+        last: search.last,
+        seed: args.run.seed,
+        command: crate::report::command_line(),
+    };
+    yardstick.finish();
+    Ok(found)
+}
+
+/// The rounds of a search, with the yardstick beside them.
+struct Search<'a> {
+    args: &'a FindArgs,
+    yardstick: &'a Yardstick,
+    progress: &'a mut dyn Progress,
+    /// The median of the first readings: what the band is around.
+    reference: f64,
+    /// The reading before the next round.
+    before: f64,
+    rounds: Vec<Round>,
+    discarded: usize,
+    last: Option<Results>,
+}
+
+impl<'a> Search<'a> {
+    fn begin(
+        args: &'a FindArgs,
+        yardstick: &'a Yardstick,
+        progress: &'a mut dyn Progress,
+    ) -> Result<Self, String> {
+        let mut readings = Vec::with_capacity(YARDSTICK_READINGS);
+        yardstick.reading(args.yardstick)?; // the first wakes the cores and is not kept
+        for _ in 0..YARDSTICK_READINGS {
+            readings.push(yardstick.reading(args.yardstick)?);
+        }
+        let reference = median(&mut readings);
+        progress.note(&format!(
+            "the generator's own ceiling here: {reference:.0} calls/s; a round counts if the yardstick beside it is within {:.0} % of that",
+            YARDSTICK_BAND * 100.0
+        ));
+        Ok(Self {
+            args,
+            yardstick,
+            progress,
+            reference,
+            before: reference,
+            rounds: Vec::new(),
+            discarded: 0,
+            last: None,
+        })
+    }
+
+    /// Whether the server keeps its promises at this rate: a round that the rule discards is made again.
+    fn round(&mut self, rate: f64) -> Result<bool, String> {
+        loop {
+            let results = self.measure(rate)?;
+            if results.signalled > 0 {
+                return Err("ended by a signal".to_owned());
+            }
+            let after = self.yardstick.reading(self.args.yardstick)?;
+            let round = judge(rate, &results, (self.before, after), self.reference);
+            self.before = after;
+            self.last = Some(results);
+            self.progress.note(&round.line());
+            let (passed, discarded) = (round.passed, round.discarded);
+            self.rounds.push(round);
+            if !discarded {
+                return Ok(passed);
+            }
+            self.discarded += 1;
+            if self.discarded > FIND_DISCARDED_MAX {
+                return Err(format!(
+                    "the machine was not itself in {} rounds: the yardstick left its band; measure when nothing else runs here",
+                    self.discarded
+                ));
+            }
+        }
+    }
+
+    fn measure(&self, rate: f64) -> Result<Results, String> {
+        let mut args: RunArgs = self.args.run.clone();
+        args.rate = run::milli(rate);
+        let course = Course {
+            progress: &mut Silent,
+            calls_out: None,
+            offer_for: None,
+        };
+        run::run(&args, course)
+    }
+}
+
+/// The three steps; the rate and how far it is uncertain to either side. `holds` says whether the server keeps up.
+fn steps(
+    start: f64,
+    rounds: usize,
+    holds: &mut dyn FnMut(f64) -> Result<bool, String>,
+) -> Result<(f64, f64), String> {
+    let most = run::per_second(RATE_MAX * 1000);
+    let (mut good, mut bad) = (0.0, start);
+    while holds(bad)? {
+        good = bad;
+        bad *= FIND_GROWTH;
+        if bad > most {
+            return Err(format!(
+                "the server keeps up with {good:.0} calls/s and more"
+            ));
+        }
+    }
+    while bad - good > bad * FIND_GAP {
+        let middle = f64::midpoint(good, bad);
+        if middle < 1.0 {
+            return Err("the server does not even keep up with one call/s".to_owned());
+        }
+        if holds(middle)? {
+            good = middle;
+        } else {
+            bad = middle;
+        }
+    }
+    // Up a step after a success, down after a failure: the mean of the rates is where half of the rounds succeed.
+    let middle = f64::midpoint(good, bad);
+    let mut rate = middle;
+    let mut rates = Vec::with_capacity(rounds);
+    for _ in 0..rounds {
+        rates.push(rate);
+        rate *= if holds(rate)? {
+            1.0 + FIND_STEP
+        } else {
+            1.0 - FIND_STEP
+        };
+    }
+    Ok(estimate(&rates, middle * FIND_STEP))
+}
+
+/// What a round says. `reference` is what the band of the yardstick is around.
+fn judge(rate: f64, results: &Results, yardsticks: (f64, f64), reference: f64) -> Round {
+    let Conclusion {
+        valid,
+        reason,
+        exit,
+    } = results.conclusion();
+    let within = |reading: f64| (reading - reference).abs() <= reference * YARDSTICK_BAND;
+    Round {
+        rate,
+        passed: valid && exit == 0,
+        reason,
+        generator_late: !valid,
+        p99_us: results.p99_us(),
+        yardsticks,
+        discarded: !(within(yardsticks.0) && within(yardsticks.1)),
+    }
+}
+
+/// The mean of the walk's rates and how far it is uncertain: two standard errors, but at least a step.
+fn estimate(rates: &[f64], step: f64) -> (f64, f64) {
+    let count = f64::from(u32::try_from(rates.len()).unwrap_or(u32::MAX)).max(1.0);
+    let mean = rates.iter().sum::<f64>() / count;
+    let spread = rates.iter().map(|rate| (rate - mean).powi(2)).sum::<f64>();
+    let error = (spread / (count - 1.0).max(1.0) / count).sqrt();
+    (mean, (2.0 * error).max(step))
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
+}
+
+impl Round {
+    fn line(&self) -> String {
+        let outcome = match (self.discarded, self.passed) {
+            (true, _) => "discarded",
+            (false, true) => "kept",
+            (false, false) => "missed",
+        };
+        let reason = self.reason.as_deref().unwrap_or("");
+        format!(
+            "{:>9.0} calls/s  {outcome:<9}  p99 {:>9.1} us  yardstick {:>8.0} {:>8.0}  {reason}",
+            self.rate, self.p99_us, self.yardsticks.0, self.yardsticks.1
+        )
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "rate_per_s": self.rate.round(),
+            "passed": self.passed,
+            "reason": self.reason,
+            "generator_late": self.generator_late,
+            "p99_us": self.p99_us,
+            "yardstick_before_per_s": self.yardsticks.0.round(),
+            "yardstick_after_per_s": self.yardsticks.1.round(),
+            "discarded": self.discarded,
+        })
+    }
+}
+
+impl Found {
+    /// Whether the rate may be the generator's own: near its ceiling, or the generator was late where it ended.
+    #[must_use]
+    pub fn generator_bound(&self) -> bool {
+        let near = self
+            .rate
+            .is_some_and(|(rate, _)| is_generator_bound(rate, self.ceiling));
+        let late = |round: &Round| round.generator_late && !round.discarded;
+        near || self.rounds.iter().any(late)
+    }
+
+    /// The exit status.
+    #[must_use]
+    pub fn exit(&self) -> u8 {
+        if self.rate.is_some() { 0 } else { 3 }
+    }
+
+    /// The JSON of `tollgate-loadgen/1`.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let rate = self.rate.map(|(rate, _)| rate.round());
+        let half = self.rate.map(|(_, half)| half.round());
+        json!({
+            "schema": SCHEMA,
+            "valid": self.rate.is_some(),
+            "reason": self.reason,
+            "exit": self.exit(),
+            "command": self.command,
+            "seed": self.seed,
+            "environment": self.last.as_ref().map(Results::environment_json),
+            "rate_per_s": rate,
+            "low_per_s": rate.zip(half).map(|(rate, half)| rate - half),
+            "high_per_s": rate.zip(half).map(|(rate, half)| rate + half),
+            "half_width_percent": self.rate.map(|(rate, half)| (half / rate * 1000.0).round() / 10.0),
+            "ceiling_per_s": self.ceiling.round(),
+            "generator_bound": self.generator_bound(),
+            "discarded": self.rounds.iter().filter(|round| round.discarded).count(),
+            "rounds": self.rounds.iter().map(Round::json).collect::<Vec<_>>(),
+        })
+    }
+
+    /// One sentence for a person.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let Some((rate, half)) = self.rate else {
+            return format!(
+                "INVALID: {}\n",
+                self.reason.as_deref().unwrap_or("no result")
+            );
+        };
+        let bound = if self.generator_bound() {
+            "\ngenerator-bound: the generator itself does not do much more here, so the server may"
+        } else {
+            ""
+        };
+        format!(
+            "{rate:.0} calls/s, between {:.0} and {:.0} (the generator's own ceiling: {:.0}){bound}\n",
+            rate - half,
+            rate + half,
+            self.ceiling
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_at_which_half_of_the_rounds_hold_is_found() {
+        for (capacity, start) in [(43_210.0, 1000.0), (900.0, 5000.0), (5000.0, 5000.0)] {
+            let mut random = crate::random::SplitMix64::of(1, 0);
+            let mut noisy = |rate: f64| {
+                // A server whose capacity wavers by 2 % to either side.
+                let wavering = capacity * (0.98 + 0.04 * random.unit());
+                Ok(rate <= wavering)
+            };
+            let (rate, half) = steps(start, 16, &mut noisy).unwrap();
+            assert!(
+                (rate - capacity).abs() <= half.max(capacity * 0.03),
+                "{rate} ± {half}"
+            );
+            assert!(half <= capacity * 0.05, "{half}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_never_or_always_keeps_up_has_no_rate() {
+        let fault = |holds| steps(100.0, 4, &mut |_| Ok(holds)).unwrap_err();
+        assert!(fault(false).contains("not even"));
+        assert!(fault(true).contains("and more"));
+        let ended = steps(100.0, 4, &mut |_| Err("ended by a signal".to_owned()));
+        assert_eq!(ended.unwrap_err(), "ended by a signal");
+    }
+
+    #[test]
+    fn the_estimate_is_the_mean_and_no_surer_than_a_step() {
+        assert_eq!(estimate(&[100.0, 102.0, 100.0, 102.0], 2.5), (101.0, 2.5));
+        let (mean, half) = estimate(&[80.0, 120.0, 80.0, 120.0], 2.5);
+        assert!((mean - 100.0).abs() < 1e-9 && half > 20.0, "{half}");
+    }
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert!((median(&mut [3.0, 1.0, 9.0]) - 3.0).abs() < 1e-9);
+    }
+}

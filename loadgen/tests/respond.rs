@@ -1,0 +1,398 @@
+//! `tollgate-loadgen` against `tollgate-loadgen respond`: each fault on purpose is found, and nothing else.
+//!
+//! Everything stays on loopback, on ports that the kernel chooses.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails where it stands"
+)]
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_tollgate-loadgen");
+
+/// A running `respond`.
+struct Responder {
+    child: Child,
+    target: String,
+}
+
+impl Responder {
+    fn start(options: &str) -> Self {
+        let mut child = Command::new(PROGRAM)
+            .args(["respond", "--listen", "127.0.0.1:0", "--json", "-"])
+            .args(options.split_whitespace())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stderr.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let target = line
+            .trim_end()
+            .strip_prefix("listening udp and tcp ")
+            .unwrap_or_else(|| panic!("{line}"))
+            .to_owned();
+        Self { child, target }
+    }
+
+    /// Ends it as Ctrl-C does; returns what it saw.
+    fn finish(self) -> Value {
+        let killed = Command::new("kill")
+            .args(["-INT", &self.child.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(killed.success());
+        let output = self.child.wait_with_output().unwrap();
+        assert!(output.status.success());
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+}
+
+/// A run against it, with a bound of lateness that no busy machine breaks; T1 so long that no copy is sent.
+fn run(responder: &Responder, options: &str) -> (i32, Value) {
+    let output = Command::new(PROGRAM)
+        .args(["run", "--target", &responder.target, "--json", "-"])
+        .args(["--lateness-max", "60s"])
+        .args(["--t1", "10s"].iter().filter(|_| !options.contains("--t1")))
+        .args(options.split_whitespace())
+        .output()
+        .unwrap();
+    let json = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
+    (output.status.code().unwrap(), json)
+}
+
+fn count(json: &Value, pointer: &str) -> u64 {
+    json.pointer(pointer)
+        .and_then(Value::as_u64)
+        .unwrap_or_else(|| panic!("no number at {pointer} in {json:#}"))
+}
+
+#[test]
+fn every_switch_of_runs_gives_the_same_counts() {
+    let responder = Responder::start("--threads 2");
+    for options in [
+        "",
+        "--gso off",
+        "--gro off",
+        "--gso off --gro off --source-ports 4",
+    ] {
+        let (exit, json) = run(&responder, &format!("-r 5000 -m 1000 {options}"));
+        assert_eq!(exit, 0, "{options}: {json:#}");
+        assert_eq!(count(&json, "/answered"), 1000);
+        assert_eq!(count(&json, "/unexpected"), 0);
+    }
+    let seen = responder.finish();
+    assert_eq!(
+        (count(&seen, "/invites"), count(&seen, "/acks")),
+        (4000, 4000)
+    );
+    assert_eq!(count(&seen, "/unparsable"), 0);
+}
+
+#[test]
+fn one_flipped_verdict_in_ten_thousand_is_reported_with_its_call() {
+    let responder = Responder::start("--flip 1/10000");
+    let (exit, json) = run(&responder, "-r 10000 -m 20000");
+    let seen = responder.finish();
+    assert_eq!((exit, count(&json, "/wrong")), (1, 2), "{json:#}");
+    assert_eq!(count(&seen, "/flipped"), 2);
+    let calls = json["wrong_calls"].as_array().unwrap();
+    assert_eq!(calls.len(), 2);
+    for call in calls {
+        assert!(!call["dialled"].as_str().unwrap().is_empty());
+        assert!(call["call_id"].as_str().unwrap().contains("@127.0.0.1:"));
+        assert_eq!(call["expected"] == "approve", call["status"] == 603);
+    }
+}
+
+#[test]
+fn credentials_are_shown_when_asked_for() {
+    for algorithm in ["md5", "sha256"] {
+        let responder = Responder::start(&format!("--challenge {algorithm} --auth-password open"));
+        let (exit, json) = run(
+            &responder,
+            "-r 500 -m 100 --auth-password open --auth-user gw",
+        );
+        assert_eq!(exit, 0, "{algorithm}: {json:#}");
+        assert_eq!(
+            (count(&json, "/challenged"), count(&json, "/answered")),
+            (100, 100)
+        );
+        assert_eq!(count(&json, "/acks"), 200);
+        // A wrong password, and none, are what the server says they are: no verdict.
+        let (exit, json) = run(&responder, "-r 500 -m 10 --auth-password shut");
+        assert_eq!((exit, count(&json, "/statuses/403")), (1, 10));
+        let (exit, json) = run(&responder, "-r 500 -m 10");
+        assert_eq!((exit, count(&json, "/statuses/401")), (1, 10));
+        let seen = responder.finish();
+        assert_eq!(
+            (count(&seen, "/challenged"), count(&seen, "/forbidden")),
+            (120, 10)
+        );
+    }
+}
+
+#[test]
+fn probes_are_counted_apart() {
+    let responder = Responder::start("");
+    let (exit, json) = run(&responder, "-r 100 -m 50 --options-every 50ms");
+    let seen = responder.finish();
+    assert_eq!(exit, 0, "{json:#}");
+    let sent = count(&json, "/options/sent");
+    assert!(sent >= 2, "{json:#}");
+    assert_eq!(count(&json, "/options/answered"), sent);
+    assert_eq!(count(&json, "/options/statuses/200"), sent);
+    assert_eq!(count(&seen, "/options"), sent);
+    assert_eq!(
+        (count(&json, "/answered"), count(&json, "/unexpected")),
+        (50, 0)
+    );
+}
+
+#[test]
+fn doubled_answers_are_counted_and_acknowledged() {
+    let responder = Responder::start("--duplicate 100");
+    let (exit, json) = run(&responder, "-r 2000 -m 200");
+    assert_eq!((exit, count(&json, "/duplicates")), (0, 200), "{json:#}");
+    assert_eq!(count(&responder.finish(), "/acks"), 400);
+}
+
+#[test]
+fn datagrams_lost_on_purpose_come_again_by_timer_a() {
+    let responder = Responder::start("--drop 10");
+    let output = Command::new(PROGRAM)
+        .args(["run", "--target", &responder.target, "--json", "-"])
+        .args(["--lateness-max", "60s", "--t1", "100ms", "--lose", "10"])
+        .args(["-r", "2000", "-m", "400"])
+        .output()
+        .unwrap();
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let seen = responder.finish();
+    assert_eq!(output.status.code(), Some(0), "{json:#}");
+    assert_eq!(count(&json, "/answered"), 400);
+    assert!(count(&json, "/network/lost_on_purpose") > 40, "{json:#}");
+    assert!(count(&json, "/retransmitted") > 40 && count(&seen, "/dropped") > 10);
+}
+
+#[test]
+fn every_family_is_understood() {
+    let responder = Responder::start("");
+    for family in ["p-tfps", "x-tfps", "received", "bare"] {
+        let (exit, json) = run(&responder, &format!("-r 2000 -m 500 --family {family}"));
+        assert_eq!((exit, count(&json, "/wrong")), (0, 0), "{family}: {json:#}");
+    }
+    responder.finish();
+}
+
+fn quantile(json: &Value, pointer: &str) -> f64 {
+    json.pointer(pointer)
+        .and_then(Value::as_f64)
+        .unwrap_or_else(|| panic!("no number at {pointer} in {json:#}"))
+}
+
+#[test]
+fn a_server_that_stands_still_is_seen_from_the_intended_time_of_sending() {
+    let responder = Responder::start("--stall 200ms/700ms");
+    let (exit, json) = run(&responder, "-r 2000 --duration 1500ms");
+    let seen = responder.finish();
+    assert_eq!((exit, count(&json, "/lost")), (0, 0), "{json:#}");
+    assert!(count(&seen, "/stalls") >= 2);
+    assert!(
+        quantile(&json, "/latency_us/intended/p99") >= 100_000.0,
+        "{json:#}"
+    );
+}
+
+#[test]
+fn a_generator_that_stood_still_is_invalid_and_does_not_blame_the_server() {
+    let responder = Responder::start("");
+    let mut child = Command::new(PROGRAM)
+        .args(["run", "--target", &responder.target, "--json", "-"])
+        .args(["-r", "2000", "--duration", "3s"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut progress = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    progress.read_line(&mut line).unwrap();
+    assert!(line.contains("sent"), "{line}");
+    let pid = child.id();
+    let stopped = Command::new("sh")
+        .args([
+            "-c",
+            &format!("kill -STOP {pid}; sleep 0.2; kill -CONT {pid}"),
+        ])
+        .status()
+        .unwrap();
+    assert!(stopped.success());
+    let output = child.wait_with_output().unwrap();
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    responder.finish();
+    assert_eq!(output.status.code(), Some(3), "{json:#}");
+    assert_eq!(json["valid"], false);
+    assert!(
+        json["reason"]
+            .as_str()
+            .unwrap()
+            .contains("the generator was late")
+    );
+    let intended = quantile(&json, "/latency_us/intended/p99");
+    let sent = quantile(&json, "/latency_us/sent/p99");
+    assert!(
+        intended >= 100_000.0 && sent < intended / 2.0,
+        "{intended} {sent}"
+    );
+}
+
+#[test]
+fn what_a_run_leaves_on_the_disk_says_the_same_as_its_json() {
+    let folder =
+        std::env::temp_dir().join(format!("tollgate-loadgen-files-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = |name: &str| folder.join(name).display().to_string();
+    let (csv, hgrm, log) = (path("seconds.csv"), path("all.hgrm"), path("seconds.hlog"));
+    let responder = Responder::start("");
+    let (exit, json) = run(
+        &responder,
+        &format!(
+            "-r 400 --duration 1500ms --threads 2 --csv {csv} --hgrm {hgrm} --interval-log {log}"
+        ),
+    );
+    responder.finish();
+    assert_eq!(exit, 0, "{json:#}");
+    let read = |path: &str| std::fs::read_to_string(path).unwrap();
+    let (csv, hgrm, log) = (read(&csv), read(&hgrm), read(&log));
+    std::fs::remove_dir_all(&folder).unwrap();
+    let seconds = json["intervals"].as_array().unwrap().len();
+    let mut lines = csv.lines();
+    let names: Vec<&str> = lines.next().unwrap().split(';').collect();
+    let column = names
+        .iter()
+        .position(|name| *name == "OutgoingCall(C)")
+        .unwrap();
+    let rows: Vec<Vec<&str>> = lines.map(|line| line.split(';').collect()).collect();
+    assert_eq!(rows.len(), seconds);
+    assert_eq!(
+        rows.last().unwrap()[column],
+        count(&json, "/sent").to_string()
+    );
+    assert!(
+        hgrm.contains(&format!("Total count    = {:>12}]", count(&json, "/sent"))),
+        "{hgrm}"
+    );
+    let histograms = log.lines().filter(|line| line.contains(",HISTFAA"));
+    assert_eq!(histograms.count(), seconds);
+}
+
+#[test]
+fn bounds_that_are_missed_end_with_one() {
+    let responder = Responder::start("--stall 100ms/400ms");
+    let (exit, json) = run(&responder, "-r 1000 --duration 900ms --p99-max 20ms");
+    responder.finish();
+    assert_eq!(exit, 1, "{json:#}");
+    assert!(
+        json["reason"].as_str().unwrap().starts_with("p99 "),
+        "{json:#}"
+    );
+    let silent = Responder::start("--drop 100");
+    let (exit, _) = run(
+        &silent,
+        "-r 100 -m 5 --retransmit off --t1 5ms --lost-max 100%",
+    );
+    assert_eq!(exit, 0);
+    let (exit, _) = run(
+        &silent,
+        "-r 100 -m 5 --retransmit off --t1 5ms --lost-max 4",
+    );
+    assert_eq!(exit, 1);
+    silent.finish();
+}
+
+#[test]
+fn the_generators_own_ceiling_marks_what_is_near_it() {
+    let responder = Responder::start("");
+    let (exit, json) = run(&responder, "-r 500 -m 300 --ceiling measure");
+    assert_eq!(exit, 0, "{json:#}");
+    assert!(quantile(&json, "/ceiling_per_s") > 1000.0, "{json:#}");
+    assert_eq!(json["generator_bound"], false);
+    let (_, json) = run(&responder, "-r 500 -m 300 --ceiling 550");
+    assert_eq!(json["generator_bound"], true);
+    let (_, json) = run(&responder, "-r 500 -m 300");
+    assert_eq!(json["generator_bound"], Value::Null);
+    responder.finish();
+}
+
+#[test]
+fn what_belongs_to_one_run_is_refused_for_many() {
+    let output = Command::new(PROGRAM)
+        .args(["find-max", "--target", "127.0.0.1:9", "--csv", "/tmp/x"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("are of one run"));
+}
+
+#[test]
+fn calls_travel_on_tcp_connections_too() {
+    let responder = Responder::start("");
+    let (exit, json) = run(
+        &responder,
+        "-r 2000 -m 600 --transport tcp --source-ports 3 --threads 2 --options-every 100ms",
+    );
+    assert_eq!(exit, 0, "{json:#}");
+    assert_eq!(
+        (count(&json, "/answered"), count(&json, "/acks")),
+        (600, 600)
+    );
+    assert_eq!(count(&json, "/retransmitted"), 0);
+    assert_eq!(json["environment"]["transport"], "tcp");
+    let seen = responder.finish();
+    assert_eq!(
+        (count(&seen, "/invites"), count(&seen, "/acks")),
+        (600, 600)
+    );
+    assert_eq!(count(&seen, "/options"), count(&json, "/options/answered"));
+}
+
+#[test]
+fn a_connection_that_the_server_ends_is_named_and_its_calls_are_lost() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = listener.local_addr().unwrap().to_string();
+    let server = std::thread::spawn(move || drop(listener.accept().unwrap()));
+    let output = Command::new(PROGRAM)
+        .args([
+            "run",
+            "--target",
+            &target,
+            "--transport",
+            "tcp",
+            "--json",
+            "-",
+        ])
+        .args([
+            "--lateness-max",
+            "60s",
+            "--t1",
+            "5ms",
+            "-r",
+            "100",
+            "-m",
+            "5",
+        ])
+        .output()
+        .unwrap();
+    server.join().unwrap();
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{json:#}");
+    assert_eq!(count(&json, "/lost"), 5);
+    assert_eq!(count(&json, "/network/connections_lost"), 1);
+}
