@@ -82,6 +82,9 @@ pub const MIX_FILE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Parts of a mix, or of several together, at most.
 pub const MIX_PARTS_MAX: usize = 256;
 
+/// Calls of a run whose mix has limits at most: a ruling is kept for each, two octets.
+pub const LIMITED_CALLS_MAX: u64 = 64 * 1024 * 1024;
+
 /// Places in the order in which a mix's parts take turns, at most; smaller shares are rounded up to one place.
 pub const MIX_TURNS_MAX: u64 = 4096;
 

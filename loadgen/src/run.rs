@@ -274,7 +274,11 @@ fn calls_of(args: &RunArgs) -> Result<Calls, String> {
             expected: args.expect.into(),
         });
     }
-    select::calls(&args.mix, args.seed, Times::Rate(args.rate))
+    let planned = u128::from(args.rate) * args.duration.as_nanos() / 1_000_000_000_000 + 1;
+    let planned = u64::try_from(planned).unwrap_or(u64::MAX);
+    let calls = args.calls_max.map_or(planned, |most| most.min(planned));
+    let limited = (args.limits == Switch::On).then_some(calls);
+    select::calls(&args.mix, args.seed, Times::Rate(args.rate), limited)
 }
 
 /// The cores of a list.

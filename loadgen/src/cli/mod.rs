@@ -150,6 +150,10 @@ pub struct RunArgs {
     /// in a file that ends in .csv, over and over. Several mixes share the calls by weight and join in at their time.
     #[arg(long, value_name = "NAME|FILE[:WEIGHT][@START]", value_parser = selected, conflicts_with = "user")]
     pub mix: Vec<Selected>,
+    /// Whether the server has the limits of the mixes: on, their own model says which calls must be rejected; off, they
+    /// are left out.
+    #[arg(long, value_enum, default_value_t = Switch::On)]
+    pub limits: Switch,
     /// One dialled user part for every call instead of a mix.
     #[arg(short = 's', long, value_name = "USER", value_parser = user_arg)]
     pub user: Option<Text<USER_BYTES_MAX>>,

@@ -3,7 +3,9 @@
 //! Promises: written from the mix alone, in Tollgate's documented files; other servers' operators read from it which subscribers, lists and
 //! policy the mix takes for granted. It listens on loopback only.
 
+use crate::clock::Nanos;
 use crate::mix::Definition;
+use crate::mix::model::Limit;
 use crate::mix::numbers::SCANNERS;
 use crate::mix::part::Part;
 use crate::verdict::Profile;
@@ -15,7 +17,7 @@ const NODE: &str = "[node]\nname = \"{name}\"\nstate_dir = \"state\"\n\n[[listen
 const NAME_CHARACTERS_MAX: usize = 64;
 
 const DOMAIN: &str = "[[domain]]\nname = \"mix\"\npeers = [\"127.0.0.0/8\"]\nmode = \"prevention\"\ntrust_headers = true\n\
-default_policy = \"mix\"\ndefault_subscriber = \"unknown\"\nprofile = \"{profile}\"\nbare_e164 = true\n\n\
+default_policy = \"mix\"\ndefault_subscriber = \"unknown\"\nprofile = \"{profile}\"\nbare_e164 = true\nspoofing_filtered = true\n\n\
 [[domain.translate]]\nmatch = \"011\"\nstrip = 3\n\n[[domain.translate]]\nmatch = \"00\"\nstrip = 2\n";
 
 const POLICY: &str = "[[policy]]\nname = \"mix\"\ndestination = { deny = [\"type:premium\", \"satellite\"] }\n\
@@ -42,10 +44,43 @@ pub fn files(mix: &Definition, profile: Profile) -> Vec<(&'static str, String)> 
             "bundle/domains.toml",
             DOMAIN.replace("{profile}", profile.word()),
         ),
-        ("bundle/policies.toml", POLICY.to_owned()),
+        (
+            "bundle/policies.toml",
+            POLICY.to_owned() + &limits(&mix.limits),
+        ),
         ("bundle/subscribers.csv", subscribers(&mix.parts)),
         ("bundle/lists/mix.csv", lists(mix)),
     ]
+}
+
+/// The limits as a policy has them: each rejects, at all hours.
+fn limits(limits: &[Limit]) -> String {
+    let seconds = |nanos: Nanos| format!("\"{}s\"", nanos.div_ceil(1_000_000_000));
+    let mut text = String::new();
+    for limit in limits {
+        let per: Vec<String> = limit
+            .per
+            .iter()
+            .map(|who| format!("\"{}\"", who.word()))
+            .collect();
+        text += &format!(
+            "\n[[policy.limit]]\nname = \"{}\"\nper = [{}]\nto = \"{}\"\ncount = \"{}\"\n",
+            limit.name,
+            per.join(", "),
+            if limit.to_number { "number" } else { "any" },
+            limit.count.word(),
+        );
+        if limit.window > 0 {
+            text += &format!("window = {}\n", seconds(limit.window));
+        }
+        text += &format!("max = {}\n", limit.max);
+        if limit.hold > 0 {
+            text += &format!("hold = {}\n", seconds(limit.hold));
+        }
+        let code = String::from_utf8_lossy(limit.code.as_bytes());
+        text += &format!("during = \"always\"\naction = \"reject\"\ncode = \"{code}\"\n");
+    }
+    text
 }
 
 /// A row for each subscriber of any part, with the users that the parts let call.

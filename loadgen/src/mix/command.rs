@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 
 use crate::call::Call;
 use crate::cdr::CdrArgs;
-use crate::cli::{duration_of, rate_of};
+use crate::cli::{Switch, duration_of, rate_of};
 use crate::clock::nanos;
 use crate::limits::CALLS_MAX;
 use crate::listing::Writer;
@@ -67,6 +67,9 @@ pub struct MakeArgs {
     /// For how long.
     #[arg(long, default_value = "60s", value_parser = duration_of)]
     pub duration: Duration,
+    /// Whether the server has the limits of the mixes; off leaves them out.
+    #[arg(long, value_enum, default_value_t = Switch::On)]
+    pub limits: Switch,
     /// Calls per second, at even distances; without it the pace of the mix itself.
     #[arg(short = 'r', long, value_parser = rate_of)]
     pub rate: Option<u64>,
@@ -84,6 +87,9 @@ pub struct BundleArgs {
     /// How the server wears its verdicts.
     #[arg(long, value_enum, default_value_t = Profile::Redirect)]
     pub profile: Profile,
+    /// Whether to give the policy the limits of the mixes.
+    #[arg(long, value_enum, default_value_t = Switch::On)]
+    pub limits: Switch,
     /// Write the files into this new folder instead of printing them; `tollgate serve --config FOLDER/tollgate.toml` runs it.
     #[arg(long, value_name = "FOLDER")]
     pub write: Option<PathBuf>,
@@ -146,8 +152,20 @@ fn check(mixes: &[String], out: &mut dyn Write) -> Result<(), String> {
 
 fn make(args: &MakeArgs, out: &mut dyn Write) -> Result<(), String> {
     let times = args.rate.map_or(Times::Own, Times::Rate);
-    let mix = Mix::new(combined(&args.mixes)?, args.seed, times)?;
     let until = nanos(args.duration);
+    let definition = combined(&args.mixes)?;
+    let planned = match times {
+        Times::Own => definition.shape.number_at(until).saturating_add(1),
+        Times::Rate(milli) => {
+            let exact = u128::from(until) * u128::from(milli) / 1_000_000_000_000 + 1;
+            u64::try_from(exact).unwrap_or(u64::MAX)
+        }
+    };
+    let calls = args.calls_max.map_or(planned, |most| most.min(planned));
+    let mut mix = Mix::new(definition, args.seed, times)?;
+    if args.limits == Switch::On {
+        mix = mix.judged(calls, times)?;
+    }
     let mut writer = Writer::new(BufWriter::new(out))?;
     let mut call = Call::default();
     for number in 0..args.calls_max.unwrap_or(CALLS_MAX) {
@@ -171,7 +189,11 @@ fn make(args: &MakeArgs, out: &mut dyn Write) -> Result<(), String> {
 }
 
 fn print_bundle(args: &BundleArgs, out: &mut dyn Write) -> Result<(), String> {
-    let files = bundle::files(&combined(&args.mixes)?, args.profile);
+    let mut definition = combined(&args.mixes)?;
+    if args.limits == Switch::Off {
+        definition.limits.clear();
+    }
+    let files = bundle::files(&definition, args.profile);
     let Some(folder) = &args.write else {
         for (path, text) in &files {
             put(out, &format!("# ==> {path}\n{text}\n"))?;

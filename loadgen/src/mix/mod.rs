@@ -1,12 +1,13 @@
 //! Mixes: which calls are made, in which shares, and what must come back for each.
 //!
-//! Promises: a call follows from the mix, its seed and its number alone. Parts take turns in exact shares, in an order
+//! Promises: a call follows from the mix, its seed and its number alone; where the mix has limits, its verdict from the calls before it, too. Parts take turns in exact shares, in an order
 //! that the seed shuffles. Allocates nothing per call.
 //! Leaves to `read`: the file; to `part`: what a call of a part is; to `command`: `tollgate-loadgen mix`.
 
 pub mod bundle;
 pub mod command;
 pub mod document;
+pub mod model;
 pub mod numbers;
 pub mod part;
 pub mod read;
@@ -18,9 +19,12 @@ use std::sync::Arc;
 
 use crate::call::Call;
 use crate::clock::Nanos;
-use crate::limits::{MIX_PARTS_MAX, MIX_TURNS_MAX};
+use crate::limits::{LIMITED_CALLS_MAX, MIX_PARTS_MAX, MIX_TURNS_MAX};
 use crate::random::SplitMix64;
+use crate::verdict::Expected;
+use model::{Limit, Model, Ruling};
 use part::Part;
+use read::LIMITS_MAX;
 use shape::Shape;
 
 /// A mix as its file says it.
@@ -36,6 +40,8 @@ pub struct Definition {
     pub parts: Vec<Part>,
     /// Rows that the server's lists must hold for the verdicts to be right: `number,39347*,deny,R03`.
     pub lists: Vec<String>,
+    /// Limits that the server's policy must have for the verdicts to be right.
+    pub limits: Vec<Limit>,
 }
 
 /// When the calls of a mix are made, so far as its parts depend on it.
@@ -59,6 +65,9 @@ struct Ready {
     shape: Shape,
     parts: Vec<Part>,
     phases: Vec<Phase>,
+    limits: Vec<Limit>,
+    /// What the limits say of each call, if there are any.
+    rulings: Vec<Ruling>,
 }
 
 /// A stretch of calls in which the same parts are active.
@@ -99,10 +108,27 @@ impl Definition {
                     all.lists.push(row);
                 }
             }
+            for limit in more.limits {
+                match all.limits.iter().find(|known| known.name == limit.name) {
+                    None => all.limits.push(limit),
+                    Some(known) if *known == limit => {}
+                    Some(_) => {
+                        return Err(format!(
+                            "two of the mixes have a limit `{}`, and not the same one",
+                            limit.name
+                        ));
+                    }
+                }
+            }
         }
         if all.parts.len() > MIX_PARTS_MAX {
             return Err(format!(
                 "more than {MIX_PARTS_MAX} parts in all mixes together"
+            ));
+        }
+        if all.limits.len() > LIMITS_MAX {
+            return Err(format!(
+                "more than {LIMITS_MAX} limits in all mixes together"
             ));
         }
         Ok(all)
@@ -137,7 +163,11 @@ impl Mix {
     /// A sentence for the operator: at some time no part is active.
     pub fn new(definition: Definition, seed: u64, times: Times) -> Result<Self, String> {
         let Definition {
-            name, shape, parts, ..
+            name,
+            shape,
+            parts,
+            limits,
+            ..
         } = definition;
         let mut boundaries: Vec<Nanos> = parts
             .iter()
@@ -185,7 +215,51 @@ impl Mix {
             shape,
             parts,
             phases,
+            limits,
+            rulings: Vec::new(),
         })))
+    }
+
+    /// Judges the first `calls` calls by the limits of the mix: their verdicts hang on what came before them.
+    ///
+    /// # Errors
+    /// A sentence for the operator: too many calls to keep a ruling for each.
+    pub fn judged(self, calls: u64, times: Times) -> Result<Self, String> {
+        if self.0.limits.is_empty() {
+            return Ok(self);
+        }
+        if calls > LIMITED_CALLS_MAX {
+            return Err(format!(
+                "{calls} calls of a mix with limits are more than {LIMITED_CALLS_MAX}, whose verdicts can be known in advance"
+            ));
+        }
+        let mut rulings = Vec::new();
+        let mut model = Model::new(&self.0.limits);
+        let mut call = Call::default();
+        for number in 0..calls {
+            self.fill(number, &mut call);
+            rulings.push(model.rule(&call, self.nominal(number, times)));
+        }
+        let mut ready = Arc::try_unwrap(self.0).map_err(|_| "the mix is in use".to_owned())?;
+        ready.rulings = rulings;
+        Ok(Self(Arc::new(ready)))
+    }
+
+    /// When a call is due as far as the mix knows.
+    fn nominal(&self, number: u64, times: Times) -> Nanos {
+        match times {
+            Times::Own => self.due(number).unwrap_or(0),
+            Times::Rate(milli) => {
+                let exact = u128::from(number) * 1_000_000_000_000 / u128::from(milli.max(1));
+                u64::try_from(exact).unwrap_or(Nanos::MAX)
+            }
+        }
+    }
+
+    /// The limits, in the order of the file.
+    #[must_use]
+    pub fn limits(&self) -> &[Limit] {
+        &self.0.limits
     }
 
     fn empty(seed: u64) -> Self {
@@ -196,6 +270,8 @@ impl Mix {
             shape: Shape::even(1000),
             parts: Vec::new(),
             phases: Vec::new(),
+            limits: Vec::new(),
+            rulings: Vec::new(),
         }))
     }
 
@@ -208,6 +284,21 @@ impl Mix {
         if let Some(part) = self.0.parts.get(place) {
             let place = u64::try_from(place).unwrap_or(0);
             part.fill(self.0.seed, place, index, call);
+        }
+        let ruling = usize::try_from(number)
+            .ok()
+            .and_then(|at| self.0.rulings.get(at));
+        match ruling {
+            None | Some(Ruling::Pass) => {}
+            Some(Ruling::Either) => {
+                call.expected = Expected::ApproveOrReject;
+                call.code.clear();
+            }
+            Some(Ruling::Reject(by)) => {
+                call.expected = Expected::Reject;
+                let limit = by.and_then(|place| self.0.limits.get(usize::from(place)));
+                call.code = limit.map(|limit| limit.code).unwrap_or_default();
+            }
         }
     }
 

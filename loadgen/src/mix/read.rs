@@ -8,6 +8,7 @@ use crate::fault::FAULTS;
 use crate::limits::{CALLER_BYTES_MAX, COPIES_MAX, MIX_PARTS_MAX, RATE_MAX};
 use crate::mix::Definition;
 use crate::mix::document::{Faults, Keys, Placed, parse};
+use crate::mix::model::{Count, Limit, Who};
 use crate::mix::numbers::{AGENTS, SETS};
 use crate::mix::part::{Block, DISGUISES, Disguise, Kind, Order, Part, Pattern, Piece, Range};
 use crate::mix::shape::Shape;
@@ -16,6 +17,10 @@ use crate::verdict::Expected;
 
 /// Largest weight of anything in a mix.
 const WEIGHT_MAX: u64 = 1_000_000;
+/// Limits of a mix, or of several together, at most.
+pub const LIMITS_MAX: usize = 32;
+const SECOND: Nanos = 1_000_000_000;
+const DAY: Nanos = 86_400 * SECOND;
 /// Largest weight of an hour or a day.
 const SHAPE_WEIGHT_MAX: u64 = 1000;
 /// Digits of a number at most.
@@ -59,6 +64,14 @@ fn definition(name: &str, mut keys: Keys<'_>, faults: &mut Faults<'_>) -> Option
         .into_iter()
         .filter_map(|set| number_set(set, faults))
         .collect();
+    let limits: Vec<Limit> = keys
+        .tables("limit", faults)
+        .into_iter()
+        .filter_map(|limit| read_limit(limit, faults))
+        .collect();
+    if limits.len() > LIMITS_MAX {
+        faults.at(keys.at, format!("a mix has at most {LIMITS_MAX} limits"));
+    }
     let tables = keys.tables("part", faults);
     if tables.is_empty() || tables.len() > MIX_PARTS_MAX {
         faults.at(
@@ -77,6 +90,7 @@ fn definition(name: &str, mut keys: Keys<'_>, faults: &mut Faults<'_>) -> Option
         shape: shape?,
         parts,
         lists,
+        limits,
     })
 }
 
@@ -184,6 +198,74 @@ fn range_of((text, at): Placed<&str>, weight: u64, faults: &mut Faults<'_>) -> O
         prefix: prefix.as_bytes().into(),
         more,
         weight: u32::try_from(weight).unwrap_or(1),
+    })
+}
+
+const WHO: &[(&str, Who)] = &[
+    ("domain", Who::Domain),
+    ("subscriber", Who::Subscriber),
+    ("caller", Who::Caller),
+    ("address", Who::Address),
+];
+
+const COUNT: &[(&str, Count)] = &[
+    ("attempts", Count::Attempts),
+    ("approved", Count::Approved),
+    ("reported-calls", Count::ReportedCalls),
+];
+
+/// A limit that rejects, with the keys and words of a policy's.
+fn read_limit(mut keys: Keys<'_>, faults: &mut Faults<'_>) -> Option<Limit> {
+    let before = faults.count();
+    let name = keys.needed("name", faults);
+    if let Some((name, at)) = name
+        && !name
+            .bytes()
+            .all(|octet| octet.is_ascii_alphanumeric() || octet == b'-')
+    {
+        faults.at(at, "`name` must be letters, digits and `-`");
+    }
+    let per = several(&mut keys, "per", WHO, faults);
+    if per.is_empty() {
+        faults.at(keys.at, "`per` is missing here, as [\"subscriber\"]");
+    }
+    let to_number = one_of(&mut keys, "to", &[("number", true), ("any", false)], faults);
+    let count = one_of(&mut keys, "count", COUNT, faults).unwrap_or(Count::Attempts);
+    let window = time(&mut keys, "window", faults);
+    match (count, window) {
+        (Count::ReportedCalls, Some((_, at))) => {
+            faults.at(at, "`reported-calls` has no `window`");
+        }
+        (Count::Attempts | Count::Approved, None) => {
+            faults.at(keys.at, "`window` is missing here, as \"15m\"");
+        }
+        (_, Some((window, at))) if !(SECOND..=DAY).contains(&window) => {
+            faults.at(at, "`window` must be 1s to 24h");
+        }
+        _ => {}
+    }
+    let max = keys.whole("max", 1..=u64::from(u32::MAX), faults);
+    if max.is_none() {
+        faults.at(keys.at, "`max` is missing here, or no number");
+    }
+    let hold = time(&mut keys, "hold", faults).map_or(0, |(hold, _)| hold);
+    let code = keys.needed("code", faults);
+    if let Some((text, at)) = code
+        && !is_code(text)
+    {
+        faults.at(at, "`code` must be a letter and two digits, as \"R13\"");
+    }
+    keys.finish(faults);
+    (faults.count() == before).then_some(())?;
+    Some(Limit {
+        name: name?.0.to_owned(),
+        per: per.into(),
+        to_number: to_number.unwrap_or(false),
+        count,
+        window: window.map_or(0, |(window, _)| window),
+        max: max?.0,
+        hold,
+        code: Text::of(code?.0.as_bytes())?,
     })
 }
 
@@ -650,6 +732,14 @@ mod tests {
             (
                 "[[numbers]]\nname = \"ordinary\"\nranges = { \"44\" = 1 }",
                 "7:8: `ordinary` is a set that every mix has",
+            ),
+            (
+                "[[limit]]\nname = \"l\"\nper = [\"caller\", \"friend\"]",
+                "8:18: `per` is one of domain",
+            ),
+            (
+                "[[limit]]\nname = \"l\"\nwindow = \"25h\"",
+                "8:10: `window` must be 1s to 24h",
             ),
             ("[[part]]\nname = \"q\"", "6:1: `numbers` is missing here"),
         ] {

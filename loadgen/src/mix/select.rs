@@ -97,11 +97,17 @@ pub fn combined(mixes: &[Selected]) -> Result<Definition, String> {
     Definition::combined(read)
 }
 
-/// The calls that `--mix` options ask for; without any, the default mix.
+/// The calls that `--mix` options ask for; without any, the default mix. `limited` is how many of them the limits of the
+/// mixes judge; `None`: the server has no limits.
 ///
 /// # Errors
 /// Sentences for the operator, a line each.
-pub fn calls(mixes: &[Selected], seed: u64, times: Times) -> Result<Calls, String> {
+pub fn calls(
+    mixes: &[Selected],
+    seed: u64,
+    times: Times,
+    limited: Option<u64>,
+) -> Result<Calls, String> {
     match mixes {
         [] => Ok(Calls::Mix(Mix::standard(seed))),
         [only] if only.name.ends_with(".csv") => Ok(Calls::Listed {
@@ -109,7 +115,13 @@ pub fn calls(mixes: &[Selected], seed: u64, times: Times) -> Result<Calls, Strin
             own_times: false,
             label: only.name.clone(),
         }),
-        several => Ok(Calls::Mix(Mix::new(combined(several)?, seed, times)?)),
+        several => {
+            let mix = Mix::new(combined(several)?, seed, times)?;
+            Ok(Calls::Mix(match limited {
+                Some(calls) => mix.judged(calls, times)?,
+                None => mix,
+            }))
+        }
     }
 }
 

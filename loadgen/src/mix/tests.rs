@@ -6,7 +6,6 @@ use crate::limits::DATAGRAM_BYTES_MAX;
 use crate::message::{Messages, Shape};
 use crate::mix::read::read;
 use crate::source::Calls;
-use crate::verdict::Expected;
 use std::collections::{HashMap, HashSet};
 
 fn ready(name: &str, seed: u64, times: Times) -> Mix {
