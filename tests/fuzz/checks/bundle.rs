@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tollgate::clock::Now;
 use tollgate::control::{self, Loaded, SAMPLE_BUNDLE, SAMPLE_CONFIG, Source, show};
 use tollgate::limits::RESPONSE_BYTES_MAX;
@@ -89,6 +90,11 @@ impl Check {
         match control::load(&self.source) {
             Ok(loaded) => {
                 assert!(!show::in_force(&loaded).is_empty());
+                // Making the table of destinations anew takes twenty times as long as all else.
+                let own = &self.before.rows.destinations;
+                if !Arc::ptr_eq(&loaded.rows.destinations, own) && !input.len().is_multiple_of(8) {
+                    return;
+                }
                 let policy = self.policy.build_next(&self.before.rows, &loaded.rows, NOW);
                 let packet = Packet {
                     bytes: INVITE,
