@@ -158,11 +158,16 @@ impl<'a> Marked<'a> {
     #[must_use]
     #[inline(always)]
     pub fn is_line_end(&self, at: usize) -> bool {
-        // The last octets of a text cannot be read as a word.
-        if at > self.last_word {
-            return self.text.get(at..at.wrapping_add(2)) == Some(b"\r\n");
+        if at <= self.last_word {
+            return self.word(at) & 0xffff == 0x0a0d;
         }
-        self.word(at) & 0xffff == 0x0a0d
+        self.is_last_line_end(at)
+    }
+
+    /// The last octets of a text cannot be read as a word.
+    #[cold]
+    fn is_last_line_end(&self, at: usize) -> bool {
+        self.text.get(at..at.wrapping_add(2)) == Some(b"\r\n")
     }
 
     /// The first control from a place on, `text`'s length or more without one.

@@ -9,7 +9,8 @@ use super::{Packet, Uas, plain, screening};
 use crate::policy::{CallError, Scheme, Snapshot, Source};
 use crate::sip::octet::{LWS, has_lws, is, number, split_list, trim};
 use crate::sip::{
-    Address, Fault, Header, Kind, Method, Phrase, Request, SipUri, Span, Uri, Version, Via, block,
+    Address, Fault, Header, Kind, Method, Parts, Phrase, Request, SipUri, Span, Uri, Version, Via,
+    block,
 };
 use std::net::SocketAddr;
 
@@ -40,9 +41,10 @@ pub(super) fn admit(uas: &Uas, policy: &Snapshot, packet: &Packet<'_>, slot: &mu
         return;
     }
     let cut = packet.full_length > packet.bytes.len();
-    let (kind, parts) = layout.scan_parts(packet.bytes, cut);
+    let mut parts = Parts::default();
+    let kind = layout.scan_parts(packet.bytes, cut, &mut parts);
     let request = Request::new(packet.bytes, layout);
-    let plain = parts.and_then(|parts| plain::admit(uas, policy, packet, &request, &parts, state));
+    let plain = plain::admit(uas, policy, packet, &request, &parts, state);
     state.admission = match (kind, plain) {
         (Kind::KeepAlive, _) => Admission::KeepAlive,
         (Kind::Response, _) => Admission::Response,

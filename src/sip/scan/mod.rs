@@ -105,16 +105,17 @@ impl Layout {
 
     /// Reads a head. `cut` says that the datagram was longer than `bytes`.
     pub fn scan(&mut self, bytes: &[u8], cut: bool) -> Kind {
-        self.scan_parts(bytes, cut).0
+        self.scan_parts(bytes, cut, &mut Parts::default())
     }
 
     /// The same, and the parts of what has the plain form.
     #[inline]
-    pub fn scan_parts(&mut self, bytes: &[u8], cut: bool) -> (Kind, Option<Parts>) {
-        match self.read_plain(bytes) {
-            Some(parts) => (Kind::Request, Some(parts)),
-            None => (self.scan_any(bytes, cut), None),
+    pub fn scan_parts(&mut self, bytes: &[u8], cut: bool, parts: &mut Parts) -> Kind {
+        if self.read_plain(bytes, parts) {
+            return Kind::Request;
         }
+        *parts = Parts::default();
+        self.scan_any(bytes, cut)
     }
 
     /// Forgets the header fields of the last head.

@@ -62,24 +62,21 @@ impl Parts {
 }
 
 impl Layout {
-    /// Reads a plain head; `None` when it is none, and then the layout is no good.
+    /// Reads a plain head; `false` when it is none, and then the layout and the parts are no good.
     #[inline]
-    pub(super) fn read_plain(&mut self, bytes: &[u8]) -> Option<Parts> {
+    pub(super) fn read_plain(&mut self, bytes: &[u8], parts: &mut Parts) -> bool {
         let head = bytes.get(..HEAD_BYTES_MAX).unwrap_or(bytes);
-        marks::read(
+        let read = marks::read(
             head,
             #[inline(always)]
-            |head| self.read_plain_head(head),
-        )?
+            |head| self.read_plain_head(head, parts),
+        );
+        read.flatten().is_some()
     }
 
-    /// Line by line: a name that is expected and its value of the plain form, or any other.
-    #[expect(
-        clippy::collapsible_match,
-        reason = "with guards the compiler compares the length again and again; so it jumps by it"
-    )]
+    /// Line by line: a name that is expected with its value of the plain form, or any other.
     #[inline(always)]
-    fn read_plain_head(&mut self, head: &Marked<'_>) -> Option<Parts> {
+    fn read_plain_head(&mut self, head: &Marked<'_>, parts: &mut Parts) -> Option<()> {
         const VIA: Word = Word::of(b"via: ");
         const FROM: Word = Word::of(b"from: ");
         const TO: Word = Word::of(b"to: ");
@@ -88,96 +85,96 @@ impl Layout {
         const P_TFPS: Word = Word::of(b"p-tfps: ");
         const MAX_FORWARDS: [Word; 2] = [Word::of(b"max-forw"), Word::of(b"ards: ")];
         const INVITE: Word = Word::exactly(b" INVITE\r");
+        // A line that was not read: no value ends at the head's start.
+        const OTHER: (Header, usize) = (Header::Via, 0);
         const CONTENT_LENGTH: [Word; 2] = [Word::of(b"content-"), Word::of(b"length: ")];
-        let mut parts = Parts::default();
-        let start = self.read_plain_request_line(head, &mut parts)?;
-        let mut read = parts.read;
+        let mut at = self.read_plain_request_line(head, parts)?;
         self.clear();
-        self.header_start = start;
+        self.header_start = at;
+        // What was kept, and what of it was read.
         let mut seen = 0_u32;
-        let mut at = start;
-        let mut count = 0_usize;
+        let mut read = parts.read;
+        let mut lines = 0_usize;
         loop {
             let length = head.plain(at);
             let colon = at.wrapping_add(length);
             // Of more octets than a window has, nothing is known.
             if head.octet(colon) != b':' || length.wrapping_sub(1) >= NAME_BYTES_MAX {
-                if !head.is_line_end(at) {
+                if !head.is_line_end(at) || lines > HEADERS_MAX {
                     return None;
                 }
                 self.body_start = Some(at.wrapping_add(2));
                 self.seen = seen;
                 parts.read = read;
-                return Some(parts);
+                return Some(());
             }
-            count = count.wrapping_add(1);
-            if count > HEADERS_MAX {
-                return None;
-            }
+            lines = lines.wrapping_add(1);
             let word = head.word(at);
             let value = colon.wrapping_add(2);
-            let mut end = None;
-            match length {
+            // Without guards, so that the compiler jumps by the length and does not compare it again and again.
+            let (header, end) = match length {
                 2 => {
                     if TO.begins(word)
-                        && let Some((_, tag, to_end)) = values::address(head, value)
+                        && let Some((_, tag, end)) = values::address(head, value)
                     {
                         parts.to_tag = tag;
-                        end = Some((Header::To, to_end));
+                        (Header::To, end)
+                    } else {
+                        OTHER
                     }
                 }
                 3 => {
                     if VIA.begins(word)
-                        && let Some((via, stop)) = values::via(head, value)
+                        && let Some(end) = self.keep_plain_via(head, value, parts, &mut read)
                     {
-                        if self.via_fields == 0 {
-                            parts.top_via = via;
-                            read |= Header::Via.bit();
+                        if !head.is_line_end(end) {
+                            return None;
                         }
-                        if stop.1 == b'\r'
-                            && let Some(place) = self.vias.get_mut(self.via_fields)
-                        {
-                            *place = via.value;
-                            self.via_fields = self.via_fields.wrapping_add(1);
-                            self.via_values = self.via_values.wrapping_add(1);
-                            if !head.is_line_end(stop.0) {
-                                return None;
-                            }
-                            at = stop.0.wrapping_add(2);
-                            continue;
-                        }
+                        at = end.wrapping_add(2);
+                        continue;
                     }
+                    OTHER
                 }
                 4 => {
-                    if FROM.begins(word) {
-                        if let Some((uri, tag, from_end)) = values::address(head, value) {
-                            parts.from = uri;
-                            parts.from_tag = tag;
-                            end = Some((Header::From, from_end));
-                        }
+                    if FROM.begins(word)
+                        && let Some((uri, tag, end)) = values::address(head, value)
+                    {
+                        parts.from = uri;
+                        parts.from_tag = tag;
+                        (Header::From, end)
                     } else if CSEQ.begins(word) {
                         let blank = value.wrapping_add(head.plain(value));
                         if INVITE.begins(head.word(blank)) && digits(head, value, blank).is_some() {
-                            end = Some((Header::CSeq, blank.wrapping_add(7)));
+                            (Header::CSeq, blank.wrapping_add(7))
+                        } else {
+                            OTHER
                         }
+                    } else {
+                        OTHER
                     }
                 }
                 6 => {
                     if P_TFPS.begins(word)
-                        && let Some((fields, tfps_end)) = values::five_fields(head, value)
+                        && let Some((fields, end)) = values::five_fields(head, value)
                         && head.octet(value) > b' '
-                        && head.octet(tfps_end.wrapping_sub(1)) > b' '
+                        && head.octet(end.wrapping_sub(1)) > b' '
                     {
                         parts.p_tfps = fields;
-                        end = Some((Header::PTfps, tfps_end));
+                        (Header::PTfps, end)
+                    } else {
+                        OTHER
                     }
                 }
                 7 => {
                     if CALL_ID.begins(word) && head.octet(colon.wrapping_add(1)) == b' ' {
-                        let stop = values::blank(head, value);
-                        if stop.0 != value && stop.1 == b'\r' {
-                            end = Some((Header::CallId, stop.0));
+                        let (end, octet) = values::blank(head, value);
+                        if end != value && octet == b'\r' {
+                            (Header::CallId, end)
+                        } else {
+                            OTHER
                         }
+                    } else {
+                        OTHER
                     }
                 }
                 12 => {
@@ -185,49 +182,75 @@ impl Layout {
                         && MAX_FORWARDS[1].begins(head.word(at.wrapping_add(8)))
                         && values::two_digits(head, value)
                     {
-                        end = Some((Header::MaxForwards, value.wrapping_add(2)));
+                        (Header::MaxForwards, value.wrapping_add(2))
+                    } else {
+                        OTHER
                     }
                 }
                 14 => {
                     if CONTENT_LENGTH[0].begins(word)
                         && CONTENT_LENGTH[1].begins(head.word(at.wrapping_add(8)))
                     {
-                        let stop = value.wrapping_add(head.plain(value));
-                        if let Some(number) = digits(head, value, stop)
-                            && head.octet(stop) == b'\r'
+                        let end = value.wrapping_add(head.plain(value));
+                        if let Some(number) = digits(head, value, end)
+                            && head.octet(end) == b'\r'
                         {
                             parts.content_length = number;
-                            end = Some((Header::ContentLength, stop));
+                            (Header::ContentLength, end)
+                        } else {
+                            OTHER
                         }
+                    } else {
+                        OTHER
                     }
                 }
-                _ => {}
-            }
-            let end = match end {
-                Some((header, end)) if seen & header.bit() == 0 => {
-                    seen |= header.bit();
-                    read |= header.bit();
-                    if let Some(place) = self.fields.get_mut(header as usize) {
-                        *place = Span::short(value, end);
-                    }
-                    end
+                _ => OTHER,
+            };
+            let end = if end != OTHER.1 && seen & header.bit() == 0 {
+                seen |= header.bit();
+                read |= header.bit();
+                if let Some(place) = self.fields.get_mut(header as usize) {
+                    *place = Span::short(value, end);
                 }
-                _ => {
-                    let end = head.control(at);
-                    if let Some(header) = Header::of(head.text().get(at..colon)?) {
-                        self.seen = seen;
-                        read &= !(header.bit() & seen);
-                        self.keep_plain(head.text(), header, colon.wrapping_add(1), end)?;
-                        seen = self.seen;
-                    }
-                    end
+                end
+            } else {
+                let end = head.control(at);
+                if let Some(header) = Header::of(head.text().get(at..colon)?) {
+                    read &= !(header.bit() & seen);
+                    self.seen = seen;
+                    self.keep_plain(head.text(), header, colon.wrapping_add(1), end)?;
+                    seen = self.seen;
                 }
+                end
             };
             if !head.is_line_end(end) {
                 return None;
             }
             at = end.wrapping_add(2);
         }
+    }
+
+    /// Keeps a Via field of one value of the plain form; where it ends.
+    #[inline(always)]
+    fn keep_plain_via(
+        &mut self,
+        head: &Marked<'_>,
+        start: usize,
+        parts: &mut Parts,
+        read: &mut u32,
+    ) -> Option<usize> {
+        let (via, (end, octet)) = values::via(head, start)?;
+        if self.via_fields == 0 {
+            parts.top_via = via;
+            *read |= Header::Via.bit();
+        }
+        if octet != b'\r' {
+            return None;
+        }
+        *self.vias.get_mut(self.via_fields)? = via.value;
+        self.via_fields = self.via_fields.wrapping_add(1);
+        self.via_values = self.via_values.wrapping_add(1);
+        Some(end)
     }
 
     /// Keeps the value of a field that is not of the plain form, or not the first.
@@ -243,6 +266,7 @@ impl Layout {
     fn read_plain_request_line(&mut self, head: &Marked<'_>, parts: &mut Parts) -> Option<usize> {
         const INVITE: Word = Word::exactly(b"INVITE ");
         const VERSION: Word = Word::exactly(b" SIP/2.0");
+        parts.read = 0;
         let mut method_end = 6;
         self.method = Method::Invite;
         let is_invite = INVITE.begins(head.word(0));
