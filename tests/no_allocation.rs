@@ -19,9 +19,12 @@ mod no_allocation {
     use std::net::UdpSocket;
     use std::path::Path;
     use std::sync::Arc;
+    use tollgate::counters::{Counters, Size};
     use tollgate::event::Event;
     use tollgate::limits::{BATCH_DATAGRAMS, RECEIVE_BUFFER_BYTES, RESPONSE_BYTES_MAX};
     use tollgate::net::{Answer, RxBatch, Stretch, TxBatch, bind_group};
+    use tollgate::policy::Code;
+    use tollgate::policy::rows::{Count, During, LimitAction, LimitRow, Whereto, Who, Window};
     use tollgate::uas::{Packet, Slot, TransactionMemory, Uas};
 
     #[global_allocator]
@@ -38,9 +41,36 @@ mod no_allocation {
     fn no_message_makes_us_allocate() {
         let mut rows = rows::approving();
         rows.domains[0].proxies = vec![rows::single("127.0.0.20")];
+        // Some calls are counted, some reach the maximum, some are held.
+        rows.policies[0].limits = [Whereto::Number, Whereto::Country]
+            .map(|to| LimitRow {
+                name: format!("{to:?}"),
+                who: Who {
+                    subscriber: true,
+                    caller: true,
+                    ..Who::default()
+                },
+                to,
+                count: Count::Attempts,
+                window: Some(Window::Seconds(60)),
+                warn: Some(1),
+                max: 2,
+                hold_s: Some(60),
+                during: During::Always,
+                action: LimitAction::Reject,
+                code: Code::R13,
+            })
+            .to_vec();
         let policy = rows::snapshot(&rows);
         let memory = Arc::new(TransactionMemory::new(4096, [9; 16]));
-        let uas = Uas::new([7; 16]).with_memory(memory);
+        let size = Size {
+            keys: 4096,
+            attempts: 4096,
+        };
+        let counters = Arc::new(Counters::new(size, [5; 32]).expect("address space"));
+        let uas = Uas::new([7; 16])
+            .with_memory(memory)
+            .with_counters(Arc::clone(&counters));
         let now = rows::at_ms(0);
         let mut slot = Slot::new();
         let mut out = [0_u8; RESPONSE_BYTES_MAX];
@@ -86,6 +116,8 @@ mod no_allocation {
             }
         }
         assert!(answered > 200, "{answered}");
+        let usage = counters.usage();
+        assert!(usage.used > 10 && usage.holds > 0, "{usage:?}");
     }
 
     #[test]

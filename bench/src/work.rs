@@ -9,9 +9,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use tollgate::clock::{Clock, Now};
 use tollgate::control::{self, Source};
+use tollgate::counters::{Counters, Size};
 use tollgate::e164::E164;
 use tollgate::event::Outcome;
-use tollgate::limits::{BATCH_DATAGRAMS, EXPECTED_CALLS_PER_SECOND_DEFAULT, RESPONSE_BYTES_MAX};
+use tollgate::limits::{
+    BATCH_DATAGRAMS, COUNTERS_CAPACITY_DEFAULT, EXPECTED_CALLS_PER_SECOND_DEFAULT,
+    RESPONSE_BYTES_MAX,
+};
 use tollgate::net::Datagram;
 use tollgate::policy::rows::{ListRow, Pattern, Rows, Scope};
 use tollgate::policy::{Code, Snapshot};
@@ -61,7 +65,16 @@ pub fn policy(more: u64) -> io::Result<Snapshot> {
 #[must_use]
 pub fn uas() -> Uas {
     let entries = entries_for(CALLS_PER_SECOND);
-    Uas::new(KEY).with_memory(Arc::new(TransactionMemory::new(entries, KEY)))
+    let size = Size {
+        keys: COUNTERS_CAPACITY_DEFAULT,
+        attempts: entries,
+    };
+    let uas = Uas::new(KEY).with_memory(Arc::new(TransactionMemory::new(entries, KEY)));
+    // Without address space for them limits cost nothing: then the figures are too good, and nobody has such a machine.
+    match Counters::new(size, [7; 32]) {
+        Ok(counters) => uas.with_counters(Arc::new(counters)),
+        Err(_no_space) => uas,
+    }
 }
 
 /// What a node sizes its transaction memory for when nothing is configured.

@@ -12,7 +12,6 @@ use super::types::{Attempt, Told};
 use super::words::{AtomicU64, Line, Lines, Ordering};
 use crate::clock::Now;
 use crate::limits::{ATTEMPT_TRANSACTIONS, COUNTERS_SWEEP_SECONDS, TRANSACTION_SECONDS};
-use crate::sys;
 use std::io;
 
 /// A word: 43 bits of the key, 7 of the second of its first transaction, 2 of further transactions, 12 of what was told.
@@ -82,12 +81,6 @@ impl Attempts {
 
     fn set(&self, key: &Key) -> Option<&Line> {
         self.sets.get(usize::try_from(key.place & self.mask).ok()?)
-    }
-
-    pub(super) fn touch(&self, key: &Key) {
-        if let Some(set) = self.set(key) {
-            sys::prefetch_read(set);
-        }
     }
 
     /// Whether this transaction is one of an attempt that is known.

@@ -155,11 +155,6 @@ impl Counters {
         self.holds.touch(key);
     }
 
-    /// Asks for the set of an attempt's key.
-    pub fn touch_attempt(&self, key: &Key) {
-        self.attempts.touch(key);
-    }
-
     /// Asks for the record of a key, whose set is at hand.
     pub fn fetch(&self, key: &Key) {
         let _first = self.index.find(key.place, false, |record| {

@@ -20,9 +20,6 @@ pub trait Counting {
     /// of them.
     fn touch(&self, key: &Key);
 
-    /// Asks for what `attempt` will read.
-    fn touch_attempt(&self, _key: &Key) {}
-
     /// Asks for the second one, which the first one names: best for the whole batch, after `touch`.
     fn fetch(&self, key: &Key);
 
@@ -65,8 +62,6 @@ impl Counting for Uncounted {
     }
 
     fn touch(&self, _key: &Key) {}
-
-    fn touch_attempt(&self, _key: &Key) {}
 
     fn fetch(&self, _key: &Key) {}
 
@@ -114,10 +109,6 @@ impl<C: Counting> Counting for ReadOnly<'_, C> {
         self.0.touch(key);
     }
 
-    fn touch_attempt(&self, key: &Key) {
-        self.0.touch_attempt(key);
-    }
-
     fn fetch(&self, key: &Key) {
         self.0.fetch(key);
     }
@@ -154,10 +145,6 @@ impl Counting for Counters {
 
     fn touch(&self, key: &Key) {
         self.touch(key);
-    }
-
-    fn touch_attempt(&self, key: &Key) {
-        self.touch_attempt(key);
     }
 
     fn fetch(&self, key: &Key) {

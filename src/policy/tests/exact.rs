@@ -79,8 +79,6 @@ impl Counting for Exact {
 
     fn touch(&self, _key: &Key) {}
 
-    fn touch_attempt(&self, _key: &Key) {}
-
     fn fetch(&self, _key: &Key) {}
 
     fn add(&self, count: &Count, now: Now) -> Counted {
