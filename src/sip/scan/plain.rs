@@ -5,7 +5,7 @@
 //! readers make of it; the tests hold them against each other.
 
 use super::values::{self, PlainUri, PlainVia, Word, digits};
-use super::{Layout, Version};
+use super::{Fault, Layout, Version};
 use crate::limits::{HEAD_BYTES_MAX, HEADERS_MAX};
 use crate::sip::header::Header;
 use crate::sip::method::Method;
@@ -100,8 +100,11 @@ impl Layout {
             let colon = at.wrapping_add(length);
             // Of more octets than a window has, nothing is known.
             if head.octet(colon) != b':' || length.wrapping_sub(1) >= NAME_BYTES_MAX {
-                if !head.is_line_end(at) || lines > HEADERS_MAX {
+                if !head.is_line_end(at) {
                     return None;
+                }
+                if lines > HEADERS_MAX {
+                    self.refuse(Fault::TooLarge);
                 }
                 self.body_start = Some(at.wrapping_add(2));
                 self.seen = seen;
