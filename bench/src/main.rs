@@ -255,14 +255,14 @@ fn variant(name: Name, common: &Common) -> io::Result<Box<dyn Variant>> {
                 receive_buffer_bytes: buffer,
                 events: true,
             },
-            work::uas(),
+            work::uas()?,
             work::policy(common.listed)?,
         )?),
         Name::TollgateOwn => Box::new(own::start(
             "tollgate, own code",
             core,
             buffer,
-            work::uas(),
+            work::uas()?,
             work::policy(common.listed)?,
         )?),
         Name::Kamailio => {

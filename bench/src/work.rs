@@ -20,7 +20,7 @@ use tollgate::net::Datagram;
 use tollgate::policy::rows::{ListRow, Pattern, Rows, Scope};
 use tollgate::policy::{Code, Snapshot};
 use tollgate::shard::Stages;
-use tollgate::uas::{TransactionMemory, Uas, entries_for};
+use tollgate::uas::{TransactionMemory, Uas, counters_seed, entries_for};
 
 /// Key of the To tags; any.
 const KEY: [u8; 16] = *b"tollgate's bench";
@@ -61,20 +61,21 @@ pub fn policy(more: u64) -> io::Result<Snapshot> {
     Ok(Snapshot::build(&rows(more)?, Clock::start().now()))
 }
 
-/// The stages of all measurements.
-#[must_use]
-pub fn uas() -> Uas {
+/// The stages of all measurements: everything that `serve` has, the counters of the sample's limits too.
+///
+/// # Errors
+/// There is no address space for the counters.
+pub fn uas() -> io::Result<Uas> {
     let entries = entries_for(CALLS_PER_SECOND);
     let size = Size {
         keys: COUNTERS_CAPACITY_DEFAULT,
         attempts: entries,
     };
-    let uas = Uas::new(KEY).with_memory(Arc::new(TransactionMemory::new(entries, KEY)));
-    // Without address space for them limits cost nothing: then the figures are too good, and nobody has such a machine.
-    match Counters::new(size, [7; 32]) {
-        Ok(counters) => uas.with_counters(Arc::new(counters)),
-        Err(_no_space) => uas,
-    }
+    let counters = Counters::new(size, counters_seed(KEY))?;
+    let memory = TransactionMemory::new(entries, KEY);
+    Ok(Uas::new(KEY)
+        .with_memory(Arc::new(memory))
+        .with_counters(Arc::new(counters)))
 }
 
 /// What a node sizes its transaction memory for when nothing is configured.
@@ -107,7 +108,7 @@ impl Work<Uas> {
     /// Work for the product's stages on INVITEs of so many octets.
     ///
     /// # Errors
-    /// The length is impossible.
+    /// The length is impossible, or there is no address space for the counters.
     pub fn new(octets: usize, policy: Arc<Snapshot>) -> io::Result<Self> {
         let source = SocketAddr::from(([127, 0, 0, 1], 40_000));
         let plan = PacketPlan {
@@ -117,7 +118,7 @@ impl Work<Uas> {
             target: SocketAddr::from(([127, 0, 0, 1], 5060)),
             equal_runs: false,
         };
-        let stages = uas();
+        let stages = uas()?;
         let slots = (0..BATCH_DATAGRAMS).map(|_| stages.slot());
         Ok(Self {
             policy,

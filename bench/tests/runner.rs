@@ -34,10 +34,10 @@ mod runner {
             serve::start(canned, CannedStages::new(), empty_policy()).unwrap(),
         ));
         all.push(Box::new(
-            serve::start(decided, work::uas(), policy()).unwrap(),
+            serve::start(decided, work::uas().unwrap(), policy()).unwrap(),
         ));
         all.push(Box::new(
-            own::start("own", core, BUFFER, work::uas(), policy()).unwrap(),
+            own::start("own", core, BUFFER, work::uas().unwrap(), policy()).unwrap(),
         ));
         all
     }
