@@ -125,7 +125,7 @@ impl Uas {
                 (plan, Extra::None)
             }
             Admission::CallError(error) => (error_plan(error), Extra::None),
-            Admission::Call => (state.decision?.plan, Extra::None),
+            Admission::Call => (state.decision.as_ref()?.plan, Extra::None),
         };
         self.write_form::<Full>(policy, packet, slot, (&plan, extra), out)
             .or_else(|| self.write_shorter(policy, packet, slot, (&plan, extra), out))

@@ -37,24 +37,24 @@ impl Snapshot {
         counts: &C,
         now: Now,
     ) -> Decision {
+        let Some((domain, policy)) = self.of(prepared) else {
+            return self.of_nobody(prepared);
+        };
+        let approve = domain.answers.approve();
         let mut decision = Decision {
-            verdict: Verdict::Error(CallError::UnknownPeer),
+            verdict: Verdict::Approve,
             code: Code::A00,
             would: None,
             reports: CodeSet::default(),
             domain: prepared.domain,
-            domain_slot: None,
+            domain_slot: Some(domain.slot),
             subscriber: prepared.subscriber,
             number: prepared.number,
             destination: None,
             list_row: None,
             limits: LimitFacts::default(),
-            plan: self.error_plan(Source::Unknown, None, CallError::UnknownPeer),
+            plan: approve,
         };
-        let Some((domain, policy)) = self.of(prepared) else {
-            return decision;
-        };
-        decision.domain_slot = Some(domain.slot);
         let error = |decision: Decision, error: CallError| Decision {
             verdict: Verdict::Error(error),
             code: Code::A00,
@@ -65,12 +65,8 @@ impl Snapshot {
         match prepared.dialled {
             Dialled::Loop => return error(decision, CallError::Loop),
             Dialled::Undialable => return error(decision, CallError::AddressIncomplete),
-            Dialled::Emergency => {
-                decision.verdict = Verdict::Approve;
-                decision.plan = domain.answers.approve();
-            }
+            Dialled::Emergency => {}
             Dialled::Number(_) | Dialled::Unclassified => {
-                let approve = domain.answers.approve();
                 let mut ruling = self.rule(attempt, prepared, domain, policy);
                 // What will be an error is no attempt: it must not count.
                 if let Some(limits) = &policy.limits
@@ -111,6 +107,25 @@ impl Snapshot {
             return error(decision, CallError::AddressIncomplete);
         }
         decision
+    }
+
+    /// The peer is of no domain of this snapshot.
+    #[cold]
+    fn of_nobody(&self, prepared: &Prepared) -> Decision {
+        Decision {
+            verdict: Verdict::Error(CallError::UnknownPeer),
+            code: Code::A00,
+            would: None,
+            reports: CodeSet::default(),
+            domain: prepared.domain,
+            domain_slot: None,
+            subscriber: prepared.subscriber,
+            number: prepared.number,
+            destination: None,
+            list_row: None,
+            limits: LimitFacts::default(),
+            plan: self.error_plan(Source::Unknown, None, CallError::UnknownPeer),
+        }
     }
 
     /// What limits may count this call by. `destination`: its row, and how many digits of the number are the row's prefix.
