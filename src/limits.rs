@@ -122,7 +122,7 @@ pub const USER_RANGE_DIGITS_MAX: usize = 19;
 /// Octets of a subscriber's tech prefix; a longer one is refused at check. Their lengths are bits of one word.
 pub const TECH_PREFIX_BYTES_MAX: usize = 63;
 
-/// Blocks of events in all queues between shards and the journal, about 50 KiB each. At 20,000 calls a second they
+/// Blocks of events in all queues between shards and the journal, about 55 KiB each. At 20,000 calls a second they
 /// bridge 1.6 s in which the disk stands still; then events are dropped and counted.
 pub const EVENT_BLOCKS: usize = 512;
 

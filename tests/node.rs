@@ -25,7 +25,7 @@ mod node {
     use tollgate::clock::{Clock, Now};
     use tollgate::control::Listener;
     use tollgate::e164::E164;
-    use tollgate::event::{Event, EventReceiver, Outcome, event_queue};
+    use tollgate::event::{Event, EventReceiver, Outcome, Said, event_queue};
     use tollgate::limits::{
         BATCH_DATAGRAMS, DATAGRAM_BYTES_MAX, EVENTS_PER_BLOCK, RECEIVE_BUFFER_BYTES,
     };
@@ -130,7 +130,10 @@ mod node {
         }
 
         fn describe(&self, datagram: &Datagram<'_>, _slot: &Outcome, event: &mut Event) {
-            event.dialled.set(datagram.bytes);
+            event.say(&Said {
+                dialled: datagram.bytes,
+                ..Said::default()
+            });
         }
     }
 
@@ -567,7 +570,7 @@ mod node {
     fn collect(receiver: &EventReceiver) -> Vec<(Outcome, Vec<u8>, SocketAddr)> {
         let mut events = Vec::new();
         receiver.drain(|event| {
-            let text = event.dialled.bytes().to_vec();
+            let text = event.dialled().bytes().to_vec();
             events.push((event.outcome, text, event.source));
         });
         events

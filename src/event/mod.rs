@@ -9,5 +9,5 @@ mod fact;
 mod outcome;
 
 pub use block::{EventReceiver, EventSender, event_queue};
-pub use fact::{Event, Text};
+pub use fact::{Event, Said, Text};
 pub use outcome::Outcome;

@@ -7,7 +7,7 @@ use super::journal::JournalSettings;
 use super::mask::masked;
 use super::stamp::Rfc3339;
 use super::text::Line;
-use crate::event::{Event, Outcome};
+use crate::event::{Event, Outcome, Text};
 use crate::policy::{Code, Snapshot};
 
 /// Appends the line of one call, which is of this group. `scratch` is for masking.
@@ -39,22 +39,21 @@ pub(super) fn of_call(
     if let Some(proxy) = event.proxy {
         line.word("proxy", proxy);
     }
-    line.cut_text("call_id", event.call_id.bytes(), event.call_id.is_cut());
-    line.cut_text("from_tag", event.from_tag.bytes(), event.from_tag.is_cut());
+    let mut text = |name, text: Text<'_>| line.cut_text(name, text.bytes(), text.is_cut());
+    text("call_id", event.call_id());
+    text("from_tag", event.from_tag());
     let digits = settings.mask_digits;
     let mut number_text = |name, text: &[u8], cut| {
         masked(text, digits, scratch);
         line.cut_text(name, scratch, cut);
     };
-    let Event {
-        caller,
-        calling,
-        dialled,
-        ..
-    } = event;
-    number_text("caller", caller.bytes(), caller.is_cut());
-    number_text("calling", calling.bytes(), calling.is_cut());
-    number_text("dialled", dialled.bytes(), dialled.is_cut());
+    for (name, text) in [
+        ("caller", event.caller()),
+        ("calling", event.calling()),
+        ("dialled", event.dialled()),
+    ] {
+        number_text(name, text.bytes(), text.is_cut());
+    }
     if let Some(number) = decision.and_then(|decision| decision.number) {
         let (ascii, count) = number.to_ascii();
         let mut with_plus = [b'+'; 1 + crate::limits::E164_DIGITS_MAX];
@@ -71,7 +70,8 @@ pub(super) fn of_call(
     if let Some(address) = event.address {
         line.word("address", address);
     }
-    line.cut_text("agent", event.agent.bytes(), event.agent.is_cut());
+    let agent = event.agent();
+    line.cut_text("agent", agent.bytes(), agent.is_cut());
     if let Some(calls) = event.reported_calls {
         line.number("reported_calls", calls.into());
     }

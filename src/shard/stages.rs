@@ -1,7 +1,7 @@
 //! What a shard asks of whoever answers, stage by stage. `uas::Uas` does; tests put others in its place.
 
 use crate::clock::Now;
-use crate::event::{Event, Outcome};
+use crate::event::{Event, Outcome, Said};
 use crate::net::{Answer, Datagram, Stretch};
 use crate::policy::{CallError, Decision, Snapshot, Verdict};
 use crate::sip::Header;
@@ -163,14 +163,17 @@ impl Stages for Uas {
             Admission::Call => slot.decision().map(|decision| decision.verdict),
             _ => return,
         };
-        let request = slot.request(bytes);
-        let call_id = request.value(Header::CallId);
-        event.call_id.set(call_id.unwrap_or_default());
-        event.from_tag.set(slot.from_tag(bytes).unwrap_or_default());
         if let Some(attempt) = slot.attempt(bytes) {
             let calling = slot.calling_number(bytes).unwrap_or_default();
             event.set_attempt(&attempt, slot.screening_trusted(), calling);
+            return;
         }
+        let request = slot.request(bytes);
+        event.say(&Said {
+            call_id: request.value(Header::CallId).unwrap_or_default(),
+            from_tag: slot.from_tag(bytes).unwrap_or_default(),
+            ..Said::default()
+        });
     }
 }
 

@@ -94,8 +94,8 @@ fn screening_headers_that_the_domain_does_not_trust_are_no_facts() {
         (false, "1003", "Asterisk PBX 16.28.0", None, None),
     ] {
         let (_, event) = record(|rows| rows.domains[0].trust_headers = trusted, &request);
-        assert_eq!(event.caller.bytes(), caller.as_bytes(), "{trusted}");
-        assert_eq!(event.agent.bytes(), agent.as_bytes(), "{trusted}");
+        assert_eq!(event.caller().bytes(), caller.as_bytes(), "{trusted}");
+        assert_eq!(event.agent().bytes(), agent.as_bytes(), "{trusted}");
         assert_eq!(
             event.address,
             address.map(|text| text.parse().expect("an address"))
@@ -107,7 +107,7 @@ fn screening_headers_that_the_domain_does_not_trust_are_no_facts() {
         |_| {},
         &invite_with("User-Agent: ", "P-tfps: 1;d;;;7\r\nUser-Agent: "),
     );
-    assert_eq!(event.agent.bytes(), b"");
+    assert_eq!(event.agent().bytes(), b"");
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn the_calling_number_is_the_first_present_of_the_configured_headers() {
             |rows| rows.domains[0].calling_from = headers.to_vec(),
             &request,
         );
-        let seen = String::from_utf8_lossy(event.calling.bytes()).into_owned();
+        let seen = String::from_utf8_lossy(event.calling().bytes()).into_owned();
         assert_eq!(seen, want, "{headers:?}");
     }
 }

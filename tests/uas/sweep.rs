@@ -273,12 +273,12 @@ fn an_event_holds_a_callers_octets_as_they_were_and_no_more_than_it_has_room_for
         bench.uas.describe(&datagram, &slot, &mut event);
         if evil == b";x=y" {
             // Six fields that cannot be split in one way: nothing after the domain is believed.
-            assert_eq!(event.agent.bytes(), b"");
+            assert_eq!(event.agent().bytes(), b"");
             continue;
         }
-        let kept = event.agent.bytes();
+        let kept = event.agent().bytes();
         assert!(!kept.is_empty() && evil.starts_with(kept), "{evil:?}");
-        assert_eq!(kept != evil, event.agent.is_cut(), "{evil:?}");
-        assert_eq!(event.caller.bytes(), b"1");
+        assert_eq!(kept != evil, event.agent().is_cut(), "{evil:?}");
+        assert_eq!(event.caller().bytes(), b"1");
     }
 }
