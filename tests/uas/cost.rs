@@ -21,6 +21,9 @@ const TIMES_THE_ORDINARY_MAX: u64 = 60;
 /// Four times the octets may cost four times as much, and twice that for caches and luck; squared would be sixteen times.
 const TIMES_THE_QUARTER_MAX: u64 = 8;
 
+/// How often the two are measured before it is a fault.
+const ROUNDS: usize = 5;
+
 /// What the clock itself costs, and more, nanoseconds.
 const FREE_NS: u64 = 3_000;
 
@@ -178,11 +181,19 @@ fn the_dearest_datagram_costs_in_proportion_to_its_length() {
             long.len() <= DATAGRAM_BYTES_MAX && long.len() * 10 > DATAGRAM_BYTES_MAX * 9,
             "{name}"
         );
-        let (whole, part) = (
-            cost_ns(&bench, &mut slot, &long),
-            cost_ns(&bench, &mut slot, &quarter),
-        );
-        if whole > part * TIMES_THE_QUARTER_MAX + FREE_NS {
+        // A neighbour on this machine can slow one of the two down, but not every time.
+        let rounds = (0..ROUNDS).map(|_round| {
+            (
+                cost_ns(&bench, &mut slot, &long),
+                cost_ns(&bench, &mut slot, &quarter),
+            )
+        });
+        let in_proportion =
+            |&(whole, part): &(u64, u64)| whole <= part * TIMES_THE_QUARTER_MAX + FREE_NS;
+        let mut last = (0, 0);
+        let found = rounds.inspect(|round| last = *round).find(in_proportion);
+        let (whole, part) = found.unwrap_or(last);
+        if found.is_none() {
             faults.push(format!(
                 "{name}: {whole} ns, a quarter of it {part} ns: more than in proportion"
             ));
