@@ -79,7 +79,8 @@ impl Attempts {
         })
     }
 
-    fn set(&self, key: &Key) -> Option<&Line> {
+    /// The line that is read for a key.
+    pub(super) fn set(&self, key: &Key) -> Option<&Line> {
         self.sets.get(usize::try_from(key.place & self.mask).ok()?)
     }
 

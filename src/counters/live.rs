@@ -155,6 +155,13 @@ impl Counters {
         self.holds.touch(key);
     }
 
+    /// Asks for what `attempt` reads.
+    pub fn touch_attempt(&self, key: &Key) {
+        if let Some(set) = self.attempts.set(key) {
+            sys::prefetch_read(set);
+        }
+    }
+
     /// Asks for the record of a key, whose set is at hand.
     pub fn fetch(&self, key: &Key) {
         let _first = self.index.find(key.place, false, |record| {

@@ -8,7 +8,8 @@
 
 use crate::clock::Now;
 use crate::counters::{
-    Attempt, Count, Counted, Counters, Held, Key, KeyHasher, NewHold, Reserved, Sum, Told,
+    Attempt, Count, Counted, Counters, Held, Key, KeyHasher, LimitId, NewHold, Part, Reserved, Sum,
+    Told,
 };
 
 /// Counters, as the rules see them.
@@ -38,12 +39,32 @@ pub trait Counting {
     /// Places a hold, unless one is in force. Whether one is in force now: not if there is no room, which is counted.
     fn hold(&self, key: &Key, hold: &NewHold<'_>, now: Now) -> bool;
 
+    /// Asks for what `attempt` reads: best for the whole batch, before any of it.
+    fn touch_attempt(&self, key: &Key);
+
     /// Whether this transaction is one of an attempt that was seen in the last 32 seconds. The key is made of domain,
     /// Call-ID, From tag and called number.
     fn attempt(&self, key: &Key, now: Now) -> Attempt;
 
     /// What the limits said of an attempt that was `New`.
     fn settle(&self, key: &Key, told: Told, now: Now);
+}
+
+/// What an attempt is known by: its domain's word, its Call-ID and From tag, and what it calls.
+pub(super) fn attempt_key(
+    hasher: &KeyHasher,
+    of_attempts: LimitId,
+    domain: u64,
+    [call_id, from_tag]: [&[u8]; 2],
+    number: Part,
+) -> Key {
+    let parts = [
+        Part::of_word(domain),
+        hasher.part(call_id),
+        hasher.part(from_tag),
+        number,
+    ];
+    hasher.key(of_attempts, &parts)
 }
 
 /// Counters that are empty and stay so.
@@ -89,6 +110,8 @@ impl Counting for Uncounted {
         true
     }
 
+    fn touch_attempt(&self, _key: &Key) {}
+
     fn attempt(&self, _key: &Key, _now: Now) -> Attempt {
         Attempt::New
     }
@@ -131,6 +154,10 @@ impl<C: Counting> Counting for ReadOnly<'_, C> {
         true
     }
 
+    fn touch_attempt(&self, key: &Key) {
+        self.0.touch_attempt(key);
+    }
+
     fn attempt(&self, _key: &Key, _now: Now) -> Attempt {
         Attempt::New
     }
@@ -169,6 +196,10 @@ impl Counting for Counters {
 
     fn hold(&self, key: &Key, hold: &NewHold<'_>, now: Now) -> bool {
         self.hold(key, hold, now)
+    }
+
+    fn touch_attempt(&self, key: &Key) {
+        self.touch_attempt(key);
     }
 
     fn attempt(&self, key: &Key, now: Now) -> Attempt {

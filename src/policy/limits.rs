@@ -7,7 +7,7 @@
 //! time; to the rules: what becomes of a rejection.
 
 use super::code::{Code, CodeSet};
-use super::counting::{Counting, ReadOnly};
+use super::counting::{Counting, ReadOnly, attempt_key};
 use super::rows::{
     Action, Count, During, LimitAction, LimitRow, PolicyRow, ScheduleRow, Whereto, Who, Window,
 };
@@ -82,6 +82,8 @@ pub(super) struct Parties<'a> {
     pub(super) call_id: &'a [u8],
     /// See `call_id`.
     pub(super) from_tag: &'a [u8],
+    /// What that comes to, if it is known.
+    pub(super) attempt: Option<Key>,
     /// Simultaneous calls that the PBX reports.
     pub(super) reported_calls: Option<u32>,
     /// What the call would cost, millionths.
@@ -116,7 +118,8 @@ pub(super) struct Limits {
     /// Parts that some limit counts by.
     who: Who,
     holds: bool,
-    attempt: LimitId,
+    /// Of keys of attempts.
+    pub(super) attempt: LimitId,
     /// Whether some limit wants to know what the call costs.
     pub(super) wants_exposure: bool,
     names: Vec<String>,
@@ -202,15 +205,10 @@ impl Limits {
             Called::Number(number) => Part::of_word(number.key()),
             Called::Other(dialled) => hasher.part(dialled),
         };
-        let attempt = hasher.key(
-            self.attempt,
-            &[
-                Part::of_word(parties.domain),
-                hasher.part(parties.call_id),
-                hasher.part(parties.from_tag),
-                number,
-            ],
-        );
+        let attempt = parties.attempt.unwrap_or_else(|| {
+            let texts = [parties.call_id, parties.from_tag];
+            attempt_key(hasher, self.attempt, parties.domain, texts, number)
+        });
         match counts.attempt(&attempt, now) {
             Attempt::New => {
                 let ruling = self.evaluate(parties, number, counts, now);

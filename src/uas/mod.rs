@@ -162,8 +162,14 @@ impl Uas {
     /// Stage one: reads the packet into the slot. Of an unknown source nothing is read.
     pub fn scan(&self, policy: &Snapshot, packet: &Packet<'_>, slot: &mut Slot) {
         admit::admit(self, policy, packet, slot);
-        if slot.state.prepared.is_none() {
+        let Some(prepared) = &mut slot.state.prepared else {
             return;
+        };
+        if let Counts::Live(counters) = &self.counts {
+            let call_id = slot.state.call.call_id.within(packet.bytes);
+            let from_tag = slot.state.from_tag.map(|tag| tag.within(packet.bytes));
+            let from_tag = from_tag.unwrap_or_default();
+            policy.foresee_attempt(prepared, call_id, from_tag, &**counters);
         }
         let request = slot.request(packet.bytes);
         let top_via = slot.state.top_via.value.within(packet.bytes);

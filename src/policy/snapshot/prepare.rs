@@ -4,8 +4,10 @@
 //! Leaves to `who` and `dialled`: how each is found.
 
 use super::Snapshot;
+use crate::counters::{Key, Part};
 use crate::e164::E164;
 use crate::policy::attempt::CallAttempt;
+use crate::policy::counting::{Counting, attempt_key};
 use crate::policy::dialled::{Dialled, bare_user, decode};
 use crate::policy::lists;
 use std::net::IpAddr;
@@ -25,6 +27,8 @@ pub struct Prepared {
     pub(super) policy: u32,
     /// The caller's own address, from headers that the domain trusts.
     pub(super) address: Option<IpAddr>,
+    /// What the limits will know the attempt by, if that was asked for.
+    pub(super) attempt: Option<Key>,
     /// Whether the domain trusts the screening headers and there are some.
     pub trusted: bool,
 }
@@ -36,6 +40,7 @@ impl Prepared {
         if self.dialled != Dialled::Emergency {
             self.dialled = Dialled::Loop;
             self.number = None;
+            self.attempt = None;
         }
     }
 }
@@ -62,6 +67,7 @@ impl Snapshot {
             subscriber: None,
             policy: 0,
             address: None,
+            attempt: None,
             trusted: false,
         };
         let Some(domain_number) = self.peers.domain(attempt) else {
@@ -102,6 +108,7 @@ impl Snapshot {
                 .address
                 .filter(|_| trusted)
                 .map(|address| address.to_canonical()),
+            attempt: None,
             trusted,
         };
         // The first level of the look-ups is asked for here, the second, which needs it, in `touch`.
@@ -112,6 +119,28 @@ impl Snapshot {
             self.destinations.prefixes().prefetch_index(number);
         }
         prepared
+    }
+
+    /// After stage one, which changes nothing but speed: asks for what `decide` will read of the attempt, of which there are
+    /// many, so that it is cold. Best called for each as soon as it is prepared. Both texts are the attempt's.
+    pub fn foresee_attempt<C: Counting>(
+        &self,
+        prepared: &mut Prepared,
+        call_id: &[u8],
+        from_tag: &[u8],
+        counts: &C,
+    ) {
+        // Calls of anything but a number are few, and what they dialled would have to be decoded once more.
+        if let Some(number) = prepared.number
+            && let Some((domain, policy)) = self.of(prepared)
+            && let Some(limits) = &policy.limits
+        {
+            let number = Part::of_word(number.key());
+            let (hasher, texts) = (counts.hasher(), [call_id, from_tag]);
+            let key = attempt_key(hasher, limits.attempt, domain.word, texts, number);
+            counts.touch_attempt(&key);
+            prepared.attempt = Some(key);
+        }
     }
 
     /// Stage two: asks the processor for the cache lines that `decide` will read.

@@ -169,6 +169,7 @@ impl Snapshot {
             country: row.map_or(0, |row| self.destinations.country_word(row)),
             call_id: attempt.call_id,
             from_tag: attempt.from_tag,
+            attempt: prepared.attempt,
             reported_calls: attempt
                 .screening
                 .reported_calls

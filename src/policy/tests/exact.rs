@@ -147,6 +147,8 @@ impl Counting for Exact {
         true
     }
 
+    fn touch_attempt(&self, _key: &Key) {}
+
     fn attempt(&self, key: &Key, now: Now) -> Attempt {
         let mut state = self.state.borrow_mut();
         match state.attempts.get_mut(key) {

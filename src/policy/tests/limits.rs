@@ -78,7 +78,13 @@ impl Node {
             reported_calls: caller.reported,
             ..screening()
         };
-        let prepared = self.snapshot.prepare(&call);
+        let mut prepared = self.snapshot.prepare(&call);
+        // Whether an attempt was foreseen changes nothing: every other one is.
+        if self.calls.get().is_multiple_of(2) {
+            let texts = (call.call_id, call.from_tag);
+            self.snapshot
+                .foresee_attempt(&mut prepared, texts.0, texts.1, &self.counts);
+        }
         self.snapshot
             .decide(&call, &prepared, &self.counts, self.now())
     }

@@ -263,6 +263,8 @@ impl Counting for Tight {
         true
     }
 
+    fn touch_attempt(&self, _key: &Key) {}
+
     fn attempt(&self, _key: &Key, _now: Now) -> Attempt {
         Attempt::New
     }
