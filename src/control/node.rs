@@ -166,7 +166,7 @@ pub struct NodeConfig {
     pub state_dir: PathBuf,
     /// Calls per second to be expected at most, 1 to 1,000,000: the transaction memory has room for them. Default 8,192.
     pub expected_calls_per_second: u64,
-    /// Keys that limits can have counts for, 64 to 67,108,864. Default 1,048,576.
+    /// Keys that limits can have counts for, 64 to 67,108,864. Default 524,288.
     pub counters_capacity: u32,
     /// The key file, if one is configured.
     pub key_file: Option<PathBuf>,
