@@ -94,15 +94,16 @@ impl Index {
             return Entered::Full;
         };
         loop {
-            if let Some(record) = self.find(place, true, &is_its) {
-                return Entered::Already(record);
-            }
             let words = read(set);
-            // The key may have come between the two readings.
+            // The key may have come since it was not found.
             let is_there =
                 |&word: &u64| word & (LIVE | FINGERPRINT) == live(place) && is_its(record(word));
             if words.iter().any(is_there) {
-                continue;
+                match self.find(place, true, &is_its) {
+                    Some(record) => return Entered::Already(record),
+                    // It has just been swept away.
+                    None => continue,
+                }
             }
             let free = words
                 .iter()

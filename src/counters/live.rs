@@ -105,6 +105,14 @@ struct Place {
     is_folded: bool,
 }
 
+/// The words of a record's sum.
+fn cells<const LONG: bool>(lines: &[Line]) -> Option<Cells<'_, LONG>> {
+    Some(Cells {
+        first: lines.first()?,
+        second: lines.get(1),
+    })
+}
+
 impl Counters {
     /// Tables of this size, with a seed that is to be random and kept as long as what is saved of them.
     ///
@@ -263,12 +271,18 @@ impl Counters {
             return Some(place(count.key, false)(record));
         }
         self.without_room.fetch_add(1, Ordering::Relaxed);
-        let IfFull::Fold(rest) = count.if_full else {
-            return None;
-        };
+        let rest = self.rest(count)?;
         self.find(&rest, kind, shift, true)
             .or_else(|| self.enter(&rest, kind, shift, Owners::nobody(), until))
             .map(place(rest, true))
+    }
+
+    /// The key under which a count is made when there is no room for its own.
+    fn rest(&self, count: &Count) -> Option<Key> {
+        match count.if_full {
+            IfFull::Fold(limit) => Some(self.hasher.key(limit, &[count.owner.0])),
+            IfFull::Refuse => None,
+        }
     }
 
     /// Makes a record for a key that has none; `None` when the share or the table is full.
@@ -352,11 +366,7 @@ impl Counters {
     }
 
     fn cells<const LONG: bool>(&self, record: u32) -> Option<Cells<'_, LONG>> {
-        let lines = self.lines(record);
-        Some(Cells {
-            first: lines.first()?,
-            second: lines.get(1),
-        })
+        cells(self.lines(record))
     }
 
     /// Adds, then compares.
@@ -368,27 +378,26 @@ impl Counters {
         };
         let amount = count.amount.min(AMOUNT_MAX);
         let max = count.max;
+        let lines = self.lines(place.record);
         let added = match kind {
-            Kind::Since(tag) => self
-                .cells(place.record)
-                .map(|cells| since::add(cells, tag, amount, max)),
-            Kind::Short(tick) => self
-                .cells(place.record)
-                .map(|cells| cells.add(Terms::<false>::new(max), tick, amount)),
-            Kind::Long(tick) => self
-                .cells(place.record)
-                .map(|cells| cells.add(Terms::<true>::new(max), tick, amount)),
+            Kind::Since(tag) => cells(lines).map(|cells| since::add(cells, tag, amount, max)),
+            Kind::Short(tick) => {
+                cells(lines).map(|cells| cells.add(Terms::<false>::new(max), tick, amount))
+            }
+            Kind::Long(tick) => {
+                cells(lines).map(|cells| cells.add(Terms::<true>::new(max), tick, amount))
+            }
         };
-        let Some(Added { total, tick }) = added else {
+        let (Some(Added { total, tick }), Some(first)) = (added, lines.first()) else {
             return Counted::Full;
         };
         if tick.is_some() {
-            self.keep(place.record, count.window, now);
+            self.keep(first, count.window, now);
         }
         Counted::Sum(Sum {
             total,
             is_over: total > max,
-            is_warning: self.warns(place.record, count, kind, total, now),
+            is_warning: self.warns(first, count, kind, total, now),
             is_folded: place.is_folded,
             reserved: tick.map(|tick| Reserved {
                 key: place.key,
@@ -401,11 +410,7 @@ impl Counters {
     }
 
     /// Keeps the record until its window has passed.
-    fn keep(&self, record: u32, window: Window, now: Now) {
-        let Some(line) = self.lines(record).first() else {
-            return;
-        };
-        let [_, meta, ..] = &line.0;
+    fn keep(&self, Line([_, meta, ..]): &Line, window: Window, now: Now) {
         let (least, until) = self.expiry(window, now);
         let mut seen = meta.load(Ordering::Acquire);
         while seen >> 32 < u64::from(least) {
@@ -419,14 +424,17 @@ impl Counters {
 
     /// Whether a warning is due, which is once per window: the lower half of the record's second word says until when it is
     /// not due again, or of which begin it was.
-    fn warns(&self, record: u32, count: &Count, kind: Kind, total: u64, now: Now) -> bool {
+    fn warns(
+        &self,
+        Line([_, meta, ..]): &Line,
+        count: &Count,
+        kind: Kind,
+        total: u64,
+        now: Now,
+    ) -> bool {
         if count.warn.is_none_or(|warn| total < warn) {
             return false;
         }
-        let Some(line) = self.lines(record).first() else {
-            return false;
-        };
-        let [_, meta, ..] = &line.0;
         let mut seen = meta.load(Ordering::Acquire);
         loop {
             let Some(next) = self.next_warning(seen & 0xffff_ffff, count.window, kind, now) else {
@@ -462,9 +470,11 @@ impl Counters {
     pub fn peek(&self, count: &Count, now: Now) -> Counted {
         let (kind, shift) = self.terms(count.window, count.max, now);
         let found = self.find(&count.key, kind, shift, false);
-        let rest = match count.if_full {
-            IfFull::Fold(rest) if found.is_none() => self.find(&rest, kind, shift, false),
-            IfFull::Fold(_) | IfFull::Refuse => None,
+        let rest = match found {
+            Some(_) => None,
+            None => self
+                .rest(count)
+                .and_then(|rest| self.find(&rest, kind, shift, false)),
         };
         let record = found.or(rest.filter(|_| self.is_full_for(count.owner)));
         let before = record.map_or(0, |record| self.total(record, kind, count.max));

@@ -58,10 +58,13 @@ impl Pool {
     }
 
     /// Hands out a record, its words all zero, with a note. `None`: there is none left.
+    #[inline]
     pub(super) fn take(&self, note: u64) -> Option<u32> {
         let record = self.take_free().or_else(|| self.begin())?;
-        for word in self.lines(record).iter().flat_map(|line| &line.0) {
-            word.store(0, Ordering::Relaxed);
+        for line in self.lines(record) {
+            for word in &line.0 {
+                word.store(0, Ordering::Relaxed);
+            }
         }
         self.note_word(record)?.store(note, Ordering::Release);
         Some(record)

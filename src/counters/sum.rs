@@ -68,17 +68,9 @@ impl Cut {
         newest.checked_sub(back)
     }
 
-    /// The fields of the group that lie in these ticks, ends included, as bits.
-    fn mask(self, group: u64, first: u64, last: u64) -> u64 {
-        let fields = u64::from(self.fields);
-        let begin = group.wrapping_mul(fields);
-        let from = first.saturating_sub(begin).min(fields);
-        let to = last.wrapping_add(1).saturating_sub(begin).min(fields);
-        let below = |field: u64| {
-            let bits = u32::try_from(field).unwrap_or(0).wrapping_mul(self.bits);
-            !(u64::MAX << bits)
-        };
-        below(to) & !below(from)
+    /// The fields before that of this tick in its word, as bits.
+    fn before(self, tick: u64) -> u64 {
+        !(u64::MAX << field_shift(self, tick))
     }
 
     /// Fields of even number. Added up, each has the room of two.
@@ -185,6 +177,11 @@ impl<'a, const LONG: bool> Cells<'a, LONG> {
             return 0;
         }
         let newest = last.wrapping_div(cut.fields.into());
+        let oldest = first.wrapping_div(cut.fields.into());
+        // Only the words at the ends have fields that lie outside.
+        let in_oldest = !cut.before(first);
+        let in_newest = (cut.before(last) << cut.bits) | cut.field_max();
+        let all = !(u64::MAX << cut.lap_shift());
         let even = cut.even();
         let mut sums = 0_u64;
         for (place, word) in (0_u64..).zip(self.history()) {
@@ -195,7 +192,16 @@ impl<'a, const LONG: bool> Cells<'a, LONG> {
             if word >> cut.lap_shift() != cut.lap(group) {
                 continue;
             }
-            let fields = word & cut.mask(group, first, last);
+            if group < oldest {
+                continue;
+            }
+            let mut fields = word & all;
+            if group == oldest {
+                fields &= in_oldest;
+            }
+            if group == newest {
+                fields &= in_newest;
+            }
             sums = sums
                 .wrapping_add(fields & even)
                 .wrapping_add(fields >> cut.bits & even);

@@ -3,7 +3,7 @@
 //! Promises: small, `Copy`, without heap.
 //! Leaves to `policy`: what codes and results mean; here they are numbers.
 
-use super::key::{Key, Part};
+use super::key::{Key, LimitId, Part};
 use std::fmt::Write as _;
 
 /// The stretch of time that a sum is over.
@@ -31,8 +31,9 @@ pub struct Owner(pub Part);
 pub enum IfFull {
     /// It is not counted: `Counted::Full`.
     Refuse,
-    /// It counts under this key together with all that do not fit. Best made of the limit and the subscriber alone.
-    Fold(Key),
+    /// It counts together with all of its owner's that do not fit, under the key of this identity and the owner. The key is
+    /// made only when it is wanted.
+    Fold(LimitId),
 }
 
 /// Something to be counted.

@@ -8,6 +8,7 @@
 
 use super::code::{Code, CodeSet};
 use super::counting::{Counting, ReadOnly, attempt_key};
+use super::limits_parts::{KEY_PARTS_MAX, Parts};
 use super::rows::{
     Action, Count, During, LimitAction, LimitRow, PolicyRow, ScheduleRow, Whereto, Who, Window,
 };
@@ -130,6 +131,9 @@ struct Limit {
     id: LimitId,
     /// Of the key that stands for all keys that found no room.
     rest: LimitId,
+    /// Which parts its key has, by their places in `Parts`, and how many.
+    by: [u8; KEY_PARTS_MAX],
+    by_count: u8,
     who: Who,
     to: Whereto,
     count: Count,
@@ -260,30 +264,31 @@ impl Limits {
 
     fn parts(&self, parties: &Parties<'_>, number: Part, hasher: &KeyHasher) -> Parts {
         let unused = Part::of_word(0);
-        Parts {
-            domain: Part::of_word(parties.domain),
-            subscriber: Part::of_word(parties.subscriber),
-            caller: if self.who.caller {
+        // In the order of their places.
+        Parts([
+            Part::of_word(parties.domain),
+            Part::of_word(parties.subscriber),
+            if self.who.caller {
                 hasher.part(parties.caller)
             } else {
                 unused
             },
-            address: if self.who.address {
+            if self.who.address {
                 hasher.address(parties.address)
             } else {
                 unused
             },
             number,
-            prefix: Part::of_word(parties.prefix.map_or(0, E164::key)),
-            country: Part::of_word(parties.country),
-        }
+            Part::of_word(parties.prefix.map_or(0, E164::key)),
+            Part::of_word(parties.country),
+            unused,
+        ])
     }
 
     /// The key of every limit. All are asked for before any is read, so that their misses overlap.
     fn keys<C: Counting>(&self, parts: &Parts, counts: &C) -> [Key; LIMITS_PER_POLICY_MAX] {
         let hasher = counts.hasher();
-        let nobody = hasher.key(self.attempt, &[]);
-        let mut keys = [nobody; LIMITS_PER_POLICY_MAX];
+        let mut keys = [Key::UNUSED; LIMITS_PER_POLICY_MAX];
         for (key, limit) in keys.iter_mut().zip(&self.limits) {
             if limit.has_key() {
                 *key = limit.key(parts, hasher);
@@ -341,18 +346,6 @@ impl Limits {
     }
 }
 
-/// What keys are made of, hashed once per call.
-#[derive(Debug, Clone, Copy)]
-struct Parts {
-    domain: Part,
-    subscriber: Part,
-    caller: Part,
-    address: Part,
-    number: Part,
-    prefix: Part,
-    country: Part,
-}
-
 impl Limit {
     fn new(row: &LimitRow) -> Self {
         // What a sum is of: a change of any of these begins it anew, a change of `max` does not.
@@ -360,9 +353,33 @@ impl Limit {
             "{:?} {:?} {:?} {:?}",
             row.who, row.to, row.count, row.window
         );
+        let whose = if row.who.subscriber {
+            Parts::SUBSCRIBER
+        } else {
+            Parts::DOMAIN
+        };
+        let to = match row.to {
+            Whereto::Number => Some(Parts::NUMBER),
+            Whereto::Prefix => Some(Parts::PREFIX),
+            Whereto::Country => Some(Parts::COUNTRY),
+            Whereto::Any => None,
+        };
+        let others = [
+            row.who.caller.then_some(Parts::CALLER),
+            row.who.address.then_some(Parts::ADDRESS),
+            to,
+        ];
+        let mut by = [whose; KEY_PARTS_MAX];
+        let mut by_count = 1;
+        for (place, part) in by.iter_mut().skip(1).zip(others.into_iter().flatten()) {
+            *place = part;
+            by_count += 1;
+        }
         Self {
             id: LimitId::new(&[&row.name, &shape]),
             rest: LimitId::new(&[&row.name, &shape, "rest"]),
+            by,
+            by_count,
             who: row.who,
             to: row.to,
             count: row.count,
@@ -382,31 +399,13 @@ impl Limit {
     }
 
     fn key(&self, parts: &Parts, hasher: &KeyHasher) -> Key {
-        let whose = if self.who.subscriber {
-            parts.subscriber
-        } else {
-            parts.domain
-        };
-        let to = match self.to {
-            Whereto::Number => Some(parts.number),
-            Whereto::Prefix => Some(parts.prefix),
-            Whereto::Country => Some(parts.country),
-            Whereto::Any => None,
-        };
-        let others = [
-            self.who.caller.then_some(parts.caller),
-            self.who.address.then_some(parts.address),
-            to,
-        ];
-        let mut all = [whose; 4];
-        let mut count = 1;
-        for part in others.into_iter().flatten() {
-            if let Some(place) = all.get_mut(count) {
-                *place = part;
-                count += 1;
-            }
+        let [a, b, c, d] = self.by.map(|place| parts.at(place));
+        match self.by_count {
+            1 => hasher.key(self.id, &[a]),
+            2 => hasher.key(self.id, &[a, b]),
+            3 => hasher.key(self.id, &[a, b, c]),
+            _ => hasher.key(self.id, &[a, b, c, d]),
         }
-        hasher.key(self.id, all.get(..count).unwrap_or_default())
     }
 
     fn is_in_force(&self, moment: Option<&Moment>) -> bool {
@@ -504,12 +503,10 @@ impl<C: Counting> Call<'_, C> {
         if amount == 0 {
             return None;
         }
-        let owner = Owner(self.parts.subscriber);
+        let owner = Owner(self.parts.subscriber());
         let if_full = match self.limits.unknown_counters {
             Action::Reject => IfFull::Refuse,
-            Action::Approve | Action::Report => {
-                IfFull::Fold(self.counts.hasher().key(limit.rest, &[owner.0]))
-            }
+            Action::Approve | Action::Report => IfFull::Fold(limit.rest),
         };
         let counted = self.counts.add(
             &counters::Count {
@@ -561,7 +558,7 @@ impl<C: Counting> Call<'_, C> {
             let hold = NewHold {
                 code: u16::from(limit.code as u8),
                 seconds,
-                owner: Owner(self.parts.subscriber),
+                owner: Owner(self.parts.subscriber()),
                 text: &self.hold_text(number, limit),
             };
             // Where there is no room for a hold the limit itself goes on firing, and the counters say so.
@@ -665,7 +662,7 @@ impl<C: Counting> Call<'_, C> {
         let counted = self.counts.peek(
             &counters::Count {
                 key: *key,
-                owner: Owner(self.parts.subscriber),
+                owner: Owner(self.parts.subscriber()),
                 if_full: IfFull::Refuse,
                 window,
                 amount,

@@ -1,7 +1,7 @@
 //! Many keys, many threads, holds and attempts.
 
 use super::{SECOND_NS, at, count, counters, key, no_text, owner, sum};
-use crate::counters::{Attempt, Count, Counted, IfFull, NewHold, Told, Window};
+use crate::counters::{Attempt, Count, Counted, IfFull, LimitId, NewHold, Told, Window};
 use std::thread;
 
 /// Additions of one thread: `tests/long` asks for more.
@@ -83,7 +83,7 @@ fn callers_rotated_by_one_subscriber_fill_its_share_and_touch_nobody_elses_count
     for _call in 0..2 {
         others(1).for_each(|count| assert!(!sum(counters.add(&count, at(0))).is_over));
     }
-    let rest = key(&counters, u64::MAX);
+    let rest = LimitId::new(&["rest"]);
     let mut refused = 0;
     let mut passed = 0;
     for caller in 0..rotations {

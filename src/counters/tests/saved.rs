@@ -3,7 +3,7 @@
 use super::{SECOND_NS, at, count, counters, key, owner, sum};
 use crate::clock::Now;
 use crate::counters::{
-    Count, Counters, Held, HoldText, IfFull, NewHold, Size, StateFault, StateKind, Window,
+    Count, Counters, Held, HoldText, IfFull, LimitId, NewHold, Size, StateFault, StateKind, Window,
 };
 
 const NAME: [u8; 3] = *b"R13";
@@ -177,7 +177,7 @@ fn a_file_that_is_torn_foreign_or_of_another_key_is_not_taken() {
 #[test]
 fn what_counts_for_nobody_is_restored_as_such() {
     let old = counters(64);
-    let rest = key(&old, 99);
+    let rest = LimitId::new(&["rest"]);
     // A share is four keys here.
     for number in 0..8 {
         let folded = Count {
