@@ -391,7 +391,8 @@ impl Counters {
         let (Some(Added { total, tick }), Some(first)) = (added, lines.first()) else {
             return Counted::Full;
         };
-        if tick.is_some() {
+        // A stretch may have become longer since (a new holiday), also of a sum that is at its maximum and grows no more.
+        if tick.is_some() || matches!(kind, Kind::Since(..)) {
             self.keep(first, count.window, now);
         }
         Counted::Sum(Sum {
@@ -476,7 +477,11 @@ impl Counters {
                 .rest(count)
                 .and_then(|rest| self.find(&rest, kind, shift, false)),
         };
-        let record = found.or(rest.filter(|_| self.is_full_for(count.owner)));
+        let is_full = found.is_none() && self.is_full_for(count.owner);
+        if is_full && count.if_full == IfFull::Refuse {
+            return Counted::Full;
+        }
+        let record = found.or(rest.filter(|_| is_full));
         let before = record.map_or(0, |record| self.total(record, kind, count.max));
         let total = before.saturating_add(count.amount);
         let is_due = |record: u32| {

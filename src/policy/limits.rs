@@ -348,7 +348,8 @@ impl Limits {
 
 impl Limit {
     fn new(row: &LimitRow) -> Self {
-        // What a sum is of: a change of any of these begins it anew, a change of `max` does not.
+        // What a sum is of: a change of any of these begins it anew, and its holds are no longer found. A change of `max` does
+        // not, unless it needs coarser steps of the history (`counters::sum`, above some thousands).
         let shape = format!(
             "{:?} {:?} {:?} {:?}",
             row.who, row.to, row.count, row.window

@@ -112,7 +112,9 @@ fn read_top_via<'a>(bytes: &[u8], request: &Request<'a>, state: &mut State) -> O
         received: span(via.received_whole),
         rport: span(via.rport_whole),
         port: via.port,
-        from_elsewhere: via.host_address() != Some(state.peer_address),
+        // RFC 3261 §18.2.1: the packet's source, not the peer behind it.
+        from_elsewhere: via.host_address()
+            != Some(state.proxy_address.unwrap_or(state.peer_address)),
         well_formed: via.well_formed,
     };
     Some(via)

@@ -247,3 +247,17 @@ fn of_transactions_of_one_attempt_that_come_at_once_one_is_new() {
         assert_eq!(new, 1);
     }
 }
+
+#[test]
+fn a_look_at_a_full_share_says_what_adding_would() {
+    let counters = counters(64);
+    let window = Window::Seconds(900);
+    let full = (0..64).find(|&number| {
+        let count = count(&counters, number, window, 10);
+        counters.add(&count, at(0)) == Counted::Full
+    });
+    let refused = count(&counters, full.unwrap(), window, 10);
+    assert_eq!(counters.peek(&refused, at(0)), Counted::Full);
+    let held = count(&counters, 0, window, 10);
+    assert_eq!(sum(counters.peek(&held, at(0))).total, 2);
+}

@@ -231,3 +231,17 @@ fn what_is_released_is_as_if_it_had_not_been() {
         assert_eq!(sum(counters.peek(&count, at(11 * SECOND_NS))).total, 4);
     }
 }
+
+#[test]
+fn a_maximum_just_below_a_power_of_two_is_kept_when_a_whole_window_meets_it_at_once() {
+    for (seconds, max) in [(60, 16_383), (60, 32_767), (86_400, 8191)] {
+        let counters = counters(64);
+        let mut count = count(&counters, 1, Window::Seconds(seconds), max);
+        count.amount = max;
+        assert!(!sum(counters.add(&count, at(0))).is_over);
+        count.amount = 1;
+        // All of it has become history of the window, and is still in it.
+        let later = u64::from(seconds) / 2 * SECOND_NS;
+        assert!(sum(counters.add(&count, at(later))).is_over, "{max}");
+    }
+}

@@ -6,7 +6,7 @@
 
 use super::values::{self, PlainUri, PlainVia, Word, digits};
 use super::{Fault, Layout, Version};
-use crate::limits::{HEAD_BYTES_MAX, HEADERS_MAX};
+use crate::limits::{HEAD_BYTES_MAX, HEADERS_MAX, VIAS_MAX};
 use crate::sip::header::Header;
 use crate::sip::method::Method;
 use crate::sip::octet;
@@ -253,7 +253,8 @@ impl Layout {
         *self.vias.get_mut(self.via_fields)? = via.value;
         self.via_fields = self.via_fields.wrapping_add(1);
         self.via_values = self.via_values.wrapping_add(1);
-        Some(end)
+        // Too many, of which a field before this one held several: the complete reader says so.
+        (self.via_values <= VIAS_MAX).then_some(end)
     }
 
     /// Keeps the value of a field that is not of the plain form, or not the first.

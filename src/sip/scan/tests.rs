@@ -218,6 +218,13 @@ fn published_limits_hold() {
         fault(&with("v:S/2/U h,S/2/U i\r\n", VIAS_MAX / 2 + 1)),
         Some(Fault::TooLarge)
     );
+    // The last one has a field of its own, in the plain form.
+    let list = ["SIP/2.0/UDP a"; VIAS_MAX].join(",");
+    let plain = format!(
+        "INVITE sip:1@a SIP/2.0\r\nVia: {list}\r\nVia: SIP/2.0/UDP b;branch=z9hG4bK1\r\nFrom: <sip:1@a>;tag=1\r\n\
+         To: <sip:1@a>\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n"
+    );
+    assert_eq!(fault(&plain), Some(Fault::TooLarge));
 }
 
 #[test]
