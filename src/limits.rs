@@ -132,7 +132,7 @@ pub const EVENT_BLOCKS_PER_SHARD_MIN: usize = 64;
 /// Connections of the admin port that are open at a time. One more cuts the oldest.
 pub const ADMIN_CONNECTIONS_MAX: usize = 64;
 
-/// List rows, and domains of a code, that `/v1/rules` names: those with the most hits. Sums are over all of them.
+/// List rows, limits, and domains of a code, that `/v1/rules` names: those with the most hits. Sums are over all of them.
 pub const RULES_SHOWN_MAX: usize = 1000;
 
 /// Octets of journal lines that wait for a disk that takes none. Later lines are lost and counted.

@@ -1,12 +1,15 @@
-//! `/v1/rules`: every rule and list in force, and how many calls each decided.
+//! `/v1/rules`: every rule, limit and list in force, and how many calls each decided.
 //!
 //! Promises: costs the shards nothing that they do not count already. Rules are counted by every shard per domain and
-//! code, since the start; rows of lists by the journal's thread, since their bundle is in force, and not without `[journal]`.
+//! code, since the start; limits by the journal's thread, by policy and name, as long as bundles have them; rows of lists
+//! likewise, since their bundle is in force. Neither is counted without `[journal]`.
 //! What is named has a bound; sums are over all.
 
 use super::view::View;
 use crate::limits::RULES_SHOWN_MAX;
-use crate::policy::{Code, Snapshot};
+use crate::metrics::LimitCalls;
+use crate::policy::rows::LimitAction;
+use crate::policy::{Code, ShownLimit, Snapshot};
 use serde_json::{Value, json};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -20,9 +23,17 @@ pub(super) fn shown(view: &View) -> Value {
     } else {
         lists(&snapshot, None)
     };
+    let all: Vec<ShownLimit<'_>> = snapshot.limits().collect();
+    let counts = view.has_journal.then(|| {
+        let names = all.iter().map(|limit| (limit.policy, limit.name));
+        view.journal.limit_hits.of(names)
+    });
     json!({
         "generation": snapshot.generation(),
         "rules": rules(view, &snapshot),
+        "limits": limits(&all, counts.as_deref()),
+        "limits_more": all.len().saturating_sub(RULES_SHOWN_MAX),
+        "limits_counted": view.has_journal,
         "lists": lists,
         "lists_counted": view.has_journal,
     })
@@ -62,6 +73,34 @@ fn rules(view: &View, snapshot: &Snapshot) -> Vec<Value> {
         json!({ "code": code.text(), "calls": calls, "would": would, "domains": domains })
     });
     rules.collect()
+}
+
+/// The limits, those with the most calls first, else in file order.
+fn limits(all: &[ShownLimit<'_>], counts: Option<&[LimitCalls]>) -> Vec<Value> {
+    let mut most: Vec<(&ShownLimit<'_>, Option<LimitCalls>)> = (0..)
+        .zip(all)
+        .map(|(place, limit): (usize, _)| (limit, counts.and_then(|all| all.get(place).copied())))
+        .collect();
+    // Stable.
+    most.sort_by_key(|(_, counts)| Reverse(counts.map_or(0, |counts| counts.calls)));
+    most.truncate(RULES_SHOWN_MAX);
+    let shown = most.into_iter().map(|(limit, counts)| {
+        let action = match limit.action {
+            LimitAction::Report => "report",
+            LimitAction::Divert => "divert",
+            LimitAction::Reject => "reject",
+        };
+        json!({
+            "policy": limit.policy,
+            "limit": limit.name,
+            "code": limit.code.text(),
+            "action": action,
+            "calls": counts.map(|counts| counts.calls),
+            "held": counts.map(|counts| counts.held),
+            "warned": counts.map(|counts| counts.warned),
+        })
+    });
+    shown.collect()
 }
 
 /// Every list file with its rows, and those of its rows that decided most.

@@ -289,7 +289,7 @@ fn held(body: &Value) -> String {
     said
 }
 
-/// A line for every code, and one for every list and for each of its rows that decided calls.
+/// A line for every code, for every limit, and for every list and for each of its rows that decided calls.
 fn hits(body: &Value) -> String {
     let mut said = String::new();
     let each = |list: &Value| list.as_array().cloned().unwrap_or_default();
@@ -299,6 +299,19 @@ fn hits(body: &Value) -> String {
             _ => String::new(),
         };
         said += &format!("{}: calls {}{would}\n", text(&rule["code"]), rule["calls"]);
+    }
+    for limit in each(&body["limits"]) {
+        said += &format!(
+            "limit {} of {}, {} {}: {}\n",
+            text(&limit["limit"]),
+            text(&limit["policy"]),
+            text(&limit["action"]),
+            text(&limit["code"]),
+            limit_calls(&limit)
+        );
+    }
+    if let Some(more) = body["limits_more"].as_u64().filter(|more| *more > 0) {
+        said += &format!("and {more} limits more\n");
     }
     for list in each(&body["lists"]) {
         let calls = match list["calls"].as_u64() {
@@ -312,6 +325,19 @@ fn hits(body: &Value) -> String {
         }
     }
     said
+}
+
+fn limit_calls(limit: &Value) -> String {
+    let Some(calls) = limit["calls"].as_u64() else {
+        return "calls not counted without [journal]".to_owned();
+    };
+    let some = |name: &str, said: &str| match limit[name].as_u64() {
+        Some(count) if count > 0 => format!(", {said} {count}"),
+        _ => String::new(),
+    };
+    let held = some("held", "of them by its hold");
+    let warned = some("warned", "warnings");
+    format!("calls {calls}{held}{warned}")
 }
 
 fn lines(list: &Value, indent: &str) -> String {
@@ -339,6 +365,9 @@ mod tests {
     fn hits_are_told_in_lines() {
         let body: Value = serde_json::from_str(
             r#"{"rules":[{"code":"A00","calls":5,"would":0},{"code":"R03","calls":2,"would":1}],
+               "limits":[{"policy":"std","limit":"pair","code":"R13","action":"reject","calls":3,"held":2,"warned":1},
+               {"policy":"std","limit":"day","code":"R11","action":"report","calls":0,"held":0,"warned":0},
+               {"policy":"std","limit":"night","code":"R08","action":"report","calls":null,"held":null,"warned":null}],"limits_more":7,
                "lists":[{"file":"lists/a.csv","rows":9,"calls":2,"deciding":[{"line":4,"calls":2}]},
                {"file":"lists/b.csv","rows":1,"calls":null,"deciding":[]}]}"#,
         )
@@ -346,6 +375,10 @@ mod tests {
         assert_eq!(
             hits(&body),
             "A00: calls 5\nR03: calls 2, in detection mode would have: 1\n\
+             limit pair of std, reject R13: calls 3, of them by its hold 2, warnings 1\n\
+             limit day of std, report R11: calls 0\n\
+             limit night of std, report R08: calls not counted without [journal]\n\
+             and 7 limits more\n\
              lists/a.csv: rows 9, calls 2\nlists/a.csv:4: calls 2\n\
              lists/b.csv: rows 1, calls not counted without [journal]\n"
         );

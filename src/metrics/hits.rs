@@ -1,7 +1,7 @@
-//! How often each row of the lists decided a call, counted beside the calls: the journal's thread has every event.
+//! How often each row of the lists and each limit decided a call, counted beside the calls: the journal's thread has every event.
 //!
-//! Promises: no shard knows of it; a count is of the bundle in force and begins anew with another one, since rows have
-//! no name that lasts.
+//! Promises: no shard knows of it. Rows have no name that lasts: their counts are of the bundle in force and begin anew with
+//! another one. Limits have: theirs go on as long as every bundle since has a limit of that policy and name.
 
 use std::collections::HashMap;
 use std::sync::PoisonError;
@@ -48,9 +48,94 @@ impl ListHits {
     }
 }
 
+/// What one limit had to do with, since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LimitCalls {
+    /// Attempts that it decided or reported, by itself or by its hold.
+    pub calls: u64,
+    /// Those of them that its hold decided.
+    pub held: u64,
+    /// Attempts with which a sum came to its warning.
+    pub warned: u64,
+}
+
+impl LimitCalls {
+    fn add(&mut self, more: Self) {
+        self.calls += more.calls;
+        self.held += more.held;
+        self.warned += more.warned;
+    }
+}
+
+/// Limits by their names, by the names of their policies.
+type ByName = HashMap<String, HashMap<String, LimitCalls>>;
+
+/// The counts of limits; written by the journal's thread, read by the admin port's.
+#[derive(Debug, Default)]
+pub struct LimitHits {
+    #[expect(
+        clippy::disallowed_types,
+        reason = "between two threads of the control plane; no shard knows it"
+    )]
+    counts: std::sync::Mutex<ByName>,
+}
+
+impl LimitHits {
+    /// Adds to a limit's counts.
+    pub fn add(&self, policy: &str, limit: &str, more: LimitCalls) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_policy = counts.entry(policy.to_owned()).or_default();
+        of_policy.entry(limit.to_owned()).or_default().add(more);
+    }
+
+    /// Forgets all limits but these, each with its policy before it: a bundle came into force that has no others.
+    pub fn keep_only<'a>(&self, limits: impl IntoIterator<Item = (&'a str, &'a str)>) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = ByName::new();
+        for (policy, limit) in limits {
+            if let Some(calls) = counts.get(policy).and_then(|limits| limits.get(limit)) {
+                let of_policy = kept.entry(policy.to_owned()).or_default();
+                of_policy.insert(limit.to_owned(), *calls);
+            }
+        }
+        *counts = kept;
+    }
+
+    /// The counts of these limits, in their order.
+    #[must_use]
+    pub fn of<'a>(&self, limits: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<LimitCalls> {
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = |(policy, limit)| Some(*counts.get(policy)?.get(limit)?);
+        limits
+            .into_iter()
+            .map(|limit| of(limit).unwrap_or_default())
+            .collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn limits_count_by_name_until_a_bundle_has_them_no_more() {
+        let hits = LimitHits::default();
+        let once = LimitCalls {
+            calls: 1,
+            ..LimitCalls::default()
+        };
+        for _ in 0..2 {
+            hits.add("std", "a", once);
+        }
+        hits.add("std", "b", once);
+        let calls = |hits: &LimitHits| {
+            let all = hits.of([("std", "b"), ("std", "a"), ("other", "a")]);
+            all.iter().map(|limit| limit.calls).collect::<Vec<_>>()
+        };
+        assert_eq!(calls(&hits), [1, 2, 0]);
+        hits.keep_only([("std", "a"), ("std", "new")]);
+        assert_eq!(calls(&hits), [0, 2, 0]);
+    }
 
     #[test]
     fn rows_count_for_their_own_bundle_only() {

@@ -1,7 +1,7 @@
 //! The figures of the journal.
 
 use super::cell::Counter;
-use super::hits::ListHits;
+use super::hits::{LimitHits, ListHits};
 
 /// What the journal's thread counts. That thread alone writes; everybody may read.
 #[derive(Debug, Default)]
@@ -24,6 +24,8 @@ pub struct JournalMetrics {
     pub count_lines: Counter,
     /// Which rows of the lists decided calls.
     pub list_hits: ListHits,
+    /// Which limits decided, reported or warned.
+    pub limit_hits: LimitHits,
 }
 
 impl JournalMetrics {

@@ -15,7 +15,7 @@ mod text;
 
 pub use cell::{Counter, Histogram, Longest};
 pub use control::{ControlMetrics, RELOAD_BOUNDS_NS};
-pub use hits::ListHits;
+pub use hits::{LimitCalls, LimitHits, ListHits};
 pub use journal::JournalMetrics;
 pub use scrape::{Scrape, ShardView};
 pub use shard::{BATCH_SERVICE_BOUNDS_NS, BATCH_SIZE_BOUNDS, BatchCounts, ShardMetrics};

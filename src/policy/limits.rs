@@ -32,6 +32,8 @@ pub struct LimitFacts {
     pub decided: Option<Decider>,
     /// Bit n: the policy's nth limit came to its warning with this call.
     pub warned: u32,
+    /// Bit n: the policy's nth limit, or its hold, reported this call.
+    pub reported: u32,
     /// The limits were evaluated with an earlier transaction of the same attempt, and this is what they said then.
     pub same_attempt: bool,
 }
@@ -185,6 +187,12 @@ impl Limits {
                 .map(Limit::new)
                 .collect(),
         }))
+    }
+
+    /// Name, code and action of each limit, in file order.
+    pub(super) fn shown(&self) -> impl Iterator<Item = (&str, Code, LimitAction)> {
+        let names = self.names.iter().zip(&self.limits);
+        names.map(|(name, limit)| (&**name, limit.code, limit.action))
     }
 
     /// The name of a limit.
@@ -700,6 +708,9 @@ impl LimitRuling {
         match action {
             LimitAction::Report => {
                 self.reports.insert(code);
+                if code != Code::R15 {
+                    self.facts.reported |= 1_u32.unbounded_shl(decider.number.into());
+                }
                 return;
             }
             LimitAction::Divert if self.stop.is_some() => return,
@@ -741,9 +752,8 @@ fn retold(told: counters::Told) -> LimitRuling {
         },
         reports: CodeSet::default(),
         facts: LimitFacts {
-            decided: None,
-            warned: 0,
             same_attempt: true,
+            ..LimitFacts::default()
         },
     }
 }

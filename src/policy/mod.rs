@@ -38,4 +38,4 @@ pub use counting::Counting;
 pub use destinations::DestinationClass;
 pub use limits::{Decider, LimitFacts, Step};
 pub use slots::DomainSlots;
-pub use snapshot::{Decision, Peer, Prepared, Snapshot, Source, Told, Verdict};
+pub use snapshot::{Decision, Peer, Prepared, ShownLimit, Snapshot, Source, Told, Verdict};

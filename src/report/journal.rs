@@ -2,6 +2,7 @@
 
 use super::budget::{Budget, Charge, Group, Ruling};
 use super::file::{JournalFile, OpenFault, Rotation};
+use super::hits::Hits;
 use super::line;
 use crate::clock::{Clock, Now};
 use crate::event::{Event, EventReceiver, Outcome};
@@ -68,13 +69,12 @@ struct Writer {
     metrics: Arc<JournalMetrics>,
     line: Vec<u8>,
     scratch: Vec<u8>,
-    /// Rows of the lists that decided calls and are not counted yet, by the newest snapshot.
-    listed: Vec<u32>,
+    hits: Hits,
 }
 
 /// The snapshots that events may still name, oldest first.
 #[derive(Debug, Default)]
-struct Snapshots(Vec<Arc<Snapshot>>);
+pub(super) struct Snapshots(Vec<Arc<Snapshot>>);
 
 impl Journal {
     /// Opens the files. `say` is given sentences for the operator.
@@ -107,7 +107,7 @@ impl Journal {
                 metrics,
                 line: Vec::new(),
                 scratch: Vec::new(),
-                listed: Vec::new(),
+                hits: Hits::default(),
             },
             settings,
             sources: None,
@@ -181,9 +181,10 @@ impl Journal {
                 }
             });
         }
-        writer.count_listed(snapshots);
+        writer.hits.hand_on_rows(snapshots, &writer.metrics);
         let counted = writer.budget.oldest_snapshot().unwrap_or(u32::MAX);
         snapshots.receive(&sources.snapshots);
+        writer.hits.hand_on_limits(snapshots, &writer.metrics);
         snapshots.release_before(needed_from.min(counted));
     }
 
@@ -235,16 +236,6 @@ impl Journal {
 }
 
 impl Writer {
-    /// Counts the rows that decided under what is still the newest snapshot.
-    fn count_listed(&mut self, snapshots: &Snapshots) {
-        if let Some(newest) = snapshots.0.last()
-            && !self.listed.is_empty()
-        {
-            let listed = self.listed.drain(..);
-            self.metrics.list_hits.add(newest.generation(), listed);
-        }
-    }
-
     /// Gives a call its line, or counts it.
     fn call(
         &mut self,
@@ -260,7 +251,7 @@ impl Writer {
             return;
         };
         if snapshots.find(event.snapshot).is_none() {
-            self.count_listed(snapshots);
+            self.hits.hand_on_rows(snapshots, &self.metrics);
             snapshots.receive(newer);
         }
         // It was sent before any shard could decide by it.
@@ -269,10 +260,9 @@ impl Writer {
             return;
         };
         let decision = event.decision.as_ref();
-        if let Some(row) = decision.and_then(|decision| decision.list_row)
-            && snapshots.is_newest(snapshot)
-        {
-            self.listed.push(row);
+        if let Some(decision) = decision {
+            let is_newest = snapshots.is_newest(snapshot);
+            self.hits.count(snapshot, is_newest, decision);
         }
         let facts = decision.map_or_else(LimitFacts::default, |decision| decision.limits);
         let group = Group {
@@ -308,7 +298,11 @@ impl Writer {
 }
 
 impl Snapshots {
-    fn find(&self, number: u32) -> Option<&Snapshot> {
+    pub(super) fn newest(&self) -> Option<&Snapshot> {
+        self.0.last().map(|snapshot| &**snapshot)
+    }
+
+    pub(super) fn find(&self, number: u32) -> Option<&Snapshot> {
         // There are one or two, and the newest is nearly always meant.
         let mut newest_first = self.0.iter().rev();
         newest_first

@@ -7,6 +7,7 @@
 
 mod budget;
 mod file;
+mod hits;
 mod journal;
 mod line;
 mod mask;

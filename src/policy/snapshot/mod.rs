@@ -9,9 +9,11 @@ mod decision;
 mod explain;
 mod prepare;
 mod rules;
+mod shown;
 
 pub use decision::{Decision, Told, Verdict};
 pub use prepare::Prepared;
+pub use shown::ShownLimit;
 
 use super::agents::Agents;
 use super::answer::{AnswerPlan, CallError, ContactHost};
@@ -292,20 +294,6 @@ impl Snapshot {
         self.exposure_of(policy, decision.number?)
     }
 
-    /// The name of a limit of the policy that decided.
-    #[must_use]
-    pub fn limit_name(&self, decision: &Decision, number: u8) -> &str {
-        decision
-            .domain
-            .and_then(|domain| self.domain(domain.into()))
-            .and_then(|domain| {
-                self.policies
-                    .get(self.policy_of(domain, decision.subscriber))
-            })
-            .and_then(|policy| policy.limits.as_ref())
-            .map_or("", |limits| limits.name(number))
-    }
-
     /// The name of a decision's subscriber; the domain's default one for `None`.
     #[must_use]
     pub fn subscriber_name(&self, domain: u16, subscriber: Option<u32>) -> &str {
@@ -323,26 +311,6 @@ impl Snapshot {
         self.destinations.class(row)
     }
 
-    /// The list files in their order, each with the number of its rows, expired ones included.
-    #[must_use]
-    pub fn list_files(&self) -> Vec<(&str, usize)> {
-        let mut files: Vec<(&str, usize)> =
-            self.list_files.iter().map(|name| (&**name, 0)).collect();
-        for (file, _line) in &self.list_places {
-            if let Some((_, rows)) = files.get_mut(*file as usize) {
-                *rows += 1;
-            }
-        }
-        files
-    }
-
-    /// File and line of a list row.
-    #[must_use]
-    pub fn list_place(&self, row: u32) -> Option<(&str, u32)> {
-        let &(file, line) = self.list_places.get(row as usize)?;
-        Some((self.list_files.get(file as usize)?, line))
-    }
-
     fn domain(&self, number: u32) -> Option<&Domain> {
         self.domains.get(number as usize)
     }
@@ -357,11 +325,6 @@ impl Snapshot {
         rules
             .and_then(|rules| rules.policy)
             .unwrap_or(domain.default_policy) as usize
-    }
-
-    fn policy_name(&self, policy: u32) -> &str {
-        let policy = self.policies.get(policy as usize);
-        policy.map_or("", |policy| &policy.name)
     }
 
     fn exposure_of(&self, policy: &Policy, number: E164) -> Option<u64> {
