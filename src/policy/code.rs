@@ -186,4 +186,10 @@ impl CodeSet {
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
+
+    /// A bit for each code, by `Code::index`.
+    #[must_use]
+    pub fn bits(self) -> u32 {
+        self.0
+    }
 }

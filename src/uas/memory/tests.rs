@@ -10,7 +10,7 @@ use super::{TransactionMemory, entries_for};
 use crate::clock::Now;
 use crate::policy::{AnswerPlan, Code, CodeSet, ContactHost, ContactPlan, Told, Verdict};
 use crate::sip::{Phrase, Status};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
@@ -295,6 +295,27 @@ fn the_same_answer_has_one_number_and_its_host_is_part_of_it() {
     }
     assert_eq!(answers.get(other).unwrap().host(), b"two.example");
     assert_eq!(answers.get(third).unwrap().told(), told(301));
+}
+
+#[test]
+fn answers_that_differ_in_their_reports_or_in_rport_alone_have_numbers_of_their_own() {
+    let answers = Answers::new();
+    let mut numbers = HashSet::new();
+    for force_rport in [false, true] {
+        // Every set of the last eight codes.
+        for set in 0..256_usize {
+            let mut answer = told(302);
+            answer.plan.force_rport = force_rport;
+            for (bit, code) in Code::ALL.into_iter().rev().take(8).enumerate() {
+                if set >> bit & 1 == 1 {
+                    answer.reports.insert(code);
+                }
+            }
+            let number = answers.intern(answer, b"");
+            assert!(number.is_some(), "{set:b} {force_rport}: no room");
+            assert!(numbers.insert(number), "{set:b} {force_rport}");
+        }
+    }
 }
 
 #[test]
