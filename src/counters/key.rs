@@ -98,6 +98,17 @@ impl KeyHasher {
         Part(hasher.finish())
     }
 
+    /// A word of a text and of what it is looked up in: for whoever knows a text again by it. No key is made of it.
+    #[must_use]
+    pub fn text_of(&self, places: [u32; 3], text: &[u8]) -> u64 {
+        let mut hasher = FoldHasher::with_seed(!self.of_part, &self.seeds);
+        for place in places {
+            hasher.write_u32(place);
+        }
+        hasher.write(text);
+        hasher.finish()
+    }
+
     /// A part that is an address.
     #[must_use]
     pub fn address(&self, address: IpAddr) -> Part {

@@ -8,13 +8,13 @@
 use super::byte_map::ByteMap;
 use super::lists::Listed;
 use super::rows::{ListRow, Pattern};
+use crate::counters::KeyHasher;
 use crate::limits::SCREENING_VALUE_BYTES_MAX;
 use aho_corasick::AhoCorasick;
 use aho_corasick::packed::Searcher;
 use foldhash::fast::RandomState;
 use regex::bytes::{Regex, RegexBuilder};
 use std::collections::HashMap;
-use std::hash::BuildHasher as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Largest compiled expression, octets.
@@ -52,12 +52,9 @@ pub(super) struct Agents {
 /// instructions, this takes 80.
 ///
 /// Places are written by any shard without a lock: an entry is two words whose exclusive or is the agent's hash, so halves of
-/// two entries fit no agent. The hash is of 64 bits with a secret seed, and decides alone: another agent has it once in
-/// 2^64, which is less often than a bit turns over in memory.
-struct Recent {
-    seed: RandomState,
-    places: Box<[RecentPlace]>,
-}
+/// two entries fit no agent. The hash is of 64 bits, seeded with the node's key, and decides alone: another agent has it
+/// once in 2^64, which is less often than a bit turns over in memory, and nobody without the key can look for one.
+struct Recent(Box<[RecentPlace]>);
 
 #[derive(Default)]
 struct RecentPlace {
@@ -73,7 +70,7 @@ const FOUND_NOTHING: u64 = 1;
 const RECENT_AGENTS: usize = 256;
 
 impl std::fmt::Debug for Recent {
-    // The seed stands in no log.
+    // What the places hold tells of the key.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Recent").finish_non_exhaustive()
     }
@@ -81,10 +78,7 @@ impl std::fmt::Debug for Recent {
 
 impl Default for Recent {
     fn default() -> Self {
-        Self {
-            seed: RandomState::default(),
-            places: (0..RECENT_AGENTS).map(|_| RecentPlace::default()).collect(),
-        }
+        Self((0..RECENT_AGENTS).map(|_| RecentPlace::default()).collect())
     }
 }
 
@@ -92,13 +86,14 @@ impl Recent {
     /// What `search` finds, or found lately.
     fn find(
         &self,
+        hasher: &KeyHasher,
         scopes: [u32; 3],
         agent: &[u8],
         search: impl FnOnce() -> Option<u32>,
     ) -> Option<u32> {
-        let hash = self.seed.hash_one((scopes, agent));
+        let hash = hasher.text_of(scopes, agent);
         let at = usize::try_from(hash).unwrap_or(0) % RECENT_AGENTS;
-        let Some(place) = self.places.get(at) else {
+        let Some(place) = self.0.get(at) else {
             return search();
         };
         // Relaxed: whatever pair is read, it tells itself whether it is one.
@@ -198,14 +193,19 @@ impl Agents {
     }
 
     /// The row that speaks about this agent; `scopes` from the narrowest. An agent longer than
-    /// `SCREENING_VALUE_BYTES_MAX` is cut for parts and expressions, and equals no whole pattern.
-    pub(super) fn find(&self, scopes: [u32; 3], agent: &[u8]) -> Option<Listed> {
+    /// `SCREENING_VALUE_BYTES_MAX` is cut for parts and expressions, and equals no whole pattern. `hasher` has the node's key.
+    pub(super) fn find(
+        &self,
+        hasher: &KeyHasher,
+        scopes: [u32; 3],
+        agent: &[u8],
+    ) -> Option<Listed> {
         if self.rows.is_empty() {
             return None;
         }
         let row = self
             .recent
-            .find(scopes, agent, || self.search(scopes, agent))?;
+            .find(hasher, scopes, agent, || self.search(scopes, agent))?;
         self.rows.get(row as usize).copied()
     }
 
@@ -276,5 +276,33 @@ impl Agents {
             }
         }
         best.map(|(_, row)| row)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_found_lately_is_known_by_the_nodes_key() {
+        let recent = Recent::default();
+        let (ours, another) = (KeyHasher::new([1; 32]), KeyHasher::new([2; 32]));
+        let searched = std::cell::Cell::new(0);
+        let find = |hasher: &KeyHasher, scope: u32, agent: &[u8]| {
+            recent.find(hasher, [scope, 1, 0], agent, || {
+                searched.set(searched.get() + 1);
+                Some(7)
+            })
+        };
+        for (hasher, scope, agent, searches) in [
+            (&ours, 5, &b"phone"[..], 1),
+            (&ours, 5, b"phone", 1),
+            (&ours, 6, b"phone", 2),
+            (&ours, 5, b"phone2", 3),
+            (&another, 5, b"phone", 4),
+        ] {
+            assert_eq!(find(hasher, scope, agent), Some(7));
+            assert_eq!(searched.get(), searches, "{scope} {}", agent.escape_ascii());
+        }
     }
 }

@@ -5,6 +5,7 @@
 
 use super::{Domain, Policy, Prepared, Snapshot, Verdict};
 use crate::clock::Now;
+use crate::counters::KeyHasher;
 use crate::policy::answer::ContactPlan;
 use crate::policy::attempt::{CallAttempt, HeaderFamily};
 use crate::policy::code::Code;
@@ -51,7 +52,8 @@ impl Snapshot {
         self.explain_who(attempt, &prepared, domain, &mut steps);
         self.explain_number(attempt, &prepared, domain, &mut steps);
         if matches!(prepared.dialled, Dialled::Number(_) | Dialled::Unclassified) {
-            self.explain_rules(attempt, &prepared, (domain, policy), &mut steps);
+            let call = (attempt, &prepared, domain, policy);
+            self.explain_rules(call, counts.hasher(), &mut steps);
             self.explain_limits(
                 attempt,
                 &prepared,
@@ -185,9 +187,8 @@ impl Snapshot {
 
     fn explain_rules(
         &self,
-        attempt: &CallAttempt<'_>,
-        prepared: &Prepared,
-        (domain, policy): (&Domain, &Policy),
+        (attempt, prepared, domain, policy): (&CallAttempt<'_>, &Prepared, &Domain, &Policy),
+        hasher: &KeyHasher,
         steps: &mut Steps,
     ) {
         let act = |action: Action, code: Code| match action {
@@ -225,7 +226,8 @@ impl Snapshot {
         } else {
             attempt.user_agent
         };
-        let on_agent = agent.and_then(|agent| self.agents.find(self.agent_scopes(prepared), agent));
+        let on_agent =
+            agent.and_then(|agent| self.agents.find(hasher, self.agent_scopes(prepared), agent));
         steps.say(
             format!("R01 agent {}", shown(agent.unwrap_or_default())),
             listed(on_agent),

@@ -5,6 +5,7 @@
 
 use super::{Decision, Domain, Policy, Prepared, Snapshot, Source, Told, Verdict};
 use crate::clock::Now;
+use crate::counters::KeyHasher;
 use crate::limits::CONTACT_USER_BYTES_MAX;
 use crate::policy::answer::{AnswerPlan, CallError, ContactPlan};
 use crate::policy::attempt::CallAttempt;
@@ -67,13 +68,13 @@ impl Snapshot {
             Dialled::Undialable => return error(decision, CallError::AddressIncomplete),
             Dialled::Emergency => {}
             Dialled::Number(_) | Dialled::Unclassified => {
-                let mut ruling = self.rule(attempt, prepared, domain, policy);
+                let call = (attempt, prepared, domain, policy);
+                let mut ruling = self.rule(call, counts.hasher());
                 // What will be an error is no attempt: it must not count.
                 if let Some(limits) = &policy.limits
                     && ruling.stop.is_none()
                     && contact_fits(&approve, attempt)
                 {
-                    let call = (attempt, prepared, domain, policy);
                     self.rule_by_limits(limits, call, &mut ruling, counts, now);
                 }
                 decision.reports = ruling.reports;
@@ -235,10 +236,8 @@ impl Snapshot {
     /// The first rejection decides; a report is recorded and evaluation goes on.
     fn rule(
         &self,
-        attempt: &CallAttempt<'_>,
-        prepared: &Prepared,
-        domain: &Domain,
-        policy: &Policy,
+        (attempt, prepared, domain, policy): (&CallAttempt<'_>, &Prepared, &Domain, &Policy),
+        hasher: &KeyHasher,
     ) -> Ruling {
         let mut ruling = Ruling {
             stop: None,
@@ -267,7 +266,7 @@ impl Snapshot {
             attempt.user_agent
         };
         let agent_scopes = self.agent_scopes(prepared);
-        if ruling.deny(agent.and_then(|agent| self.agents.find(agent_scopes, agent))) {
+        if ruling.deny(agent.and_then(|agent| self.agents.find(hasher, agent_scopes, agent))) {
             return ruling;
         }
         let address_listed = prepared
