@@ -13,8 +13,8 @@ pub(super) struct Rates {
     prefixes: PrefixTable,
     /// Millionths a minute, by the table's value.
     micros: Vec<u64>,
-    /// Of numbers that no prefix names.
-    others: u64,
+    /// Of what no prefix names, if a row says it.
+    others: Option<u64>,
 }
 
 impl Rates {
@@ -39,7 +39,7 @@ impl Rates {
         Some(Self {
             prefixes: PrefixTable::new(&prefixes),
             micros: rows.iter().map(|row| row.micros_per_minute).collect(),
-            others: others.map_or(0, |row| row.micros_per_minute),
+            others: others.map(|row| row.micros_per_minute),
         })
     }
 
@@ -49,7 +49,13 @@ impl Rates {
             .get(number)
             .and_then(|hit| self.micros.get(hit.value as usize))
             .copied()
-            .unwrap_or(self.others)
+            .or(self.others)
+            .unwrap_or(0)
+    }
+
+    /// What a minute to something costs that is no international number; `None`: there is no row for all others.
+    pub(super) fn micros_of_others(&self) -> Option<u64> {
+        self.others
     }
 }
 
@@ -71,6 +77,8 @@ mod tests {
         let with_others: Vec<RateRow> = named.into_iter().chain([row(None, 7)]).collect();
         for (rows, others) in [(&named[..], 0), (&with_others, 7)] {
             let rates = Rates::new(rows).unwrap();
+            let of_others = rates.micros_of_others();
+            assert_eq!(of_others, Some(others).filter(|_| others > 0));
             for (number, micros) in [
                 ("39069", 20),
                 ("3907", 10),

@@ -315,7 +315,7 @@ pub struct DivertRow {
 /// What a minute to the numbers of a prefix costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateRow {
-    /// Digits that a number begins with; `None`: all numbers that no other row names.
+    /// Digits that a number begins with; `None`: all numbers that no other row names, and what is no international number.
     pub prefix: Option<E164>,
     /// Millionths of the operator's currency a minute.
     pub micros_per_minute: u64,

@@ -39,6 +39,9 @@ pub struct Decision {
     pub subscriber: Option<u32>,
     /// The dialled number as E.164; `None` when unclassified.
     pub number: Option<E164>,
+    /// Whether what was dialled has a rate: a number has, and what could not be classified; an emergency call and what is no
+    /// number at all have none.
+    pub is_priced: bool,
     /// Index of the row in the destination table.
     pub destination: Option<u32>,
     /// Index of the list row that decided, if one did.

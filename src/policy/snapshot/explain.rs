@@ -247,6 +247,7 @@ impl Snapshot {
                 act(policy.unknown_prefix, Code::R07)
             };
             steps.say("R07 prefix: none is known", answer);
+            self.explain_exposure(policy, prepared, steps);
             return;
         };
         let class = self.destinations.class(row);
@@ -265,7 +266,11 @@ impl Snapshot {
         };
         let prefix = number.truncated(digits.into());
         steps.say(format!("R06 destination +{prefix}: {class}"), answer);
-        if let Some(micros) = self.exposure_of(policy, number) {
+        self.explain_exposure(policy, prepared, steps);
+    }
+
+    fn explain_exposure(&self, policy: &Policy, prepared: &Prepared, steps: &mut Steps) {
+        if let Some(micros) = self.exposure_of(policy, prepared.number) {
             steps.say(
                 "exposure",
                 format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000),

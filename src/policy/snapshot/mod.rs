@@ -283,15 +283,17 @@ impl Snapshot {
             .map_or(&[][..], |host| host)
     }
 
-    /// What a decision's call would cost, millionths of the operator's currency; `None`: there are no rates, or nothing
-    /// was dialled that could have one.
+    /// What a decision's call would cost, millionths of the operator's currency; `None`: there are no rates, or none for
+    /// what was dialled.
     #[must_use]
     pub fn exposure_micros(&self, decision: &Decision) -> Option<u64> {
         let domain = self.domain(decision.domain?.into())?;
         let policy = self
             .policies
             .get(self.policy_of(domain, decision.subscriber))?;
-        self.exposure_of(policy, decision.number?)
+        decision
+            .is_priced
+            .then(|| self.exposure_of(policy, decision.number))?
     }
 
     /// The name of a decision's subscriber; the domain's default one for `None`.
@@ -327,11 +329,15 @@ impl Snapshot {
             .unwrap_or(domain.default_policy) as usize
     }
 
-    fn exposure_of(&self, policy: &Policy, number: E164) -> Option<u64> {
+    /// `number`: `None` when what was dialled could not be classified. It may cost as much as any, so the row for all others
+    /// is its rate.
+    fn exposure_of(&self, policy: &Policy, number: Option<E164>) -> Option<u64> {
         let rates = self.rates.as_ref()?;
-        let micros = rates
-            .micros_per_minute(number)
-            .saturating_mul(policy.assumed_minutes);
+        let micros_per_minute = match number {
+            Some(number) => rates.micros_per_minute(number),
+            None => rates.micros_of_others()?,
+        };
+        let micros = micros_per_minute.saturating_mul(policy.assumed_minutes);
         Some(micros.min(COUNTED_MAX))
     }
 

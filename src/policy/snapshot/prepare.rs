@@ -34,6 +34,14 @@ pub struct Prepared {
 }
 
 impl Prepared {
+    /// Whether what was dialled has a rate: a number, and what could not be classified.
+    pub(super) fn is_priced(&self) -> bool {
+        match self.dialled {
+            Dialled::Number(_) | Dialled::Unclassified => true,
+            Dialled::Emergency | Dialled::Loop | Dialled::Undialable => false,
+        }
+    }
+
     /// The request has come through this node before: an error, unless an emergency number was dialled (SEMANTICS,
     /// Order: emergency stands before loop).
     pub fn mark_loop(&mut self) {

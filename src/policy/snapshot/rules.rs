@@ -51,6 +51,7 @@ impl Snapshot {
             domain_slot: Some(domain.slot),
             subscriber: prepared.subscriber,
             number: prepared.number,
+            is_priced: prepared.is_priced(),
             destination: None,
             list_row: None,
             limits: LimitFacts::default(),
@@ -122,6 +123,7 @@ impl Snapshot {
             domain_slot: None,
             subscriber: prepared.subscriber,
             number: prepared.number,
+            is_priced: prepared.is_priced(),
             destination: None,
             list_row: None,
             limits: LimitFacts::default(),
@@ -175,11 +177,10 @@ impl Snapshot {
                 .screening
                 .reported_calls
                 .filter(|_| prepared.trusted),
-            exposure_micros: match prepared.number {
-                Some(number) if limits.wants_exposure => {
-                    self.exposure_of(policy, number).unwrap_or(0)
-                }
-                _ => 0,
+            exposure_micros: if limits.wants_exposure {
+                self.exposure_of(policy, prepared.number).unwrap_or(0)
+            } else {
+                0
             },
             names: limits::Names {
                 domain: &domain.name,
@@ -222,6 +223,7 @@ impl Snapshot {
             domain_slot: self.of(prepared).map(|(domain, _)| domain.slot),
             subscriber: prepared.subscriber,
             number: prepared.number,
+            is_priced: prepared.is_priced(),
             destination: None,
             list_row: None,
             limits: LimitFacts {

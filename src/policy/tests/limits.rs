@@ -452,6 +452,35 @@ fn exposure_is_rate_times_assumed_minutes_in_whole_millionths() {
 }
 
 #[test]
+fn what_is_no_number_costs_what_all_others_cost_and_an_emergency_call_nothing() {
+    let mut rows = rows();
+    rows.policies[0].unknown_prefix = Action::Approve;
+    rows.domains[0].bare_e164 = false;
+    let row = |prefix, micros_per_minute| RateRow {
+        prefix,
+        micros_per_minute,
+    };
+    rows.rates = vec![row(Some(number("44")), 1), row(None, 100_000)];
+    rows.policies[0].assumed_minutes = 5;
+    rows.policies[0].limits = vec![LimitRow {
+        count: Count::Exposure,
+        max: 1_000_000,
+        ..limit(Code::X01)
+    }];
+    let to = |to| Caller { to, ..CALL };
+    let node = Node::new(&rows);
+    assert_eq!(node.codes(3, to("5550")), "A00*2 X01*1");
+    let exposure = |node: &Node, caller| node.snapshot.exposure_micros(&node.decide(caller));
+    assert_eq!(exposure(&node, to("5550")), Some(500_000));
+    assert_eq!(exposure(&node, to("112")), None);
+    // Without a row for all others nobody knows what it costs.
+    rows.rates.pop();
+    let node = Node::new(&rows);
+    assert_eq!(node.codes(3, to("5550")), "A00*3");
+    assert_eq!(exposure(&node, to("5550")), None);
+}
+
+#[test]
 fn reported_calls_fire_above_max_and_not_when_unknown() {
     let row = LimitRow {
         count: Count::ReportedCalls,
