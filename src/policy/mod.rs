@@ -17,7 +17,6 @@ pub mod destinations;
 mod dialled;
 mod interval;
 mod limits;
-mod limits_parts;
 mod lists;
 mod number_table;
 pub mod profile;

@@ -1,0 +1,310 @@
+//! Holds and limits: what a call adds up to with those before it.
+//!
+//! Promises: every call that reaches the limits is counted as an attempt once, whatever they say; what approved calls
+//! reserve is given back when the call is not approved; no lock, no allocation, no clock. A policy without limits costs
+//! nothing.
+//! Leaves to `Counting`: the sums, the holds and which transactions are one attempt; to `schedule`: when it is working
+//! time; to the rules: what becomes of a rejection.
+
+mod call;
+mod explain;
+mod limit;
+mod parts;
+mod told;
+
+pub use explain::Step;
+
+use super::code::{Code, CodeSet};
+use super::counting::{Counting, ReadOnly, attempt_key};
+use super::rows::{
+    Action, Count, During, LimitAction, LimitRow, PolicyRow, ScheduleRow, Who, Window,
+};
+use super::schedule::Schedule;
+use crate::clock::Now;
+use crate::counters::{Attempt, Key, KeyHasher, LimitId, Part};
+use crate::e164::E164;
+use crate::limits::LIMITS_PER_POLICY_MAX;
+use call::Call;
+use foldhash::quality::FixedState;
+use limit::Limit;
+use parts::Parts;
+use std::hash::BuildHasher as _;
+use std::net::IpAddr;
+use told::{retold, told};
+
+/// What limits had to do with a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LimitFacts {
+    /// The one that decided.
+    pub decided: Option<Decider>,
+    /// Bit n: the policy's nth limit came to its warning with this call.
+    pub warned: u32,
+    /// Bit n: the policy's nth limit, or its hold, reported this call.
+    pub reported: u32,
+    /// The limits were evaluated with an earlier transaction of the same attempt, and this is what they said then.
+    pub same_attempt: bool,
+}
+
+/// Which limit decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decider {
+    /// Its number in the policy's file order.
+    pub number: u8,
+    /// Whether by a hold that it had placed before.
+    pub held: bool,
+}
+
+/// What ends the evaluation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// Rejected with this code.
+    Reject(Code),
+    /// To the divert target, by this code.
+    Divert(Code),
+}
+
+/// What the limits came to.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct LimitRuling {
+    pub(super) stop: Option<Stop>,
+    pub(super) reports: CodeSet,
+    pub(super) facts: LimitFacts,
+}
+
+/// What limits may count a call by. Words are hashes of what operators chose; the octets are the caller's.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Parties<'a> {
+    /// Of the domain's name.
+    pub(super) domain: u64,
+    /// Of the domain's and the subscriber's name.
+    pub(super) subscriber: u64,
+    /// The caller.
+    pub(super) caller: &'a [u8],
+    /// The caller's address.
+    pub(super) address: IpAddr,
+    /// The number.
+    pub(super) number: Called<'a>,
+    /// The number's prefix in the destination table.
+    pub(super) prefix: Option<E164>,
+    /// Of the country's name; 0 when there is none.
+    pub(super) country: u64,
+    /// What tells one attempt from another besides domain and number.
+    pub(super) call_id: &'a [u8],
+    /// See `call_id`.
+    pub(super) from_tag: &'a [u8],
+    /// What that comes to, if it is known.
+    pub(super) attempt: Option<Key>,
+    /// Simultaneous calls that the PBX reports.
+    pub(super) reported_calls: Option<u32>,
+    /// What the call would cost, millionths.
+    pub(super) exposure_micros: u64,
+    /// For whoever lists holds.
+    pub(super) names: Names<'a>,
+}
+
+/// What holds are shown with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Names<'a> {
+    pub(super) domain: &'a str,
+    pub(super) subscriber: &'a str,
+    pub(super) country: &'a str,
+}
+
+/// What was called.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Called<'a> {
+    /// An international number.
+    Number(E164),
+    /// Something else, as it was dialled.
+    Other(&'a [u8]),
+}
+
+/// A policy's limits, ready.
+#[derive(Debug)]
+pub(super) struct Limits {
+    limits: Vec<Limit>,
+    schedule: Option<Schedule>,
+    unknown_counters: Action,
+    /// Parts that some limit counts by.
+    who: Who,
+    holds: bool,
+    /// Of keys of attempts.
+    pub(super) attempt: LimitId,
+    /// Whether some limit wants to know what the call costs.
+    pub(super) wants_exposure: bool,
+    names: Vec<String>,
+}
+
+impl Limits {
+    /// The limits of a policy; `None` when it has none.
+    pub(super) fn new(row: &PolicyRow, now: Now) -> Option<Box<Self>> {
+        if row.limits.is_empty() {
+            return None;
+        }
+        let mut who = Who::default();
+        for limit in &row.limits {
+            who.subscriber |= limit.who.subscriber;
+            who.caller |= limit.who.caller;
+            who.address |= limit.who.address;
+        }
+        let by_calendar = |limit: &LimitRow| {
+            limit.during != During::Always
+                || matches!(limit.window, Some(Window::Day | Window::Period))
+        };
+        let schedule = |row: &ScheduleRow| Schedule::new(row, now);
+        Some(Box::new(Self {
+            schedule: row
+                .limits
+                .iter()
+                .any(by_calendar)
+                .then(|| schedule(&row.schedule)),
+            unknown_counters: row.unknown_counters,
+            who,
+            attempt: LimitId::new(&["attempt"]),
+            holds: row.limits.iter().any(|limit| limit.hold_s.is_some()),
+            wants_exposure: row
+                .limits
+                .iter()
+                .any(|limit| limit.count == Count::Exposure),
+            names: row.limits.iter().map(|limit| limit.name.clone()).collect(),
+            limits: row
+                .limits
+                .iter()
+                .take(LIMITS_PER_POLICY_MAX)
+                .map(Limit::new)
+                .collect(),
+        }))
+    }
+
+    /// Name, code and action of each limit, in file order.
+    pub(super) fn shown(&self) -> impl Iterator<Item = (&str, Code, LimitAction)> {
+        let names = self.names.iter().zip(&self.limits);
+        names.map(|(name, limit)| (&**name, limit.code, limit.action))
+    }
+
+    /// The name of a limit.
+    pub(super) fn name(&self, number: u8) -> &str {
+        self.names.get(usize::from(number)).map_or("", |name| name)
+    }
+
+    /// When the schedule has to be made anew.
+    pub(super) fn good_until_unix_s(&self) -> Option<u64> {
+        self.schedule.as_ref().map(Schedule::good_until_unix_s)
+    }
+
+    /// Holds, then limits; once per attempt.
+    pub(super) fn rule<C: Counting>(
+        &self,
+        parties: &Parties<'_>,
+        counts: &C,
+        now: Now,
+    ) -> LimitRuling {
+        let hasher = counts.hasher();
+        let number = match parties.number {
+            Called::Number(number) => Part::of_word(number.key()),
+            Called::Other(dialled) => hasher.part(dialled),
+        };
+        let attempt = parties.attempt.unwrap_or_else(|| {
+            let texts = [parties.call_id, parties.from_tag];
+            attempt_key(hasher, self.attempt, parties.domain, texts, number)
+        });
+        match counts.attempt(&attempt, now) {
+            Attempt::New => {
+                let ruling = self.evaluate(parties, number, counts, now);
+                counts.settle(&attempt, told(&ruling), now);
+                ruling
+            }
+            Attempt::Same(Some(told)) => retold(told),
+            Attempt::Same(None) => {
+                let mut ruling = self.evaluate(parties, number, &ReadOnly(counts), now);
+                // The warning is the other transaction's.
+                ruling.facts.warned = 0;
+                ruling.facts.same_attempt = true;
+                ruling
+            }
+        }
+    }
+
+    fn evaluate<C: Counting>(
+        &self,
+        parties: &Parties<'_>,
+        number: Part,
+        counts: &C,
+        now: Now,
+    ) -> LimitRuling {
+        let parts = self.parts(parties, number, counts.hasher());
+        let moment = self
+            .schedule
+            .as_ref()
+            .map(|schedule| schedule.at(now.unix_s()));
+        let call = Call {
+            limits: self,
+            parties,
+            parts,
+            keys: self.keys(&parts, counts),
+            moment,
+            counts,
+            now,
+        };
+        let mut ruling = LimitRuling::default();
+        if self.holds {
+            call.holds(&mut ruling);
+            if ruling.stop.is_some() {
+                return ruling;
+            }
+        }
+        call.limits_from(0, &mut ruling);
+        ruling
+    }
+
+    fn parts(&self, parties: &Parties<'_>, number: Part, hasher: &KeyHasher) -> Parts {
+        let unused = Part::of_word(0);
+        // In the order of their places.
+        Parts([
+            Part::of_word(parties.domain),
+            Part::of_word(parties.subscriber),
+            if self.who.caller {
+                hasher.part(parties.caller)
+            } else {
+                unused
+            },
+            if self.who.address {
+                hasher.address(parties.address)
+            } else {
+                unused
+            },
+            number,
+            Part::of_word(parties.prefix.map_or(0, E164::key)),
+            Part::of_word(parties.country),
+            unused,
+        ])
+    }
+
+    /// The key of every limit. All are asked for before any is read, so that their misses overlap.
+    fn keys<C: Counting>(&self, parts: &Parts, counts: &C) -> [Key; LIMITS_PER_POLICY_MAX] {
+        let hasher = counts.hasher();
+        let mut keys = [Key::UNUSED; LIMITS_PER_POLICY_MAX];
+        for (key, limit) in keys.iter_mut().zip(&self.limits) {
+            if limit.has_key() {
+                *key = limit.key(parts, hasher);
+                counts.touch(key);
+            }
+        }
+        for (key, limit) in keys.iter().zip(&self.limits) {
+            if limit.has_key() {
+                counts.fetch(key);
+            }
+        }
+        keys
+    }
+}
+
+/// A name in one word, the same in every process. Operators choose names, so it need not be seeded.
+pub(super) fn word(name: &str) -> u64 {
+    FixedState::with_seed(0x746f_6c6c_6761_7465).hash_one(name)
+}
+
+/// A subscriber of a domain in one word, of the words of both.
+pub(super) fn word_of_both(domain: u64, subscriber: u64) -> u64 {
+    (domain.rotate_left(23) ^ subscriber).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
