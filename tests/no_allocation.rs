@@ -25,7 +25,7 @@ mod no_allocation {
     use tollgate::net::{Answer, RxBatch, Stretch, TxBatch, bind_group};
     use tollgate::policy::Code;
     use tollgate::policy::rows::{Count, During, LimitAction, LimitRow, Whereto, Who, Window};
-    use tollgate::uas::{Packet, Slot, TransactionMemory, Uas};
+    use tollgate::uas::{Packet, Slot, Touch, TransactionMemory, Uas};
 
     #[global_allocator]
     static ALLOCATOR: Counting = Counting;
@@ -101,7 +101,9 @@ mod no_allocation {
                     };
                     let before = allocations();
                     uas.scan(&policy, &packet, &mut slot);
-                    uas.touch(&policy, &slot);
+                    for step in Touch::STEPS {
+                        uas.touch(&policy, &mut slot, step);
+                    }
                     uas.decide(&policy, &packet, now, &mut slot);
                     let reply = uas.respond(&policy, &packet, &slot, &mut out);
                     let attempt = slot.attempt(&bytes);

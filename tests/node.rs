@@ -34,7 +34,7 @@ mod node {
     use tollgate::policy::{Code, Decision, Snapshot};
     use tollgate::process::{Accounting, Node, NodeSetup, Operation};
     use tollgate::shard::Stages;
-    use tollgate::uas::{Recall, TransactionMemory, Uas};
+    use tollgate::uas::{Recall, Touch, TransactionMemory, Uas};
 
     /// How long an answer may take on a busy machine.
     const PATIENCE: Duration = Duration::from_secs(20);
@@ -90,7 +90,7 @@ mod node {
             };
         }
 
-        fn touch(&self, _policy: &Snapshot, _slot: &Outcome) {}
+        fn touch(&self, _policy: &Snapshot, _slot: &mut Outcome, _step: Touch) {}
 
         fn decide(
             &self,

@@ -18,6 +18,7 @@ use tollgate::net::{Poller, Received, RxBatch, Socket, TxBatch, bind_group};
 use tollgate::policy::Snapshot;
 use tollgate::shard::{Stages, pin};
 use tollgate::sys::thread_time_ns;
+use tollgate::uas::Touch;
 
 /// Blocks of events between the thread and its reader.
 const EVENT_BLOCKS: usize = 512;
@@ -148,8 +149,10 @@ impl<S: Stages> Thread<S> {
         for (datagram, slot) in rx.iter().zip(slots.iter_mut()) {
             stages.scan(policy, &datagram, slot);
         }
-        for slot in slots.iter().take(rx.len()) {
-            stages.touch(policy, slot);
+        for step in Touch::STEPS {
+            for slot in slots.iter_mut().take(rx.len()) {
+                stages.touch(policy, slot, step);
+            }
         }
         for (datagram, slot) in rx.iter().zip(slots.iter_mut()) {
             stages.decide(policy, &datagram, now, slot);

@@ -17,7 +17,7 @@ use tollgate::policy::cell::PolicyCell;
 use tollgate::policy::rows::Rows;
 use tollgate::policy::{Decision, Snapshot};
 use tollgate::shard::{Shard, Stages, Switches, run};
-use tollgate::uas::Recall;
+use tollgate::uas::{Recall, Touch};
 
 /// Blocks of events between the shard and its reader: 64 events each.
 const EVENT_BLOCKS: usize = 512;
@@ -63,9 +63,9 @@ impl<S: Stages> Stages for Gated<S> {
         }
     }
 
-    fn touch(&self, policy: &Snapshot, slot: &Self::Slot) {
+    fn touch(&self, policy: &Snapshot, slot: &mut Self::Slot, step: Touch) {
         if !slot.is_mark {
-            self.inner.touch(policy, &slot.inner);
+            self.inner.touch(policy, &mut slot.inner, step);
         }
     }
 
@@ -155,7 +155,7 @@ impl Stages for CannedStages {
         *is_ack = datagram.bytes.first() == Some(&b'A');
     }
 
-    fn touch(&self, _policy: &Snapshot, _is_ack: &bool) {}
+    fn touch(&self, _policy: &Snapshot, _is_ack: &mut bool, _step: Touch) {}
 
     fn decide(&self, _policy: &Snapshot, _datagram: &Datagram<'_>, _now: Now, _is_ack: &mut bool) {}
 

@@ -20,7 +20,7 @@ use tollgate::net::Datagram;
 use tollgate::policy::rows::{ListRow, Pattern, Rows, Scope};
 use tollgate::policy::{Code, Snapshot};
 use tollgate::shard::Stages;
-use tollgate::uas::{TransactionMemory, Uas, counters_seed, entries_for};
+use tollgate::uas::{Touch, TransactionMemory, Uas, counters_seed, entries_for};
 
 /// Key of the To tags; any.
 const KEY: [u8; 16] = *b"tollgate's bench";
@@ -156,8 +156,10 @@ impl<S: Stages> Work<S> {
 
     /// Asks for what `decide` reads.
     pub fn touch(&mut self) {
-        for slot in &self.slots {
-            self.stages.touch(&self.policy, slot);
+        for step in Touch::STEPS {
+            for slot in &mut self.slots {
+                self.stages.touch(&self.policy, slot, step);
+            }
         }
     }
 

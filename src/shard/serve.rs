@@ -12,7 +12,7 @@ use crate::metrics::{BatchCounts, ShardMetrics};
 use crate::net::{Poller, Readiness, Received, RxBatch, Socket, TxBatch};
 use crate::policy::cell::PolicyReader;
 use crate::policy::{Decision, Verdict};
-use crate::uas::Recall;
+use crate::uas::{Recall, Touch};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -211,8 +211,10 @@ impl<'a, S: Stages> Loop<'a, S> {
         for (datagram, slot) in shed.spared(rx.iter().zip(slots.iter_mut())) {
             stages.scan(policy, &datagram, slot);
         }
-        for (_datagram, slot) in shed.spared(rx.iter().zip(slots.iter())) {
-            stages.touch(policy, slot);
+        for step in Touch::STEPS {
+            for (_datagram, slot) in shed.spared(rx.iter().zip(slots.iter_mut())) {
+                stages.touch(policy, slot, step);
+            }
         }
         for (datagram, slot) in shed.spared(rx.iter().zip(slots.iter_mut())) {
             stages.decide(policy, &datagram, now, slot);

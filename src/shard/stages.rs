@@ -5,7 +5,7 @@ use crate::event::{Event, Outcome, Said};
 use crate::net::{Answer, Datagram, Stretch};
 use crate::policy::{CallError, Decision, Snapshot, Verdict};
 use crate::sip::Header;
-use crate::uas::{Admission, Packet, Recall, Reply, Slot, Uas};
+use crate::uas::{Admission, Packet, Recall, Reply, Slot, Touch, Uas};
 use std::net::SocketAddr;
 
 /// The stages of a batch. Every datagram of a batch goes through one before the first goes through the next.
@@ -32,8 +32,9 @@ pub trait Stages {
     /// Bytes → request → attempt.
     fn scan(&self, policy: &Snapshot, datagram: &Datagram<'_>, slot: &mut Self::Slot);
 
-    /// Asks for the memory that `decide` will read, so that the cache misses of a batch overlap.
-    fn touch(&self, policy: &Snapshot, slot: &Self::Slot);
+    /// Asks for the memory that `decide` will read, so that the cache misses of a batch overlap: a step for all datagrams, then
+    /// the next.
+    fn touch(&self, policy: &Snapshot, slot: &mut Self::Slot, step: Touch);
 
     /// Attempt → verdict and plan.
     fn decide(&self, policy: &Snapshot, datagram: &Datagram<'_>, now: Now, slot: &mut Self::Slot);
@@ -95,8 +96,8 @@ impl Stages for Uas {
         Self::scan(self, policy, &packet(datagram), &mut slot.slot);
     }
 
-    fn touch(&self, policy: &Snapshot, slot: &UasSlot) {
-        Self::touch(self, policy, &slot.slot);
+    fn touch(&self, policy: &Snapshot, slot: &mut UasSlot, step: Touch) {
+        Self::touch(self, policy, &mut slot.slot, step);
     }
 
     fn decide(&self, policy: &Snapshot, datagram: &Datagram<'_>, now: Now, slot: &mut UasSlot) {

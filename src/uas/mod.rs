@@ -61,6 +61,24 @@ impl Reply {
     pub const TAIL: usize = b"0\r\n\r\n".len();
 }
 
+/// The steps of stage two. Each is made for the whole batch before the next, which needs what this one asked for.
+///
+/// A processor that finds no translation of an address waits for it even when it is only asked for a cache line: some 200
+/// ns under a hypervisor (measured on an AMD EPYC of 2023). In a short loop such waits overlap; between the
+/// thousands of instructions of a scan they do not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Touch {
+    /// Sets and indices whose places hang on the request alone.
+    Sets,
+    /// What the indices lead to.
+    Entries,
+}
+
+impl Touch {
+    /// All, in their order.
+    pub const STEPS: [Self; 2] = [Self::Sets, Self::Entries];
+}
+
 /// The user agent server. One per shard; all of a cluster hold the same key.
 #[derive(Clone)]
 pub struct Uas {
@@ -175,18 +193,27 @@ impl Uas {
         let top_via = slot.state.top_via.value.within(packet.bytes);
         let identity = self.keyed.identity(&request, top_via);
         if let Some(memory) = &self.memory {
-            let key = memory.key(&self.keyed, identity, &request, &slot.state);
-            // Asked for here, and not in `touch`: the scanning of the next packets hides the miss.
-            memory.touch(key);
-            slot.state.key = key;
+            slot.state.key = memory.key(&self.keyed, identity, &request, &slot.state);
         }
         slot.state.identity = Some(identity);
     }
 
-    /// Stage two: asks for the cache lines that the decision will read.
-    pub fn touch(&self, policy: &Snapshot, slot: &Slot) {
-        if let Some(prepared) = &slot.state.prepared {
-            policy.touch(prepared);
+    /// Stage two: asks for the cache lines that the decision will read, step by step.
+    pub fn touch(&self, policy: &Snapshot, slot: &mut Slot, step: Touch) {
+        let Some(prepared) = &slot.state.prepared else {
+            return;
+        };
+        match step {
+            Touch::Sets => {
+                if let Some(memory) = &self.memory {
+                    memory.touch(slot.state.key);
+                }
+                if let Counts::Live(counters) = &self.counts {
+                    policy.touch_attempt(prepared, &**counters);
+                }
+                policy.touch(prepared);
+            }
+            Touch::Entries => policy.touch_entries(prepared),
         }
     }
 
@@ -257,7 +284,9 @@ impl Uas {
         out: &mut [u8],
     ) -> Option<Reply> {
         self.scan(policy, packet, slot);
-        self.touch(policy, slot);
+        for step in Touch::STEPS {
+            self.touch(policy, slot, step);
+        }
         self.decide(policy, packet, now, slot);
         self.respond(policy, packet, slot, out)
     }

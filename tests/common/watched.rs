@@ -11,7 +11,7 @@ use tollgate::event::{Event, Outcome};
 use tollgate::net::{Answer, Datagram};
 use tollgate::policy::{Decision, Snapshot};
 use tollgate::shard::{Stages, UasSlot};
-use tollgate::uas::{Recall, Uas};
+use tollgate::uas::{Recall, Touch, Uas};
 
 /// What the loops of some shards did, by the node's clock.
 #[derive(Debug)]
@@ -167,8 +167,8 @@ impl Stages for Watched {
         Stages::scan(&self.uas, policy, datagram, slot);
     }
 
-    fn touch(&self, policy: &Snapshot, slot: &UasSlot) {
-        Stages::touch(&self.uas, policy, slot);
+    fn touch(&self, policy: &Snapshot, slot: &mut UasSlot, step: Touch) {
+        Stages::touch(&self.uas, policy, slot, step);
     }
 
     fn decide(&self, policy: &Snapshot, datagram: &Datagram<'_>, now: Now, slot: &mut UasSlot) {

@@ -103,7 +103,7 @@ impl Snapshot {
                 None
             }
         };
-        let prepared = Prepared {
+        Prepared {
             number,
             dialled,
             domain: u16::try_from(domain_number).ok(),
@@ -118,19 +118,11 @@ impl Snapshot {
                 .map(|address| address.to_canonical()),
             attempt: None,
             trusted,
-        };
-        // The first level of the look-ups is asked for here, the second, which needs it, in `touch`.
-        if let Some((_, policy)) = self.of(&prepared) {
-            lists::prefetch_index(self.scopes(domain, policy), number, prepared.address);
         }
-        if let Some(number) = number {
-            self.destinations.prefixes().prefetch_index(number);
-        }
-        prepared
     }
 
-    /// After stage one, which changes nothing but speed: asks for what `decide` will read of the attempt, of which there are
-    /// many, so that it is cold. Best called for each as soon as it is prepared. Both texts are the attempt's.
+    /// After stage one, which changes nothing but speed: works out what the limits will know the attempt by, so that it can
+    /// be asked for. Both texts are the attempt's.
     pub fn foresee_attempt<C: Counting>(
         &self,
         prepared: &mut Prepared,
@@ -146,13 +138,30 @@ impl Snapshot {
             let number = Part::of_word(number.key());
             let (hasher, texts) = (counts.hasher(), [call_id, from_tag]);
             let key = attempt_key(hasher, limits.attempt, domain.word, texts, number);
-            counts.touch_attempt(&key);
             prepared.attempt = Some(key);
         }
     }
 
-    /// Stage two: asks the processor for the cache lines that `decide` will read.
+    /// Stage two: asks the processor for the first cache lines that `decide` will read.
     pub fn touch(&self, prepared: &Prepared) {
+        if let Some((domain, policy)) = self.of(prepared) {
+            let scopes = self.scopes(domain, policy);
+            lists::prefetch_index(scopes, prepared.number, prepared.address);
+        }
+        if let Some(number) = prepared.number {
+            self.destinations.prefixes().prefetch_index(number);
+        }
+    }
+
+    /// The same for what `decide` will read of the attempt, of which there are many, so that it is cold.
+    pub fn touch_attempt<C: Counting>(&self, prepared: &Prepared, counts: &C) {
+        if let Some(key) = &prepared.attempt {
+            counts.touch_attempt(key);
+        }
+    }
+
+    /// Asks for what the lines of `touch` lead to.
+    pub fn touch_entries(&self, prepared: &Prepared) {
         if let Some((domain, policy)) = self.of(prepared) {
             lists::prefetch_entries(
                 self.scopes(domain, policy),

@@ -224,6 +224,7 @@ fn decide(snapshot: &Snapshot, attempt: &CallAttempt<'_>) -> Decision {
     snapshot.foresee(attempt);
     let prepared = snapshot.prepare(attempt);
     snapshot.touch(&prepared);
+    snapshot.touch_entries(&prepared);
     snapshot.decide(attempt, &prepared, &Tight::default(), now(1_000))
 }
 

@@ -11,7 +11,7 @@ use tollgate::limits::RESPONSE_BYTES_MAX;
 use tollgate::net::Datagram;
 use tollgate::policy::Snapshot;
 use tollgate::shard::{Stages, UasSlot};
-use tollgate::uas::{TransactionMemory, Uas};
+use tollgate::uas::{Touch, TransactionMemory, Uas};
 
 /// A server, two policies, and two slots that have seen different datagrams before.
 pub(crate) struct Check {
@@ -94,7 +94,9 @@ impl Check {
         };
         let (uas, slot, out) = (&self.uas, &mut self.slots[slot], &mut self.outs[slot]);
         Stages::scan(uas, policy, datagram, slot);
-        Stages::touch(uas, policy, slot);
+        for step in Touch::STEPS {
+            Stages::touch(uas, policy, slot, step);
+        }
         Stages::decide(uas, policy, datagram, now, slot);
         let answer = Stages::respond(uas, policy, datagram, slot, out);
         let _outcome = Stages::outcome(uas, slot);
