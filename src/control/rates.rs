@@ -53,10 +53,7 @@ pub(super) fn read(
         });
     });
     if !seen.contains(&None) {
-        let free = destinations
-            .iter()
-            .filter(|row| !is_rated(&seen, row.prefix));
-        let count = free.count();
+        let count = destinations.len() - rated(&seen, destinations);
         if count > 0 {
             findings.warn(
                 file,
@@ -71,9 +68,18 @@ pub(super) fn read(
     digest
 }
 
-/// Whether a prefix or a shorter one has a rate.
-fn is_rated(rated: &BTreeSet<Option<E164>>, prefix: E164) -> bool {
-    (1..=prefix.len()).any(|digits| rated.contains(&Some(prefix.truncated(digits))))
+/// How many of the destinations, which are in order of their prefixes, have a rate of their own or of a shorter prefix.
+fn rated(rated: &BTreeSet<Option<E164>>, destinations: &[DestinationRow]) -> usize {
+    let mut count = 0;
+    let mut rest = destinations;
+    // A prefix sorts before its continuations, which follow it without a gap.
+    for prefix in rated.iter().flatten() {
+        let (_, from) = rest.split_at(rest.partition_point(|row| row.prefix < *prefix));
+        let below = from.partition_point(|row| row.prefix.starts_with(*prefix));
+        count += below;
+        rest = from.get(below..).unwrap_or_default();
+    }
+    count
 }
 
 #[cfg(test)]
@@ -125,5 +131,28 @@ mod tests {
             warnings[0].contains("have no rate and cost nothing"),
             "{warnings:?}"
         );
+    }
+
+    #[test]
+    fn a_destination_is_rated_by_its_own_prefix_or_a_shorter_one() {
+        let table = crate::policy::data::embedded_destinations().unwrap();
+        for prefixes in [
+            "",
+            "39",
+            "1",
+            "39 3906 390",
+            "3906 393 44 999999 7",
+            "390612345",
+        ] {
+            let rates: BTreeSet<Option<E164>> = prefixes
+                .split(' ')
+                .map(|digits| E164::from_digits(digits.as_bytes()))
+                .collect();
+            let by_row = table.iter().filter(|row| {
+                (1..=row.prefix.len())
+                    .any(|digits| rates.contains(&Some(row.prefix.truncated(digits))))
+            });
+            assert_eq!(rated(&rates, &table), by_row.count(), "{prefixes}");
+        }
     }
 }
