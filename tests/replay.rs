@@ -118,6 +118,12 @@ mod replay {
         let mut check = answer::Check::new();
         replay("answer", INVITE, |bytes| check.input(bytes));
         replay("scan", INVITE, |bytes| check.input(bytes));
+        // The path that serves is one that counts.
+        let (rejected, keys) = check.limited();
+        assert!(
+            rejected > 10 && keys > 10,
+            "{rejected} rejected, {keys} keys"
+        );
     }
 
     #[test]

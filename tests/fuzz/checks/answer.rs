@@ -1,15 +1,20 @@
 //! A datagram end to end, stage by stage as a shard does it: from a direct peer by the sample's policy, from a peer behind a
-//! proxy by one made by hand, and from a stranger. P2–P6 and P8 of every answer.
+//! proxy by one made by hand, and from a stranger. P2–P6 and P8 of every answer. Both policies have limits, and they count.
 
 use crate::rows;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tollgate::clock::Now;
 use tollgate::control::{self, Source};
+use tollgate::counters::{Counters, Size};
 use tollgate::event::Event;
 use tollgate::limits::RESPONSE_BYTES_MAX;
 use tollgate::net::Datagram;
-use tollgate::policy::Snapshot;
+use tollgate::policy::rows::{
+    Count, DivertRow, During, LimitAction, LimitRow, RateRow, Rows, ScheduleRow, Whereto, Who,
+    Window, WorkingHours,
+};
+use tollgate::policy::{Code, Snapshot};
 use tollgate::shard::{Stages, UasSlot};
 use tollgate::uas::{Touch, TransactionMemory, Uas};
 
@@ -17,6 +22,7 @@ use tollgate::uas::{Touch, TransactionMemory, Uas};
 pub(crate) struct Check {
     uas: Uas,
     memory: Arc<TransactionMemory>,
+    counters: Arc<Counters>,
     sample: Snapshot,
     made: Snapshot,
     slots: [UasSlot; 2],
@@ -25,40 +31,150 @@ pub(crate) struct Check {
     direct: SocketAddr,
     proxied: SocketAddr,
     stranger: SocketAddr,
-    seconds: u64,
+    inputs: u64,
+    limited: u64,
+}
+
+/// Time that passes from one input to the next: what is remembered of datagrams is forgotten by then.
+const STEP_MS: u64 = 40_000;
+/// The counters are swept after so many inputs.
+const SWEEP_INPUTS: u64 = 256;
+
+/// Room that is soon full, so that keys are folded, refused and used again.
+const ROOM: Size = Size {
+    keys: 512,
+    attempts: 64,
+};
+
+/// Codes that only limits give here.
+const LIMITED: [Code; 3] = [Code::R08, Code::R11, Code::R13];
+
+/// The hand-made domain, behind a proxy.
+fn proxied() -> Rows {
+    let mut rows = rows::approving();
+    rows.domains[0].proxies = vec![rows::single("127.0.0.20")];
+    rows
+}
+
+/// The snapshot of these rows with limits that count everything there is to count, and some of which fire.
+fn limited(mut rows: Rows) -> Snapshot {
+    rows.rates = vec![RateRow {
+        prefix: None,
+        micros_per_minute: 1_000_000,
+    }];
+    let policy = &mut rows.policies[0];
+    policy.divert = Some(DivertRow {
+        prefix: *b"D00",
+        host: None,
+    });
+    policy.schedule = ScheduleRow {
+        hours: vec![WorkingHours {
+            months: 0x0fff,
+            days: 0x1f,
+            from_minute: 9 * 60,
+            until_minute: 17 * 60,
+        }],
+        ..ScheduleRow::default()
+    };
+    policy.limits.extend(limits());
+    rows::snapshot(&rows)
+}
+
+fn limits() -> Vec<LimitRow> {
+    let [subscriber, caller, address] = [0, 1, 2].map(|which| Who {
+        subscriber: which == 0,
+        caller: which == 1,
+        address: which == 2,
+    });
+    let minutes = |minutes: u32| Some(Window::Seconds(minutes * 60));
+    vec![
+        LimitRow {
+            window: minutes(30),
+            hold_s: Some(60),
+            action: LimitAction::Reject,
+            ..limit(Code::R13, caller, Whereto::Number, Count::Attempts, 5)
+        },
+        LimitRow {
+            window: Some(Window::Day),
+            during: During::WorkingHours,
+            action: LimitAction::Divert,
+            ..limit(Code::R11, address, Whereto::Country, Count::Approved, 200)
+        },
+        LimitRow {
+            window: minutes(24 * 60),
+            ..limit(
+                Code::R09,
+                subscriber,
+                Whereto::Any,
+                Count::Exposure,
+                4_000_000_000,
+            )
+        },
+        LimitRow {
+            during: During::OffHours,
+            action: LimitAction::Reject,
+            ..limit(Code::R08, subscriber, Whereto::Any, Count::ReportedCalls, 3)
+        },
+        LimitRow {
+            window: Some(Window::Period),
+            ..limit(Code::R10, caller, Whereto::Prefix, Count::Attempts, 50)
+        },
+    ]
+}
+
+/// A limit that only reports.
+fn limit(code: Code, who: Who, to: Whereto, count: Count, max: u64) -> LimitRow {
+    LimitRow {
+        name: code.text().to_owned(),
+        who,
+        to,
+        count,
+        window: None,
+        warn: Some(max / 2),
+        max,
+        hold_s: None,
+        during: During::Always,
+        action: LimitAction::Report,
+        code,
+    }
 }
 
 impl Check {
     /// Everything that is built once.
     pub(crate) fn new() -> Self {
         let loaded = control::load(&Source::Sample).expect("the sample has no fault");
-        let mut rows = rows::approving();
-        rows.domains[0].proxies = vec![rows::single("127.0.0.20")];
         // As small as it gets, so that entries are replaced.
         let memory = Arc::new(TransactionMemory::new(8, [9; 16]));
-        let mut uas = Uas::new([7; 16]).with_memory(Arc::clone(&memory));
+        let counters = Arc::new(Counters::new(ROOM, [3; 32]).expect("address space"));
+        let mut uas = Uas::new([7; 16])
+            .with_memory(Arc::clone(&memory))
+            .with_counters(Arc::clone(&counters));
         uas.set_listening(&["127.0.0.10:5060".parse().expect("an address")]);
         Self {
             slots: [Stages::slot(&uas), Stages::slot(&uas)],
             uas,
             memory,
-            sample: control::build(&loaded.rows, rows::at_ms(0)),
-            made: rows::snapshot(&rows),
+            counters,
+            sample: limited(loaded.rows),
+            made: limited(proxied()),
             outs: [(); 2].map(|()| vec![0; RESPONSE_BYTES_MAX]),
             event: Event::EMPTY,
             direct: "127.0.0.1:40000".parse().expect("an address"),
             proxied: "127.0.0.20:5060".parse().expect("an address"),
             stranger: "10.0.0.1:5060".parse().expect("an address"),
-            seconds: 0,
+            inputs: 0,
+            limited: 0,
         }
     }
 
     /// Holds one datagram to the rules.
     pub(crate) fn input(&mut self, bytes: &[u8]) {
-        // What was remembered of datagrams before this one has been forgotten by now.
-        self.seconds += 40;
-        let now = rows::at_ms(self.seconds * 1000);
+        self.inputs += 1;
+        let now = rows::at_ms(self.inputs * STEP_MS);
         self.memory.sweep(now);
+        if self.inputs.is_multiple_of(SWEEP_INPUTS) {
+            self.counters.sweep(now);
+        }
         for (source, order) in [(self.direct, [0, 1]), (self.proxied, [1, 0])] {
             let datagram = Datagram {
                 bytes,
@@ -70,7 +186,8 @@ impl Check {
             assert_eq!(first, again, "P8");
             let Some(length) = first else { continue };
             assert_eq!(self.outs[0][..length], self.outs[1][..length], "P8");
-            check_answer(bytes, &self.outs[0][..length]);
+            let text = &self.outs[0][..length];
+            check_answer(bytes, text);
         }
         let datagram = Datagram {
             bytes,
@@ -83,6 +200,16 @@ impl Check {
             None,
             "P4: a stranger was answered"
         );
+    }
+
+    /// How many requests a limit rejected or diverted, and how many keys have counts now.
+    #[expect(
+        clippy::allow_attributes,
+        reason = "the replay asks, the fuzzer does not"
+    )]
+    #[allow(dead_code, reason = "the fuzzer only looks at what is wrong")]
+    pub(crate) fn limited(&self) -> (u64, u64) {
+        (self.limited, self.counters.usage().used)
     }
 
     /// The length of the answer.
@@ -101,6 +228,9 @@ impl Check {
         let answer = Stages::respond(uas, policy, datagram, slot, out);
         let _outcome = Stages::outcome(uas, slot);
         Stages::describe(uas, datagram, slot, &mut self.event);
+        let decision = self.event.decision.as_ref();
+        let is_limited = decision.is_some_and(|decision| LIMITED.contains(&decision.code));
+        self.limited += u64::from(is_limited);
         let answer = answer?;
         assert_eq!(answer.destination.ip(), datagram.source.ip(), "P3");
         assert!(
