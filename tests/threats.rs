@@ -1,8 +1,11 @@
-//! Threats that stand at a door of the node each: forged sources (T1, T4, T14), the admin port (T10), a bundle cut short (T18).
+//! Threats that stand at a door of the node each: forged sources and scanners (T1, T4, T14), the admin port (T10), a bundle cut
+//! short (T18).
 //!
 //! Promises: seeded, so that every run sends the same. `TOLLGATE_SOURCES` is how many sources are forged (50,000),
-//! `TOLLGATE_CUTS` every how many octets a file of the bundle is cut (29).
+//! `TOLLGATE_CUTS` every how many octets a file of the bundle is cut (29; ten times as many while a node serves it).
 //! Leaves to `uas/mutated.rs` and `hostile.rs`: what is sent from there.
+
+#![expect(unsafe_code, reason = "a counting allocator is an allocator")]
 
 #[cfg(test)]
 #[expect(
@@ -12,6 +15,10 @@
 #[allow(dead_code, reason = "each test uses its own part of what is shared")]
 mod common;
 #[cfg(test)]
+#[path = "common/counting_allocator.rs"]
+#[expect(dead_code, reason = "frees are watched by another test")]
+mod counting_allocator;
+#[cfg(test)]
 #[path = "common/mutate.rs"]
 mod mutate;
 
@@ -19,15 +26,20 @@ mod mutate;
 mod threats {
     use super::common::rows;
     use super::common::server::{Server, node_toml, scratch, write_files};
+    use super::counting_allocator::{Counting, allocations};
     use super::mutate::{Dice, mutate};
     use std::env;
     use std::fs;
-    use std::io::{Read as _, Write as _};
-    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+    use std::io::{ErrorKind, Read as _, Write as _};
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
     use std::time::Duration;
     use tollgate::control::{self, SAMPLE_BUNDLE, SAMPLE_CONFIG, Source};
     use tollgate::limits::RESPONSE_BYTES_MAX;
+    use tollgate::metrics::ShardMetrics;
     use tollgate::uas::{Admission, Packet, Slot, TransactionMemory, Uas};
+
+    #[global_allocator]
+    static ALLOCATOR: Counting = Counting;
 
     const INVITE: &[u8] = include_bytes!("data/captures/chan_sip-m1-escaped-invite.sip");
 
@@ -47,15 +59,24 @@ mod threats {
     }
 
     #[test]
-    fn of_any_number_of_forged_sources_only_peers_are_answered() {
-        // T1, T4, T14
+    fn of_any_number_of_forged_sources_only_peers_are_answered_and_none_is_remembered() {
+        // T1, T4, T14: what knows of strangers is as large afterwards as before, and still names the loudest one.
         let policy = rows::snapshot(&rows::approving());
         let memory = std::sync::Arc::new(TransactionMemory::new(64, [9; 16]));
         let uas = Uas::new([7; 16]).with_memory(memory);
         let (mut slot, mut dice) = (Slot::new(), Dice::new(1));
         let mut answered = 0;
-        for _ in 0..setting("TOLLGATE_SOURCES", 50_000) {
-            let address = forged(&mut dice);
+        let metrics = ShardMetrics::new();
+        let loud: IpAddr = "203.0.113.9".parse().unwrap();
+        let known = || metrics.strangers.entries().count();
+        let before = allocations();
+        let sources = setting("TOLLGATE_SOURCES", 50_000);
+        for turn in 0..sources {
+            let address = if turn % 10 == 0 {
+                loud
+            } else {
+                forged(&mut dice)
+            };
             let packet = Packet {
                 bytes: INVITE,
                 full_length: INVITE.len(),
@@ -71,8 +92,101 @@ mod threats {
             assert_eq!(slot.admission() == Admission::UnknownSource, !is_peer);
             assert!(is_peer || out.iter().all(|octet| *octet == 0xAA));
             answered += usize::from(is_peer);
+            if !is_peer {
+                metrics.count_stranger(address);
+            }
         }
+        assert_eq!(allocations(), before);
         assert!(answered > 0, "no peer among them");
+        assert!(known() <= 64, "{} of {sources} remembered", known());
+        let found = metrics.strangers.entries().find(|(of, _)| *of == loud);
+        let datagrams = found.map_or(0, |(_, datagrams)| datagrams);
+        assert!(datagrams * 10 >= sources as u64, "{datagrams}");
+    }
+
+    /// What svmap, svwar and svcrack send (`SIPVicious`), and what port scanners do.
+    fn scans() -> Vec<Vec<u8>> {
+        let request = |method: &str, user: &str, more: &str| {
+            format!(
+                "{method} sip:{user}@127.0.0.1 SIP/2.0\r\n\
+                 Via: SIP/2.0/UDP 127.0.0.66:5060;branch=z9hG4bK-{user};rport\r\n\
+                 From: \"sipvicious\"<sip:{user}@1.1.1.1>;tag=64623063653366\r\n\
+                 To: \"sipvicious\"<sip:{user}@1.1.1.1>\r\nCall-ID: 7712{user}\r\nCSeq: 1 {method}\r\n\
+                 Contact: sip:{user}@127.0.0.66:5060\r\nMax-Forwards: 70\r\nUser-Agent: friendly-scanner\r\n\
+                 {more}Content-Length: 0\r\n\r\n"
+            )
+            .into_bytes()
+        };
+        let credentials = "Authorization: Digest username=\"100\",realm=\"asterisk\",nonce=\"1a2b\",uri=\"sip:127.0.0.1\",response=\"0123456789abcdef0123456789abcdef\",algorithm=MD5\r\n";
+        let mut scans = vec![request("OPTIONS", "100", "")];
+        for extension in 100..140 {
+            for method in ["REGISTER", "INVITE", "OPTIONS"] {
+                scans.push(request(method, &extension.to_string(), ""));
+            }
+        }
+        scans.extend((0..20).map(|_try| request("REGISTER", "100", credentials)));
+        scans.extend([
+            b"OPTIONS sip:nm SIP/2.0\r\nVia: SIP/2.0/UDP nm;branch=foo;rport\r\nFrom: <sip:nm@nm>;tag=root\r\nTo: <sip:nm2@nm2>\r\nCall-ID: 50000\r\nCSeq: 42 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\nContact: <sip:nm@nm>\r\nAccept: application/sdp\r\n\r\n".to_vec(),
+            Vec::new(),
+            b"\r\n\r\n".to_vec(),
+            b"\0".to_vec(),
+            b"SIP/2.0 200 OK\r\n\r\n".to_vec(),
+            vec![b'A'; 60_000],
+        ]);
+        scans
+    }
+
+    #[test]
+    fn scanners_hear_not_one_octet_and_are_named_to_the_operator() {
+        // T4
+        let folder = sample("scanners");
+        let domains = SAMPLE_BUNDLE[0].1.replace("127.0.0.0/8", "127.0.0.1/32");
+        write_files(
+            &folder,
+            &[
+                ("tollgate.toml", &node_toml(&folder)),
+                ("bundle/domains.toml", &domains),
+            ],
+        );
+        let server = Server::start(&folder);
+        let scanner = UdpSocket::bind("127.0.0.66:0").unwrap();
+        scanner.connect(server.udp).unwrap();
+        let scans = scans();
+        for (turn, scan) in scans.iter().enumerate() {
+            // Connected: that the port is open shows in nothing, not even in an ICMP error.
+            assert_eq!(scanner.send(scan).unwrap(), scan.len());
+            // The shard takes datagrams in their order: when a peer is answered, the ones before it are done with.
+            if turn % 16 == 0 || turn + 1 == scans.len() {
+                call(server.udp, turn, "011442071838750");
+            }
+        }
+        scanner.set_nonblocking(true).unwrap();
+        let heard = scanner.recv(&mut [0; 2048]);
+        assert_eq!(heard.unwrap_err().kind(), ErrorKind::WouldBlock);
+        let listed = get(server.admin, "/v1/unknown-sources");
+        let (_, body) = listed.split_once("\r\n\r\n").unwrap();
+        let body: serde_json::Value = serde_json::from_str(body).unwrap();
+        let row = serde_json::json!({ "address": "127.0.0.66", "datagrams": scans.len() });
+        assert_eq!(body["sources"], serde_json::json!([row]));
+        assert!(server.stop().status.success());
+    }
+
+    /// The status that a call of a peer to this number gets.
+    fn call(to: SocketAddr, call: usize, number: &str) -> u16 {
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        peer.set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        let from = peer.local_addr().unwrap();
+        let text = format!(
+            "INVITE sip:{number}@gw.example SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bK{call}\r\n\
+             From: <sip:4100@pbx.example>;tag=f{call}\r\nTo: <sip:{number}@gw.example>\r\n\
+             Call-ID: {call}\r\nCSeq: 1 INVITE\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+        );
+        peer.send_to(text.as_bytes(), to).unwrap();
+        let mut heard = [0; 2048];
+        let length = peer.recv(&mut heard).unwrap();
+        let text = String::from_utf8_lossy(&heard[..length]).into_owned();
+        text.split(' ').nth(1).unwrap().parse().unwrap()
     }
 
     fn sample(name: &str) -> std::path::PathBuf {
@@ -89,7 +203,17 @@ mod threats {
         let folder = sample("cut");
         write_files(&folder, &[("tollgate.toml", SAMPLE_CONFIG)]);
         let source = Source::File(folder.join("tollgate.toml"));
-        let generation = control::load(&source).unwrap().rows.generation;
+        let loaded = control::load(&source).unwrap();
+        let generation = loaded.rows.generation.clone();
+        let bundles = loaded.bundles();
+        let kept = || {
+            bundles
+                .read_kept()
+                .unwrap()
+                .map(|kept| kept.rows.generation)
+        };
+        fs::create_dir_all(&loaded.node.state_dir).unwrap();
+        bundles.keep(&generation).unwrap();
         let step = setting("TOLLGATE_CUTS", 29);
         let (mut refused, mut taken) = (0, 0);
         for (path, text) in SAMPLE_BUNDLE {
@@ -110,6 +234,10 @@ mod threats {
                         refused += 1;
                     }
                 }
+                // A start finds the bundle that was good.
+                if length % (step * 10) == 0 {
+                    assert_eq!(kept().as_ref(), Some(&generation), "{path} {length}");
+                }
             }
             fs::write(&file, text).unwrap();
         }
@@ -118,6 +246,67 @@ mod threats {
             "{refused} refused, {taken} taken"
         );
         assert_eq!(control::load(&source).unwrap().rows.generation, generation);
+    }
+
+    #[test]
+    fn a_node_whose_bundle_is_cut_anywhere_goes_on_with_the_one_in_force() {
+        // T18
+        let folder = sample("cut-live");
+        write_files(&folder, &[("tollgate.toml", &node_toml(&folder))]);
+        let mut server = Server::start(&folder);
+        let generation = |admin| {
+            let metrics = get(admin, "/metrics");
+            let info = |line: &&str| line.starts_with("tollgate_bundle_generation_info{");
+            metrics.lines().find(info).map(str::to_owned)
+        };
+        let mut in_force = generation(server.admin);
+        assert!(in_force.is_some());
+        let step = setting("TOLLGATE_CUTS", 29) * 10;
+        let (mut calls, mut refused) = (0, 0);
+        for (path, text) in SAMPLE_BUNDLE {
+            let file = folder.join("bundle").join(path);
+            for length in (0..text.len()).step_by(step) {
+                fs::write(&file, &text.as_bytes()[..length]).unwrap();
+                server.signal("HUP");
+                let said = server.wait_for("tollgate: reload");
+                let now = generation(server.admin);
+                if said.contains("reload refused") {
+                    assert_eq!(now, in_force, "{path} {length}");
+                    refused += 1;
+                } else {
+                    // Whole by itself, and named as another bundle.
+                    assert_ne!(now, in_force, "{path} {length}: {said}");
+                }
+                in_force = now;
+                // The domain is always one that was whole: its peers are heard.
+                calls += 1;
+                let status = call(server.udp, calls, "011442071838750");
+                assert!(matches!(status, 302 | 603), "{path} {length}: {status}");
+            }
+            fs::write(&file, text).unwrap();
+            server.signal("HUP");
+            server.wait_for("tollgate: reloaded in");
+            in_force = generation(server.admin);
+        }
+        assert!(refused > 5, "{refused} of {calls}");
+        assert_eq!(call(server.udp, calls + 1, "011442071838750"), 302);
+        assert!(server.stop().status.success());
+    }
+
+    /// What the admin port answers to this question. Nothing is shut down meanwhile: a client that hangs up may hear nothing.
+    fn get(admin: SocketAddr, path: &str) -> String {
+        let mut stream = TcpStream::connect(admin).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut heard = String::new();
+        stream.read_to_string(&mut heard).unwrap();
+        heard
     }
 
     /// What comes back for these octets, and whether the port hung up by itself within the time.
@@ -140,13 +329,7 @@ mod threats {
         let folder = sample("admin");
         write_files(&folder, &[("tollgate.toml", &node_toml(&folder))]);
         let server = Server::start(&folder);
-        let ready = || {
-            String::from_utf8(ask(
-                server.admin,
-                b"GET /readyz HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n",
-            ))
-            .unwrap()
-        };
+        let ready = || get(server.admin, "/readyz");
         assert!(ready().starts_with("HTTP/1.1 200 "));
         let requests: [&[u8]; 6] = [
             b"GET /metrics HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n",
