@@ -160,6 +160,10 @@ impl Counters {
         if let Some(set) = self.index.set(key.place) {
             sys::prefetch_read(set);
         }
+    }
+
+    /// Asks for what `held` reads.
+    pub fn touch_hold(&self, key: &Key) {
         self.holds.touch(key);
     }
 

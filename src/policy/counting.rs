@@ -17,9 +17,12 @@ pub trait Counting {
     /// Makes the keys.
     fn hasher(&self) -> &KeyHasher;
 
-    /// Asks for the first of two places in memory that the calls below read for a key: best for the whole batch, before any
-    /// of them.
+    /// Asks for the first of two places in memory that `add` and its like read for a key: best for the whole batch, before
+    /// any of them.
     fn touch(&self, key: &Key);
+
+    /// Asks for what `held` reads: best for the whole batch, before any of it.
+    fn touch_hold(&self, key: &Key);
 
     /// Asks for the second one, which the first one names: best for the whole batch, after `touch`.
     fn fetch(&self, key: &Key);
@@ -84,6 +87,8 @@ impl Counting for Uncounted {
 
     fn touch(&self, _key: &Key) {}
 
+    fn touch_hold(&self, _key: &Key) {}
+
     fn fetch(&self, _key: &Key) {}
 
     fn add(&self, count: &Count, now: Now) -> Counted {
@@ -132,6 +137,10 @@ impl<C: Counting> Counting for ReadOnly<'_, C> {
         self.0.touch(key);
     }
 
+    fn touch_hold(&self, key: &Key) {
+        self.0.touch_hold(key);
+    }
+
     fn fetch(&self, key: &Key) {
         self.0.fetch(key);
     }
@@ -172,6 +181,10 @@ impl Counting for Counters {
 
     fn touch(&self, key: &Key) {
         self.touch(key);
+    }
+
+    fn touch_hold(&self, key: &Key) {
+        self.touch_hold(key);
     }
 
     fn fetch(&self, key: &Key) {

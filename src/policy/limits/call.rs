@@ -95,7 +95,7 @@ impl<C: Counting> Call<'_, C> {
         };
         let counted = self.counts.add(
             &counters::Count {
-                key: *key,
+                key: limit.sum_key(key),
                 owner,
                 if_full,
                 window: limit.window(self.moment.as_ref())?,

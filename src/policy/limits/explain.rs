@@ -103,7 +103,7 @@ impl<C: Counting> Call<'_, C> {
         };
         let counted = self.counts.peek(
             &counters::Count {
-                key: *key,
+                key: limit.sum_key(key),
                 owner: Owner(self.parts.subscriber()),
                 if_full: IfFull::Refuse,
                 window,

@@ -8,7 +8,10 @@ use crate::policy::schedule::{Moment, Stretch};
 
 #[derive(Debug)]
 pub(super) struct Limit {
+    /// Of the key by which it holds.
     pub(super) id: LimitId,
+    /// What makes the key of its sum of that key.
+    pub(super) sum: LimitId,
     /// Of the key that stands for all keys that found no room.
     pub(super) rest: LimitId,
     /// Which parts its key has, by their places in `Parts`, and how many.
@@ -28,12 +31,7 @@ pub(super) struct Limit {
 
 impl Limit {
     pub(super) fn new(row: &LimitRow) -> Self {
-        // What a sum is of: a change of any of these begins it anew, and its holds are no longer found. A change of `max` does
-        // not, unless it needs coarser steps of the history (`counters::sum`, above some thousands).
-        let shape = format!(
-            "{:?} {:?} {:?} {:?}",
-            row.who, row.to, row.count, row.window
-        );
+        let identity = Identity::new(row);
         let whose = if row.who.subscriber {
             Parts::SUBSCRIBER
         } else {
@@ -57,8 +55,16 @@ impl Limit {
             by_count += 1;
         }
         Self {
-            id: LimitId::new(&[&row.name, &shape]),
-            rest: LimitId::new(&[&row.name, &shape, "rest"]),
+            id: LimitId::new(&[&row.name, &identity.who, identity.to]),
+            sum: LimitId::new(&["sum", identity.count, &identity.window]),
+            rest: LimitId::new(&[
+                "rest",
+                &row.name,
+                &identity.who,
+                identity.to,
+                identity.count,
+                &identity.window,
+            ]),
             by,
             by_count,
             who: row.who,
@@ -74,11 +80,17 @@ impl Limit {
         }
     }
 
-    /// Whether there is anything to be looked up: simultaneous calls are not counted here.
-    pub(super) fn has_key(&self) -> bool {
-        self.count != Count::ReportedCalls || self.hold_s.is_some()
+    /// Whether there is a sum: simultaneous calls are not counted here.
+    pub(super) fn has_sum(&self) -> bool {
+        self.count != Count::ReportedCalls
     }
 
+    /// The key of its sum, by the one by which it holds.
+    pub(super) fn sum_key(&self, key: &Key) -> Key {
+        key.about(self.sum)
+    }
+
+    /// The key by which it holds.
     pub(super) fn key(&self, parts: &Parts, hasher: &KeyHasher) -> Key {
         let [a, b, c, d] = self.by.map(|place| parts.at(place));
         match self.by_count {
@@ -108,6 +120,125 @@ impl Limit {
             Window::Seconds(seconds) => Some(counters::Window::Seconds(seconds)),
             Window::Day => moment.map(|moment| since(moment.day)),
             Window::Period => moment.map(|moment| since(moment.stretch)),
+        }
+    }
+}
+
+/// What tells a limit from others besides its name, in words that stay as they are: what was saved is found by them.
+///
+/// Holds are known by name, whom and whereto, sums by the count and the window as well: another window is another sum, but
+/// whom a limit holds it holds on. An edit of anything else changes neither.
+#[derive(Debug, PartialEq, Eq)]
+struct Identity {
+    who: String,
+    to: &'static str,
+    count: &'static str,
+    window: String,
+}
+
+impl Identity {
+    fn new(row: &LimitRow) -> Self {
+        let Who {
+            subscriber,
+            caller,
+            address,
+        } = row.who;
+        let whom = [
+            (subscriber, "subscriber"),
+            (caller, "caller"),
+            (address, "address"),
+        ];
+        let whom = whom.into_iter().filter(|(is_named, _)| *is_named);
+        Self {
+            who: whom.map(|(_, word)| word).collect::<Vec<_>>().join(" "),
+            to: match row.to {
+                Whereto::Number => "number",
+                Whereto::Prefix => "prefix",
+                Whereto::Country => "country",
+                Whereto::Any => "any",
+            },
+            count: match row.count {
+                Count::Attempts => "attempts",
+                Count::Approved => "approved",
+                Count::Exposure => "exposure",
+                Count::ReportedCalls => "reported-calls",
+            },
+            window: match row.window {
+                None => "none".to_owned(),
+                Some(Window::Seconds(seconds)) => format!("{seconds} seconds"),
+                Some(Window::Day) => "day".to_owned(),
+                Some(Window::Period) => "period".to_owned(),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever changes a word here lifts every hold and begins every count anew at the next upgrade.
+    #[test]
+    fn a_limits_identity_is_made_of_words_that_stay_as_they_are() {
+        let row = LimitRow {
+            name: "pairs".to_owned(),
+            who: Who {
+                subscriber: true,
+                caller: true,
+                address: true,
+            },
+            to: Whereto::Number,
+            count: Count::Attempts,
+            window: Some(Window::Seconds(900)),
+            warn: None,
+            max: 10,
+            hold_s: None,
+            during: During::Always,
+            action: LimitAction::Reject,
+            code: Code::R13,
+        };
+        let words = |row: &LimitRow| {
+            let Identity {
+                who,
+                to,
+                count,
+                window,
+            } = Identity::new(row);
+            format!("{who}, {to}, {count}, {window}")
+        };
+        assert_eq!(
+            words(&row),
+            "subscriber caller address, number, attempts, 900 seconds"
+        );
+        let others = [
+            (
+                Whereto::Prefix,
+                Count::Approved,
+                Some(Window::Day),
+                ", prefix, approved, day",
+            ),
+            (
+                Whereto::Country,
+                Count::Exposure,
+                Some(Window::Period),
+                ", country, exposure, period",
+            ),
+            (
+                Whereto::Any,
+                Count::ReportedCalls,
+                None,
+                ", any, reported-calls, none",
+            ),
+        ];
+        for (to, count, window, want) in others {
+            let row = LimitRow {
+                who: Who::default(),
+                to,
+                count,
+                window,
+                ..row.clone()
+            };
+            assert_eq!(words(&row), want);
         }
     }
 }

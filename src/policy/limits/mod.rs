@@ -280,19 +280,23 @@ impl Limits {
         ])
     }
 
-    /// The key of every limit. All are asked for before any is read, so that their misses overlap.
+    /// The key by which every limit holds, of which that of its sum is made. All are asked for before any is read, so that
+    /// their misses overlap.
     fn keys<C: Counting>(&self, parts: &Parts, counts: &C) -> [Key; LIMITS_PER_POLICY_MAX] {
         let hasher = counts.hasher();
         let mut keys = [Key::UNUSED; LIMITS_PER_POLICY_MAX];
         for (key, limit) in keys.iter_mut().zip(&self.limits) {
-            if limit.has_key() {
-                *key = limit.key(parts, hasher);
-                counts.touch(key);
+            *key = limit.key(parts, hasher);
+            if limit.has_sum() {
+                counts.touch(&limit.sum_key(key));
+            }
+            if limit.hold_s.is_some() {
+                counts.touch_hold(key);
             }
         }
         for (key, limit) in keys.iter().zip(&self.limits) {
-            if limit.has_key() {
-                counts.fetch(key);
+            if limit.has_sum() {
+                counts.fetch(&limit.sum_key(key));
             }
         }
         keys

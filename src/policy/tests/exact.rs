@@ -79,6 +79,8 @@ impl Counting for Exact {
 
     fn touch(&self, _key: &Key) {}
 
+    fn touch_hold(&self, _key: &Key) {}
+
     fn fetch(&self, _key: &Key) {}
 
     fn add(&self, count: &Count, now: Now) -> Counted {

@@ -264,6 +264,8 @@ impl Counting for Tight {
         true
     }
 
+    fn touch_hold(&self, _key: &Key) {}
+
     fn touch_attempt(&self, _key: &Key) {}
 
     fn attempt(&self, _key: &Key, _now: Now) -> Attempt {

@@ -37,6 +37,49 @@ fn a_hold_answers_with_its_limits_code_for_its_time_and_is_not_extended() {
 }
 
 #[test]
+fn an_edit_of_a_limit_lifts_no_hold_unless_it_names_another_whom_or_whereto() {
+    let row = max(
+        1,
+        LimitRow {
+            hold_s: Some(3600),
+            who: SUBSCRIBER_AND_CALLER,
+            to: Whereto::Number,
+            ..limit(Code::R13)
+        },
+    );
+    let edited = |edit: fn(&mut LimitRow)| {
+        let mut rows = rows();
+        rows.policies[0].limits = vec![row.clone()];
+        let mut node = Node::new(&rows);
+        assert_eq!(node.codes(2, CALL), "A00*1 R13*1");
+        edit(&mut rows.policies[0].limits[0]);
+        node.snapshot = build(&rows);
+        node.decide(CALL).limits.decided.is_some_and(|by| by.held)
+    };
+    let keep: [fn(&mut LimitRow); 7] = [
+        |row| row.window = Some(Window::Seconds(7200)),
+        |row| row.window = Some(Window::Day),
+        |row| row.count = Count::Approved,
+        |row| row.max = 100_000,
+        |row| row.warn = Some(1),
+        |row| row.hold_s = Some(60),
+        |row| row.code = Code::X01,
+    ];
+    for (number, edit) in keep.into_iter().enumerate() {
+        assert!(edited(edit), "{number}");
+    }
+    let lift: [fn(&mut LimitRow); 4] = [
+        |row| "another".clone_into(&mut row.name),
+        |row| row.who = Who::default(),
+        |row| row.to = Whereto::Prefix,
+        |row| row.hold_s = None,
+    ];
+    for (number, edit) in lift.into_iter().enumerate() {
+        assert!(!edited(edit), "{number}");
+    }
+}
+
+#[test]
 fn report_goes_on_the_first_reject_decides_else_the_first_divert() {
     use LimitAction::{Divert, Reject, Report};
     for (actions, want) in [
