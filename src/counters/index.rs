@@ -88,6 +88,16 @@ impl Index {
         }
     }
 
+    /// Goes over the records of all keys that have this place.
+    pub(super) fn each(&self, place: u64, mut each: impl FnMut(u32)) {
+        for way in self.set(place).iter().flat_map(|set| &set.0) {
+            let word = way.load(Ordering::Acquire);
+            if word & (LIVE | FINGERPRINT) == live(place) {
+                each(record(word));
+            }
+        }
+    }
+
     /// Enters a key that `find` did not find, with a record that nobody else has and that holds its name.
     pub(super) fn enter(&self, place: u64, new: u32, is_its: impl Fn(u32) -> bool) -> Entered {
         let Some(set) = self.set(place) else {

@@ -29,6 +29,9 @@ const SHORT_SECONDS_MAX: u32 = 3600;
 pub(super) const LONG: u32 = 1 << 27;
 const _: () = assert!(LONG < super::index::RECORDS);
 
+/// Bits of a name that say in which steps the history is kept. Amounts have forty bits, so it is less than this.
+pub(super) const SHIFT_BITS: u64 = 31;
+
 /// How long a day or a period may last at most, seconds: an end farther off is a fault of whoever says so.
 const SINCE_SECONDS_MAX: u64 = 400 * 24 * 3600;
 
@@ -70,6 +73,9 @@ pub struct Counters {
     without_room: AtomicU64,
     pub(super) holds: Holds,
     attempts: Attempts,
+    /// Until when a key may have records with histories in different steps, seconds of the tables' time: for a window after
+    /// an edit of a maximum.
+    pub(super) steps_differ_until_s: AtomicU64,
     /// Added to the monotonic clock, microseconds: a restart goes on with the time of before.
     pub(super) ahead_us: AtomicU64,
     /// When the last sweep was, microseconds, and how many freeings there were: of the sweeping thread.
@@ -88,7 +94,7 @@ impl fmt::Debug for Counters {
 
 /// What a count comes to once its window is known.
 #[derive(Debug, Clone, Copy)]
-enum Kind {
+pub(super) enum Kind {
     /// Since a begin, by its tag.
     Since(u64),
     /// Up to an hour, with its tick.
@@ -137,6 +143,7 @@ impl Counters {
             without_room: AtomicU64::new(0),
             holds: Holds::new(HOLDS_MAX)?,
             attempts: Attempts::new(size.attempts)?,
+            steps_differ_until_s: AtomicU64::new(0),
             ahead_us: AtomicU64::new(0),
             swept_us: AtomicU64::new(0),
             freed: AtomicU64::new(0),
@@ -218,7 +225,7 @@ impl Counters {
     }
 
     /// Seconds of the tables' time until which a record is kept at least, and until when it is kept if that is to be set.
-    fn expiry(&self, window: Window, now: Now) -> (u32, u32) {
+    pub(super) fn expiry(&self, window: Window, now: Now) -> (u32, u32) {
         let now_s = self.time_us(now) / 1_000_000;
         let (least, slack) = match window {
             Window::Seconds(seconds) => {
@@ -234,9 +241,15 @@ impl Counters {
         (at(least), at(least.saturating_add(slack)))
     }
 
-    /// The name of a record: of the key, and of the step in which its history is kept.
-    fn name(key: &Key, shift: u32) -> u64 {
-        (key.name ^ u64::from(shift).wrapping_mul(0x9e37_79b9_7f4a_7c15)).max(1)
+    /// The name of a record: of the key, and in the lowest bits the step in which its history is kept.
+    pub(super) fn name(key: &Key, shift: u32) -> u64 {
+        (key.name & !SHIFT_BITS).max(SHIFT_BITS + 1) | u64::from(shift) & SHIFT_BITS
+    }
+
+    /// Whether the history of a record with this name is kept in steps of more than one: of two records of a key at least one
+    /// is.
+    pub(super) fn is_in_steps(name: u64) -> bool {
+        name & SHIFT_BITS != 0
     }
 
     fn is_named(&self, record: u32, is_long: bool, name: u64) -> bool {
@@ -293,10 +306,19 @@ impl Counters {
     fn enter(&self, key: &Key, kind: Kind, shift: u32, share: u32, until: u32) -> Option<u32> {
         let name = Self::name(key, shift);
         let is_long = matches!(kind, Kind::Long(_));
-        self.enter_named(key.place, name, is_long, share, |lines| {
+        let entered = self.enter_named(key.place, name, is_long, share, |lines| {
             if let Some(Line([_, meta, ..])) = lines.first() {
                 meta.store(u64::from(until) << 32, Ordering::Relaxed);
             }
+        });
+        self.entered_beside_others(key, name, is_long, until);
+        entered
+    }
+
+    pub(super) fn meta(&self, record: u32) -> u64 {
+        self.lines(record).first().map_or(0, |line| {
+            let [_, meta, ..] = &line.0;
+            meta.load(Ordering::Acquire)
         })
     }
 
@@ -369,7 +391,7 @@ impl Counters {
         self.used.fetch_sub(1, Ordering::AcqRel);
     }
 
-    fn cells<const LONG: bool>(&self, record: u32) -> Option<Cells<'_, LONG>> {
+    pub(super) fn cells<const LONG: bool>(&self, record: u32) -> Option<Cells<'_, LONG>> {
         cells(self.lines(record))
     }
 
@@ -381,16 +403,16 @@ impl Counters {
             return Counted::Full;
         };
         let amount = count.amount.min(AMOUNT_MAX);
-        let max = count.max;
+        let others = self.others(&place.key, count.window, (kind, shift), now);
+        // What the others have is as good as counted here.
+        let max = count.max.saturating_sub(others.total);
         let lines = self.lines(place.record);
         let added = match kind {
             Kind::Since(tag) => cells(lines).map(|cells| since::add(cells, tag, amount, max)),
-            Kind::Short(tick) => {
-                cells(lines).map(|cells| cells.add(Terms::<false>::new(max), tick, amount))
-            }
-            Kind::Long(tick) => {
-                cells(lines).map(|cells| cells.add(Terms::<true>::new(max), tick, amount))
-            }
+            Kind::Short(tick) => cells(lines)
+                .map(|cells| cells.add(Terms::<false>::in_steps(shift, max), tick, amount)),
+            Kind::Long(tick) => cells(lines)
+                .map(|cells| cells.add(Terms::<true>::in_steps(shift, max), tick, amount)),
         };
         let (Some(Added { total, tick }), Some(first)) = (added, lines.first()) else {
             return Counted::Full;
@@ -399,16 +421,17 @@ impl Counters {
         if tick.is_some() || matches!(kind, Kind::Since(..)) {
             self.keep(first, count.window, now);
         }
+        let total = total.saturating_add(others.total);
         Counted::Sum(Sum {
             total,
-            is_over: total > max,
-            is_warning: self.warns(first, count, kind, total, now),
+            is_over: total > count.max,
+            is_warning: self.warns(first, count, kind, total, others.warned, now),
             is_folded: place.is_folded,
             reserved: tick.map(|tick| Reserved {
                 key: place.key,
                 tick,
                 amount,
-                max,
+                max: count.max,
                 window: count.window,
             }),
         })
@@ -435,6 +458,7 @@ impl Counters {
         count: &Count,
         kind: Kind,
         total: u64,
+        others_warned: u64,
         now: Now,
     ) -> bool {
         if count.warn.is_none_or(|warn| total < warn) {
@@ -442,7 +466,8 @@ impl Counters {
         }
         let mut seen = meta.load(Ordering::Acquire);
         loop {
-            let Some(next) = self.next_warning(seen & 0xffff_ffff, count.window, kind, now) else {
+            let last = (seen & 0xffff_ffff).max(others_warned);
+            let Some(next) = self.next_warning(last, count.window, kind, now) else {
                 return false;
             };
             let next = seen & !0xffff_ffff | next;
@@ -475,31 +500,26 @@ impl Counters {
     pub fn peek(&self, count: &Count, now: Now) -> Counted {
         let (kind, shift) = self.terms(count.window, count.max, now);
         let found = self.find(&count.key, kind, shift, false);
-        let rest = match found {
-            Some(_) => None,
-            None => self
-                .rest(count)
-                .and_then(|rest| self.find(&rest, kind, shift, false)),
-        };
         let is_full = found.is_none() && self.is_full_for(count.owner);
         if is_full && count.if_full == IfFull::Refuse {
             return Counted::Full;
         }
-        let record = found.or(rest.filter(|_| is_full));
+        let rest = self.rest(count).filter(|_| is_full);
+        let rest_record = rest.and_then(|rest| self.find(&rest, kind, shift, false));
+        let record = found.or(rest_record);
+        let key = rest.unwrap_or(count.key);
+        let others = self.look_for_others(&key, (kind, shift));
         let before = record.map_or(0, |record| self.total(record, kind, count.max));
-        let total = before.saturating_add(count.amount);
-        let is_due = |record: u32| {
-            let meta = self.lines(record).first().map_or(0, |line| {
-                let [_, meta, ..] = &line.0;
-                meta.load(Ordering::Acquire)
-            });
-            self.next_warning(meta & 0xffff_ffff, count.window, kind, now)
-                .is_some()
-        };
+        let total = before
+            .saturating_add(others.total)
+            .saturating_add(count.amount);
+        let warned = record.map_or(0, |record| self.meta(record) & 0xffff_ffff);
+        let last = warned.max(others.warned);
+        let is_due = || self.next_warning(last, count.window, kind, now).is_some();
         Counted::Sum(Sum {
             total,
             is_over: total > count.max,
-            is_warning: count.warn.is_some_and(|warn| total >= warn) && record.is_none_or(is_due),
+            is_warning: count.warn.is_some_and(|warn| total >= warn) && is_due(),
             is_folded: found.is_none() && record.is_some(),
             reserved: None,
         })

@@ -9,6 +9,7 @@ mod holds;
 mod index;
 mod key;
 mod live;
+mod others;
 mod pool;
 mod state;
 mod sum;

@@ -32,8 +32,8 @@ pub enum Kind {
 impl Kind {
     fn magic(self) -> [u8; 24] {
         *match self {
-            Self::Counters => b"tollgate counters 1\n\0\0\0\0",
-            Self::Holds => b"tollgate holds 1\n\0\0\0\0\0\0\0",
+            Self::Counters => b"tollgate counters 2\n\0\0\0\0",
+            Self::Holds => b"tollgate holds 2\n\0\0\0\0\0\0\0",
         }
     }
 }
@@ -346,6 +346,9 @@ impl Counters {
             } else {
                 self.owners.place(owner)
             };
+            if Self::is_in_steps(name) {
+                self.expect_others(u32::try_from(expiry >> 32).unwrap_or(u32::MAX));
+            }
             let entered = self.enter_named(place, name, tag == TAG_LONG, share, |lines| {
                 let places = lines.iter().flat_map(|Line(line)| line).skip(1);
                 for (there, word) in places.zip(words) {

@@ -128,10 +128,12 @@ impl<const LONG: bool> Terms<LONG> {
     /// A field holds the maximum, so a full one is at the maximum.
     pub(super) fn new(max: u64) -> Self {
         let bits = u64::BITS.saturating_sub(max.leading_zeros());
-        Self {
-            shift: bits.saturating_sub(Self::CUT.bits),
-            max,
-        }
+        Self::in_steps(bits.saturating_sub(Self::CUT.bits), max)
+    }
+
+    /// With a history in steps of this power of two, whatever the maximum.
+    pub(super) fn in_steps(shift: u32, max: u64) -> Self {
+        Self { shift, max }
     }
 
     fn rounded_up(self, amount: u64) -> u64 {

@@ -279,7 +279,8 @@ pub enum LimitAction {
 /// One limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LimitRow {
-    /// Its name, unique in the policy: with the domain and the limit's shape the identity of its counts.
+    /// Its name, unique in the policy: with domain, whom and whereto the identity of its holds, with count and window, too,
+    /// that of its counts.
     pub name: String,
     /// Whom it counts apart.
     pub who: Who,

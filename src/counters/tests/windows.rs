@@ -25,8 +25,14 @@ impl Passed {
 }
 
 /// One arrival: at most the maximum passes in any window, and nothing is rejected that a window one sub-bucket longer (and,
-/// above what a field holds, fields rounded up) would let pass.
-fn arrive(counters: &Counters, count: &Count, seconds: u32, at_ns: u64, passed: &mut Passed) {
+/// above what a field holds, fields rounded up) would let pass. `coarsest` is the largest maximum there was.
+fn arrive(
+    counters: &Counters,
+    count: &Count,
+    (seconds, coarsest): (u32, u64),
+    at_ns: u64,
+    passed: &mut Passed,
+) {
     let window_ns = u64::from(seconds) * SECOND_NS;
     let peeked = sum(counters.peek(count, at(at_ns)));
     let counted = sum(counters.add(count, at(at_ns)));
@@ -37,8 +43,8 @@ fn arrive(counters: &Counters, count: &Count, seconds: u32, at_ns: u64, passed: 
     if counted.is_over {
         let bucket_ns = window_ns / steps(seconds);
         let field_max: u64 = if seconds <= 3600 { 8191 } else { 4095 };
-        let rounding = if count.max > field_max {
-            steps(seconds) * (count.max / field_max + 1) * 2
+        let rounding = if coarsest > field_max {
+            steps(seconds) * (coarsest / field_max + 1) * 2
         } else {
             0
         };
@@ -108,12 +114,81 @@ fn no_window_lets_more_than_its_maximum_through_whatever_arrives() {
                     } else {
                         1 + amount % (max / 20)
                     };
-                    arrive(&counters, &count, seconds, at_ns, &mut passed);
+                    arrive(&counters, &count, (seconds, max), at_ns, &mut passed);
                 }
                 Ok(())
             },
         )
         .unwrap();
+}
+
+/// Maxima whose histories are kept in different steps, whatever the window.
+const EDITS: [u64; 4] = [3000, 9000, 40_000, 1_000_000];
+
+#[test]
+fn an_edit_of_the_maximum_to_and_fro_keeps_what_was_counted() {
+    let seconds = prop_oneof![Just(1_u32), Just(30), Just(3600), Just(3601), Just(86_400)];
+    let gap = prop_oneof![4 => Just(0.0_f64), 6 => 0.0_f64..0.05, 2 => 0.0_f64..1.2];
+    let edit = prop_oneof![3 => Just(None), 1 => (0..EDITS.len()).prop_map(Some)];
+    let arrivals = proptest::collection::vec((gap, edit, any::<u64>()), 1..200);
+    TestRunner::new(Config::with_cases(300))
+        .run(&(seconds, arrivals), |(seconds, arrivals)| {
+            let counters = counters(64);
+            let mut count = count(&counters, 1, Window::Seconds(seconds), EDITS[0]);
+            let mut passed = Passed::default();
+            let mut at_ns = 1_000_000_000_000;
+            for (gap, edit, amount) in arrivals {
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "a random time, not negative"
+                )]
+                let gap_ns = (f64::from(seconds) * 1e9 * gap) as u64;
+                at_ns += gap_ns;
+                // As a node does it all the time.
+                for before_s in [40, 20] {
+                    counters.sweep(at(at_ns - before_s * SECOND_NS));
+                }
+                count.max = edit.map_or(count.max, |edit| EDITS[edit]);
+                count.amount = 1 + amount % (count.max / 5);
+                let coarsest = EDITS[EDITS.len() - 1];
+                arrive(&counters, &count, (seconds, coarsest), at_ns, &mut passed);
+            }
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn an_edit_of_the_maximum_gives_no_second_warning_and_outlives_a_restart() {
+    for (seconds, maxima) in [(60, [8191, 8192]), (7200, [4095, 4096])] {
+        let old = counters(64);
+        let warned = |counters: &Counters, max: u64| {
+            let count = Count {
+                warn: Some(2),
+                ..count(counters, 1, Window::Seconds(seconds), max)
+            };
+            let counted = sum(counters.add(&count, at(SECOND_NS)));
+            (counted.total, counted.is_warning)
+        };
+        let [before, after] = maxima;
+        let seen = [before, before, after, before, after].map(|max| warned(&old, max));
+        let want = [(1, false), (2, true), (3, false), (4, false), (5, false)];
+        assert_eq!(seen, want, "{seconds} s");
+        let mut octets = Vec::new();
+        old.save(at(SECOND_NS), &mut octets).unwrap();
+        let new = counters(64);
+        new.restore(at(SECOND_NS), octets.as_slice()).unwrap();
+        assert_eq!(warned(&new, before), (6, false));
+        let peeked = new.peek(
+            &Count {
+                amount: 0,
+                ..count(&new, 1, Window::Seconds(seconds), after)
+            },
+            at(SECOND_NS),
+        );
+        assert_eq!(sum(peeked).total, 6);
+    }
 }
 
 #[test]
