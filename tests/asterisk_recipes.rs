@@ -4,8 +4,8 @@
 //! Promises: the carrier rings for eight seconds, so that whatever the recipe's four seconds cut off shows; the carrier
 //! gets one call, without the screening header; the verdicts are those of a `tollgate serve`.
 //! Not among the ordinary tests (`test = false`): it wants a Debian with Asterisk in the folder that
-//! `TOLLGATE_ASTERISK_ROOT` names, and the right to chroot into it. `tests/long` makes one. `TOLLGATE_ASTERISK_RECORD` names a
-//! file that the run is written to, as a table of what was dialled, what the node decided and what the telephone heard.
+//! `TOLLGATE_ASTERISK_ROOT` names, and the right to chroot into it. `tests/long` makes one. `TOLLGATE_RECORD` names a folder
+//! in which the run is written to `asterisk.md`, as a table of what was dialled, what the node decided and what the telephone heard.
 
 #[cfg(test)]
 #[expect(
@@ -379,13 +379,13 @@ mod asterisk_recipes {
     }
 
     fn record(rows: &str) {
-        let Some(file) = env::var_os("TOLLGATE_ASTERISK_RECORD") else {
+        let Some(folder) = env::var_os("TOLLGATE_RECORD") else {
             return;
         };
         let root = root();
         let text = format!(
             "What `tollgate recipe` prints, loaded as it is printed into {}, on Linux {}; commit {}. One telephone, one carrier that \
-             rings for {} s, one node. Written by `TOLLGATE_ASTERISK_RECORD=bench/record/asterisk.md ./tests/long asterisk`.\n\n\
+             rings for {} s, one node. Written by `TOLLGATE_RECORD=bench/record ./tests/long asterisk`.\n\n\
              The node's journal, and the final status that the telephone heard. Approved calls went to the carrier once, with the \
              number that was dialled and without the screening header; the others never did.\n\n\
              | recipe | dialled | caller | agent | reported calls | verdict | the node's answer | telephone |\n|---|---|---|---|---|---|---|---|\n{rows}",
@@ -394,7 +394,7 @@ mod asterisk_recipes {
             first_line("git", &["rev-parse", "--short=12", "HEAD"]),
             RINGING.as_secs(),
         );
-        std::fs::write(file, text).unwrap();
+        std::fs::write(PathBuf::from(folder).join("asterisk.md"), text).unwrap();
     }
 
     fn the_recipe_works(driver: &str, method: &str) -> String {

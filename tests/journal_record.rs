@@ -14,10 +14,14 @@
 )]
 #[allow(dead_code, reason = "each test uses its own part of what is shared")]
 mod common;
+#[cfg(test)]
+#[path = "common/record.rs"]
+mod record;
 
 #[cfg(test)]
 mod journal_record {
     use super::common::server::{Server, node_toml, scratch, write_files};
+    use super::record::Record;
     use serde_json::Value;
     use std::collections::HashMap;
     use std::fs::{self, File};
@@ -144,9 +148,22 @@ mod journal_record {
         );
         assert_eq!(compared, calls);
         assert_eq!(sums["journal_lines"], compared + copies, "{sums}");
-        println!(
-            "calls {calls} at {rate} a second: {compared} lines equal, {rejected} of rejections; copies {copies}"
+        let about = format!(
+            "The generator's own record of its calls (`--calls`) against the journal (`approved_per_second = \"all\"`), at {rate} calls a second to \
+             {shards} shard(s), with the sample bundle: joined by Call-ID, and compared in what was dialled, verdict, code and status."
         );
+        let mut record = Record::of("journal-record", &about);
+        record.figure("calls", calls, "");
+        record.figure("lines equal", compared, &calls.to_string());
+        record.figure("of rejections", rejected, "");
+        record.figure("calls of one record only, lines that differ", 0, "0");
+        record.figure("lines of retransmissions beside them", copies, "");
+        record.figure(
+            "events dropped, lines lost, calls only counted, datagrams dropped by the kernel",
+            0,
+            "0",
+        );
+        record.write();
         fs::remove_dir_all(&folder).unwrap();
     }
 }

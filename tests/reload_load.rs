@@ -1,9 +1,9 @@
-//! A thousand reloads at half load, beside the same load without any: what `tests/long reload` runs.
+//! A thousand reloads at half load, beside the same load without any: what `tests/long reload-load` runs.
 //!
 //! Promises: fails when a call is lost or gets a wrong verdict, when a transaction has answers of two policies, when the
-//! kernel drops a datagram, when a shard frees more than 4 KiB at once, or when a reload does not change the policy in force.
-//! Times are of this machine at this moment: they are told as differences and ratios within the run, and judged only with
-//! `TOLLGATE_RELOAD_STRICT=1`.
+//! kernel drops a datagram (the shard is overrun, and that is said with how busy it was), when a shard frees more than 4 KiB
+//! at once, or when a reload does not change the policy in force. Times are of this machine at this moment: they are told
+//! as differences and ratios within the run, and judged only with `TOLLGATE_RELOAD_STRICT=1`.
 //!
 //! `TOLLGATE_LOADGEN` names the generator's program; `TOLLGATE_RELOADS` (1,000), `TOLLGATE_RELOAD_RATE` (100,000 calls a
 //! second), `TOLLGATE_RELOAD_SECONDS` (10, of each of 20 runs), `TOLLGATE_RELOAD_SHARDS` (1) and `TOLLGATE_RELOAD_THREADS` (1,
@@ -17,15 +17,20 @@
 mod counting_allocator;
 
 #[cfg(test)]
+#[path = "common/record.rs"]
+mod record;
+#[cfg(test)]
 #[path = "common/watched.rs"]
 mod watched;
 
 #[cfg(test)]
 mod reload_load {
     use super::counting_allocator::{Counting, LARGE_BYTES, large_frees};
+    use super::record::Record;
     use super::watched::{Rounds, Watched};
     use serde_json::Value;
-    use std::fs;
+    use std::fmt;
+    use std::fs::{self, File};
     use std::net::{SocketAddr, UdpSocket};
     use std::path::{Path, PathBuf};
     use std::process::{Child, Command, Stdio};
@@ -35,7 +40,8 @@ mod reload_load {
     use std::time::Duration;
     use tollgate::clock::Clock;
     use tollgate::control::{self, Listener, SAMPLE_BUNDLE, Source};
-    use tollgate::limits::RECEIVE_BUFFER_BYTES;
+    use tollgate::counters::{Counters, Size};
+    use tollgate::limits::{COUNTERS_CAPACITY_DEFAULT, RECEIVE_BUFFER_BYTES};
     use tollgate::process::{Node, NodeSetup, Operation};
     use tollgate::shard::allowed_cores;
     use tollgate::uas::{TransactionMemory, Uas, entries_for};
@@ -46,6 +52,8 @@ mod reload_load {
     const PATIENCE: Duration = Duration::from_secs(120);
     /// Pairs of runs, one with reloads and one without, in turns first.
     const PAIRS: usize = 10;
+    /// How long a quarter of the load is there before all of it.
+    const WARM_UP_SECONDS: u64 = 4;
     /// The number that is denied by every other bundle. No call of the generator dials it.
     const TURNED: &str = "390612345678";
     /// A swap is surrounded by these milliseconds: building goes before it.
@@ -132,32 +140,39 @@ mod reload_load {
         seen
     }
 
-    fn generator(to: SocketAddr, seconds: u64, run: u64, json: &Path) -> Child {
-        let program = std::env::var("TOLLGATE_LOADGEN")
-            .expect("TOLLGATE_LOADGEN is to name the generator's program, as tests/long does");
-        Command::new(program)
-            .args(["run", "--target", &to.to_string()])
-            .args([
-                "--rate",
-                &setting("TOLLGATE_RELOAD_RATE", 100_000).to_string(),
-            ])
-            .args([
-                "--duration",
-                &format!("{seconds}s"),
-                "--seed",
-                &run.to_string(),
-            ])
-            .args([
-                "--threads",
-                &setting("TOLLGATE_RELOAD_THREADS", 1).to_string(),
-            ])
-            .arg("--json")
-            .arg(json)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap()
+    /// What the generator is told in every run.
+    struct Generator {
+        to: SocketAddr,
+        /// Cores that no shard has, if there are any: else it would push a shard from its own.
+        cores: Option<String>,
+        json: PathBuf,
+    }
+
+    impl Generator {
+        fn start(&self, rate: u64, seconds: u64, run: u64) -> Child {
+            let program = std::env::var("TOLLGATE_LOADGEN")
+                .expect("TOLLGATE_LOADGEN is to name the generator's program, as tests/long does");
+            let said = File::create(self.json.with_extension("txt")).unwrap();
+            let _none_yet = fs::remove_file(&self.json);
+            let threads = setting("TOLLGATE_RELOAD_THREADS", 1);
+            let mut command = Command::new(program);
+            command
+                .args(["run", "--target", &self.to.to_string()])
+                .args(["--rate", &rate.to_string()])
+                .args(["--duration", &format!("{seconds}s")])
+                .args(["--seed", &run.to_string()])
+                .args(["--threads", &threads.to_string()]);
+            if let Some(cores) = &self.cores {
+                command.args(["--cores", cores]);
+            }
+            command.arg("--json").arg(&self.json);
+            command
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(said)
+                .spawn()
+                .unwrap()
+        }
     }
 
     /// What one run of the generator came to.
@@ -167,16 +182,173 @@ mod reload_load {
         valid: bool,
     }
 
-    fn judged(json: &Path) -> Run {
-        let text = fs::read_to_string(json).expect("the generator wrote its results");
+    /// A shard that cannot bear the load is the answer to everything that is missing, so it is said first.
+    fn judged(json: &Path, busy: &Busy, dropped: u64) -> Run {
+        assert_eq!(
+            dropped,
+            0,
+            "OVERRUN: the kernel dropped {dropped} datagrams, since the shards did not read {} calls a second fast enough: {busy}. \
+             Lower TOLLGATE_RELOAD_RATE, raise TOLLGATE_RELOAD_SHARDS or free the machine",
+            setting("TOLLGATE_RELOAD_RATE", 100_000)
+        );
+        let Ok(text) = fs::read_to_string(json) else {
+            let said = fs::read_to_string(json.with_extension("txt")).unwrap();
+            panic!("the generator wrote no results, but said: {said}");
+        };
         let result: Value = serde_json::from_str(&text).unwrap();
         for nought in ["lost", "wrong", "unexpected"] {
-            assert_eq!(result[nought], 0, "{nought} in {result}");
+            assert_eq!(result[nought], 0, "{nought} in {result}; {busy}");
         }
         Run {
             p99_us: result["latency_us"]["intended"]["p99"].as_f64().unwrap(),
             answered: result["answered"].as_u64().unwrap(),
             valid: result["valid"] == Value::Bool(true),
+        }
+    }
+
+    /// What the shards' threads had of the cores, nanoseconds, since they began: `schedstat` of proc(5).
+    #[derive(Clone, Copy, Default)]
+    struct Busy {
+        shards: u64,
+        ran_ns: u64,
+        waited_ns: u64,
+        wall_ns: u64,
+    }
+
+    impl Busy {
+        fn now(clock: &Clock) -> Self {
+            let mut sum = Self {
+                wall_ns: clock.now().monotonic_ns,
+                ..Self::default()
+            };
+            for task in fs::read_dir("/proc/self/task").unwrap() {
+                let task = task.unwrap().path();
+                let name = fs::read_to_string(task.join("comm")).unwrap_or_default();
+                let Ok(times) = fs::read_to_string(task.join("schedstat")) else {
+                    continue;
+                };
+                if !name.starts_with("shard-") {
+                    continue;
+                }
+                let mut times = times
+                    .split_whitespace()
+                    .map(|text| text.parse::<u64>().unwrap());
+                sum.shards += 1;
+                sum.ran_ns += times.next().unwrap();
+                sum.waited_ns += times.next().unwrap();
+            }
+            sum
+        }
+
+        fn since(self, before: Self) -> Self {
+            Self {
+                shards: self.shards,
+                ran_ns: self.ran_ns - before.ran_ns,
+                waited_ns: self.waited_ns - before.waited_ns,
+                wall_ns: self.wall_ns - before.wall_ns,
+            }
+        }
+
+        fn percent(&self, ns: u64) -> f64 {
+            let all_ns = self.wall_ns.max(1) * self.shards.max(1);
+            // Per mille are exact enough, and fit.
+            f64::from(u32::try_from(1000 * ns / all_ns).unwrap_or(u32::MAX)) / 10.0
+        }
+    }
+
+    impl fmt::Display for Busy {
+        fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(
+                out,
+                "a shard ran {} % of the time and waited for a core {} %",
+                self.percent(self.ran_ns),
+                self.percent(self.waited_ns)
+            )
+        }
+    }
+
+    /// What the experiment came to.
+    struct Seen {
+        rate: u64,
+        seconds: u64,
+        shards: usize,
+        granted: u64,
+        reloads: u64,
+        done: u64,
+        swapped: usize,
+        answered: u64,
+        /// Calls of the number whose verdict turns: approved, rejected, sent again.
+        turned: [u64; 3],
+        frees: u64,
+        dropped: u64,
+        with_us: f64,
+        without_us: f64,
+        gaps: [usize; 2],
+        ratio: f64,
+        invalid: u32,
+        busy: Busy,
+    }
+
+    impl Seen {
+        fn record(&self) {
+            let Self {
+                rate,
+                seconds,
+                shards,
+                granted,
+                turned: [approved, rejected, again],
+                gaps: [with, without],
+                with_us,
+                without_us,
+                ratio,
+                ..
+            } = self;
+            let about = format!(
+                "{PAIRS} pairs of runs of {seconds} s of the generator, one of each pair with reloads, at {rate} calls a second to {shards} \
+                 shard(s) with a receive buffer of {granted} octets granted and the sample's limits on. Beside it one call after another to \
+                 a number whose verdict every reload turns, each sent twice."
+            );
+            let mut record = Record::of("reload-load", &about);
+            record.figure("reloads", self.done, &self.reloads.to_string());
+            record.figure(
+                "swaps that a shard saw while it had calls",
+                self.swapped,
+                "",
+            );
+            record.figure("calls answered", self.answered, "");
+            record.figure("calls lost, wrong verdicts, unexpected answers", 0, "0");
+            let turned = format!("0 (approved {approved}, rejected {rejected})");
+            record.figure("answers of two policies in one transaction", turned, "0");
+            record.figure(
+                "calls of these sent again for want of an answer within T1",
+                again,
+                "",
+            );
+            let name = format!("frees over {LARGE_BYTES} octets on shards");
+            record.figure(&name, self.frees, "0");
+            record.figure("datagrams dropped by the kernel", self.dropped, "0");
+            let gap = format!("{with_us} µs of {with}");
+            record.figure("longest loop gap around a swap, median", gap, "");
+            let gap = format!("{without_us} µs of {without}");
+            record.figure(
+                "longest loop gap in such a time without a swap, median",
+                gap,
+                "",
+            );
+            let more = format!("{} µs", with_us - without_us);
+            record.figure("difference", more, &format!("{GAP_MORE_US_MAX} µs at most"));
+            record.figure(
+                "99th percentile with reloads by that without, median of the pairs",
+                format!("{ratio:.3}"),
+                &format!("{P99_RATIO_MAX} at most"),
+            );
+            record.figure(
+                "runs in which the generator was too late to be believed",
+                format!("{} of {}", self.invalid, 2 * PAIRS),
+                "0",
+            );
+            record.figure("load", &self.busy, "about 50 %, and no waiting");
+            record.write();
         }
     }
 
@@ -215,6 +387,11 @@ mod reload_load {
         list(&folder, true);
         let loaded = control::load(&Source::File(folder.join("tollgate.toml"))).unwrap();
         let memory = Arc::new(TransactionMemory::new(entries_for(rate), [7; 16]));
+        let size = Size {
+            keys: COUNTERS_CAPACITY_DEFAULT,
+            attempts: entries_for(rate),
+        };
+        let counters = Arc::new(Counters::new(size, [3; 32]).unwrap());
         let cores = allowed_cores();
         let setup = NodeSetup {
             listeners: vec![Listener::at("127.0.0.1:0".parse().unwrap())],
@@ -226,6 +403,7 @@ mod reload_load {
                 .collect(),
             operation: Operation {
                 bundles: Some(loaded.bundles()),
+                counters: Some(Arc::clone(&counters)),
                 ..Operation::default()
             },
             rows: loaded.rows,
@@ -238,7 +416,10 @@ mod reload_load {
         let room_ms = usize::try_from(2 * seconds + 70).unwrap() * PAIRS * 1000;
         let policies = usize::try_from(reloads).unwrap() + 8;
         let rounds = Rounds::new(shards, room_ms, policies);
-        let stages = Watched::new(Uas::new([1; 16]).with_memory(memory)).timed(Arc::clone(&rounds));
+        let uas = Uas::new([1; 16])
+            .with_memory(memory)
+            .with_counters(counters);
+        let stages = Watched::new(uas).timed(Arc::clone(&rounds));
         let node = Node::start(setup, &stages).unwrap();
         let granted = node.receive_buffer_bytes();
         assert!(
@@ -262,14 +443,34 @@ mod reload_load {
         let mut ratios = Vec::new();
         let mut quiet_moments: Vec<Vec<u64>> = vec![Vec::new(); shards];
         let (mut answered, mut invalid) = (0, 0);
-        let json = folder.join("results.json");
+        let threads = usize::try_from(setting("TOLLGATE_RELOAD_THREADS", 1)).unwrap();
+        let free = cores.get(shards..shards + threads);
+        let generator = Generator {
+            to,
+            cores: free.map(|cores| {
+                let numbers = cores.iter().map(ToString::to_string);
+                numbers.collect::<Vec<_>>().join(",")
+            }),
+            json: folder.join("results.json"),
+        };
+        // A node's tables take their memory as they are first used, which no node does at full load.
+        let before = Busy::now(&clock);
+        let _exit = generator
+            .start(rate / 4, WARM_UP_SECONDS, u64::MAX)
+            .wait()
+            .unwrap();
+        let busy = Busy::now(&clock).since(before);
+        let _warm = judged(&generator.json, &busy, node.accounting().kernel_dropped);
+
+        let began = Busy::now(&clock);
         let each_ns = PAIRS as u64 * seconds * 1_000_000_000 / reloads.max(1);
         for pair in 0..PAIRS {
             let mut p99_us = [0.0; 2];
             for turn in 0..2 {
                 let with_reloads = (pair + turn) % 2 == 1;
                 let run = u64::try_from(2 * pair + turn).unwrap();
-                let mut generating = generator(to, seconds, run, &json);
+                let before = Busy::now(&clock);
+                let mut generating = generator.start(rate, seconds, run);
                 let began_ns = clock.now().monotonic_ns;
                 let wanted = reloads * (pair as u64 + 1) / PAIRS as u64;
                 let mut due_ns = began_ns + each_ns / 2;
@@ -304,7 +505,8 @@ mod reload_load {
                     }
                 }
                 let _exit = generating.wait().unwrap();
-                let run = judged(&json);
+                let busy = Busy::now(&clock).since(before);
+                let run = judged(&generator.json, &busy, node.accounting().kernel_dropped);
                 p99_us[usize::from(with_reloads)] = run.p99_us;
                 answered += run.answered;
                 invalid += u32::from(!run.valid);
@@ -317,6 +519,7 @@ mod reload_load {
             );
             ratios.push(p99_us[1] / p99_us[0].max(1.0));
         }
+        let busy = Busy::now(&clock).since(began);
         stop.store(true, Ordering::Release);
         let [approved, rejected, again] = caller.join().unwrap();
         let frees = large_frees() - frees_before;
@@ -329,30 +532,26 @@ mod reload_load {
         assert!(!with.is_empty() && !without.is_empty());
         let (with_us, without_us) = (median(&mut with), median(&mut without));
         let ratio = median(&mut ratios);
-        println!(
-            "offered {rate} calls a second to {shards} shard(s), receive buffer {granted} octets granted"
-        );
-        println!("reloads {done}, swaps seen by shards {swapped}, calls answered {answered}");
-        println!(
-            "lost 0, wrong verdicts 0, answers of two policies 0 (approved {approved}, rejected {rejected}, asked again {again})"
-        );
-        println!(
-            "frees over {LARGE_BYTES} octets on shards {frees}, dropped by the kernel {}",
-            sums.kernel_dropped
-        );
-        println!(
-            "longest loop gap around a swap, median {with_us} µs of {}; without swaps {without_us} µs of {}: {} µs more (aim: {GAP_MORE_US_MAX} at most)",
-            with.len(),
-            without.len(),
-            with_us - without_us
-        );
-        println!(
-            "p99 with reloads by p99 without, median of {PAIRS} pairs: {ratio:.3} (aim: {P99_RATIO_MAX} at most)"
-        );
-        println!(
-            "runs in which the generator was too late to be believed: {invalid} of {}",
-            2 * PAIRS
-        );
+        let seen = Seen {
+            rate,
+            seconds,
+            shards,
+            granted,
+            reloads,
+            done,
+            swapped,
+            answered,
+            turned: [approved, rejected, again],
+            frees,
+            dropped: sums.kernel_dropped,
+            with_us,
+            without_us,
+            gaps: [with.len(), without.len()],
+            ratio,
+            invalid,
+            busy,
+        };
+        seen.record();
         assert_eq!(frees, 0);
         assert_eq!(sums.kernel_dropped, 0);
         assert!(approved > 0 && rejected > 0);
