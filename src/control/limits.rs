@@ -7,10 +7,11 @@
 use super::document::{Table, Value};
 use super::fault::{Findings, did_you_mean, one_of};
 use super::parse;
+use super::shares;
 use crate::limits::{COUNTED_MAX, HOLD_SECONDS_MAX, LIMITS_PER_POLICY_MAX, WINDOW_SECONDS_MAX};
 use crate::policy::Code;
 use crate::policy::rows::{
-    Count, DivertRow, During, LimitAction, LimitRow, ScheduleRow, Whereto, Who, Window,
+    Count, DivertRow, During, LimitAction, LimitRow, PolicyRow, Whereto, Who, Window,
 };
 
 /// The words for what is counted to.
@@ -98,11 +99,10 @@ fn is_limit_code(code: Code) -> bool {
     code.is_own() || usual(code).is_some()
 }
 
-/// Reads the limits of a policy. `has_rates`: the bundle says what minutes cost.
+/// Reads the limits of a policy, whose other rows are read already. `has_rates`: the bundle says what minutes cost.
 pub(super) fn read(
     table: &mut Table<'_>,
-    schedule: &ScheduleRow,
-    divert: Option<&DivertRow>,
+    policy: &PolicyRow,
     has_rates: bool,
     findings: &mut Findings,
 ) -> Vec<LimitRow> {
@@ -118,7 +118,7 @@ pub(super) fn read(
             continue;
         };
         let by_hours = row.during != During::Always || row.window == Some(Window::Period);
-        if by_hours && schedule.hours.is_empty() {
+        if by_hours && policy.schedule.hours.is_empty() {
             findings.faults.at(
                 file,
                 place,
@@ -128,7 +128,7 @@ pub(super) fn read(
                 ),
             );
         }
-        if row.action == LimitAction::Divert && divert.is_none() {
+        if row.action == LimitAction::Divert && policy.divert.is_none() {
             findings.faults.at(
                 file,
                 place,
@@ -145,6 +145,7 @@ pub(super) fn read(
                 format!("limit \"{}\" counts exposure, but the bundle has no rates.csv that says what minutes cost", row.name),
             );
         }
+        shares::warn_of(&row, policy.unknown_counters, file, place, findings);
         rows.push(row);
     }
     if rows.len() > LIMITS_PER_POLICY_MAX {
@@ -481,7 +482,6 @@ mod tests {
     use super::super::destinations::World;
     use super::super::policies;
     use super::*;
-    use crate::policy::rows::PolicyRow;
 
     /// A policy that says `keys` and has one limit that says `limit`, and what is wrong with it.
     fn policy(keys: &str, limit: &str, has_rates: bool) -> (Vec<PolicyRow>, String) {

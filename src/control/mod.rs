@@ -19,6 +19,7 @@ mod policies;
 pub mod presets;
 mod rates;
 mod schedule;
+mod shares;
 pub mod show;
 mod source;
 mod statuses;

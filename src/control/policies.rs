@@ -82,13 +82,7 @@ fn policy_table(
     {
         row.assumed_minutes = u32::try_from(minutes).unwrap_or(ASSUMED_MINUTES_MAX);
     }
-    row.limits = limits::read(
-        &mut table,
-        &row.schedule,
-        row.divert.as_ref(),
-        has_rates,
-        findings,
-    );
+    row.limits = limits::read(&mut table, &row, has_rates, findings);
     // Bears on verdicts, and this version does not have it.
     table.refuse("origin", findings);
     table.finish(findings);
