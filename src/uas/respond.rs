@@ -132,7 +132,7 @@ impl Uas {
     }
 
     /// An answer that would be too long is none. An INVITE still hears that it is refused, so that it looks like no
-    /// approval.
+    /// approval; but an emergency call, which nothing refuses, is approved with the peer's address for a Contact host.
     #[cold]
     fn write_shorter(
         &self,
@@ -175,7 +175,21 @@ impl Uas {
                 plain(513, force_rport)
             }
         };
+        let nearer = || match shorter.contact {
+            ContactPlan::Redirect { prefix, .. } if state.prepared?.is_emergency() => {
+                let host = ContactHost::Source;
+                Some(AnswerPlan {
+                    contact: ContactPlan::Redirect { prefix, host },
+                    ..shorter
+                })
+            }
+            ContactPlan::Redirect { .. } | ContactPlan::None => None,
+        };
         self.write_form::<Compact>(policy, packet, slot, (&shorter, extra), out)
+            .or_else(|| {
+                let form = (&nearer()?, extra);
+                self.write_form::<Compact>(policy, packet, slot, form, out)
+            })
             .or_else(|| {
                 let form = (&refusal(), Extra::None);
                 self.write_form::<Compact>(policy, packet, slot, form, out)

@@ -133,6 +133,26 @@ fn emergency_numbers_pass_whatever_else_is_wrong_with_the_call() {
 }
 
 #[test]
+fn an_emergency_call_is_approved_even_when_its_own_contact_host_finds_no_room() {
+    // SIP-104: the From host would stand in the answer twice, which is more than half as long again as the request (P4).
+    let mut bench = Bench::new();
+    let host = "h".repeat(1_200);
+    for (number, status, contact) in [
+        ("112", 302, "<sip:A00112@127.0.0.1>"),
+        ("011442071838750", 513, ""),
+    ] {
+        let text = INVITE
+            .replacen("sip:011442071838750@", &format!("sip:{number}@"), 1)
+            .replacen("pbx.example.com:5070", &host, 1);
+        assert!(text.contains(&host));
+        let outcome = bench.send(text.as_bytes());
+        assert_eq!(outcome.status(), Some(status), "{number}");
+        let answer = String::from_utf8(outcome.text).expect("text");
+        assert!(answer.contains(contact), "{answer}");
+    }
+}
+
+#[test]
 fn a_listener_of_all_addresses_guards_by_the_called_user_only() {
     // SIP-092: what others call us is not known then. The top Via is the sender's own, whatever it says.
     for (listening, vias, status) in [

@@ -42,10 +42,16 @@ impl Prepared {
         }
     }
 
+    /// Whether an emergency number was dialled: nothing can reject such a call.
+    #[must_use]
+    pub fn is_emergency(&self) -> bool {
+        self.dialled == Dialled::Emergency
+    }
+
     /// The request has come through this node before: an error, unless an emergency number was dialled (SEMANTICS,
     /// Order: emergency stands before loop).
     pub fn mark_loop(&mut self) {
-        if self.dialled != Dialled::Emergency {
+        if !self.is_emergency() {
             self.dialled = Dialled::Loop;
             self.number = None;
             self.attempt = None;
