@@ -190,3 +190,7 @@ pub const HOLDS_PER_OWNER_DIVISOR: u64 = 16;
 
 /// Transactions within 32 seconds that are one attempt; the next one is an attempt of its own.
 pub const ATTEMPT_TRANSACTIONS: u64 = 4;
+
+/// How often a transaction that would be stopped looks whether the shard that counts its attempt has spoken: some microseconds,
+/// several times what counting takes. Then its own stop stands, for all transactions of the attempt.
+pub const ATTEMPT_LOOKS: usize = 64;

@@ -1,7 +1,7 @@
 //! Which transactions are one attempt: forks, an authentication retry, the same call by way of another node.
 //!
 //! Promises: no lock; up to four transactions within 32 seconds are one attempt; of two shards that meet the first two at
-//! once exactly one is told `New`; a full table forgets the oldest of eight.
+//! once exactly one is told `New`; what is told of an attempt first stands; a full table forgets the oldest of eight.
 //! Leaves to its users: what is told of an attempt, and calling `sweep`.
 //!
 //! Why exactly one: as in the transaction memory, the place of a key that is absent depends on the entries alone, not on the
@@ -105,26 +105,35 @@ impl Attempts {
             if !same {
                 return Attempt::New;
             }
-            let told = word & TOLD_MASK;
-            let told = u16::try_from(told).ok().filter(|_| told != PENDING);
-            return Attempt::Same(told.map(Told));
+            return Attempt::Same(told_of(word));
         }
     }
 
-    /// What was told of it.
-    pub(super) fn settle(&self, key: &Key, told: Told, now: Now) {
+    /// What was told of it, if anything was.
+    pub(super) fn told(&self, key: &Key, now: Now) -> Option<Told> {
         let (fingerprint, tick) = (fingerprint(key), tick(now));
-        let told = u64::from(told.0).min(PENDING - 1);
-        let Some(set) = self.set(key) else { return };
+        let (_, word, is_its) = choose(self.set(key)?, fingerprint, tick);
+        told_of(word).filter(|_| is_its && is_known(word, tick))
+    }
+
+    /// Tells it, unless something was told already. What stands.
+    pub(super) fn settle(&self, key: &Key, told: Told, now: Now) -> Told {
+        let (fingerprint, tick) = (fingerprint(key), tick(now));
+        let Some(set) = self.set(key) else {
+            return told;
+        };
         loop {
             let (way, word, is_its) = choose(set, fingerprint, tick);
-            if !is_its || !is_known(word, tick) || word & TOLD_MASK != PENDING {
-                return;
+            if !is_its || !is_known(word, tick) {
+                return told;
             }
-            let next = word & !TOLD_MASK | told;
+            if let Some(stands) = told_of(word) {
+                return stands;
+            }
+            let next = word & !TOLD_MASK | u64::from(told.0).min(PENDING - 1);
             let swapped = way.compare_exchange(word, next, Ordering::AcqRel, Ordering::Acquire);
             if swapped.is_ok() {
-                return;
+                return told;
             }
         }
     }
@@ -144,6 +153,12 @@ impl Attempts {
                 way.compare_exchange(old, restamped, Ordering::AcqRel, Ordering::Relaxed);
         }
     }
+}
+
+/// `None`: nothing yet.
+fn told_of(word: u64) -> Option<Told> {
+    let told = u16::try_from(word & TOLD_MASK).ok()?;
+    (u64::from(told) != PENDING).then_some(Told(told))
 }
 
 fn further(word: u64) -> u64 {

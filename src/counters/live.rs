@@ -608,9 +608,15 @@ impl Counters {
         self.attempts.attempt(key, now)
     }
 
-    /// What the limits said of an attempt that was new.
-    pub fn settle(&self, key: &Key, told: Told, now: Now) {
-        self.attempts.settle(key, told, now);
+    /// What the limits said of an attempt, if they have spoken.
+    #[must_use]
+    pub fn told(&self, key: &Key, now: Now) -> Option<Told> {
+        self.attempts.told(key, now)
+    }
+
+    /// Says what the limits said of an attempt, unless that is known already. What stands.
+    pub fn settle(&self, key: &Key, told: Told, now: Now) -> Told {
+        self.attempts.settle(key, told, now)
     }
 
     /// Marks what is expired, frees what was marked by the sweep before. To be called every `COUNTERS_SWEEP_SECONDS`, not on

@@ -105,8 +105,8 @@ impl Told {
 pub enum Attempt {
     /// It is the first, or there were four already: the limits are evaluated, and `settle` is told the result.
     New,
-    /// The limits have been evaluated, with this result. `None`: another shard is just at it; the limits are read and
-    /// nothing is added.
+    /// The limits have been evaluated, with this result. `None`: another shard is just at it; the limits are read, nothing is
+    /// added, and `settle` says whose result stands.
     Same(Option<Told>),
 }
 

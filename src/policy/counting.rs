@@ -49,8 +49,12 @@ pub trait Counting {
     /// Call-ID, From tag and called number.
     fn attempt(&self, key: &Key, now: Now) -> Attempt;
 
-    /// What the limits said of an attempt that was `New`.
-    fn settle(&self, key: &Key, told: Told, now: Now);
+    /// What the limits said of an attempt, if they have spoken.
+    fn told(&self, key: &Key, now: Now) -> Option<Told>;
+
+    /// Says what the limits said of an attempt, unless that is known already. What stands: all transactions of an attempt are
+    /// told the same, whichever shard was first.
+    fn settle(&self, key: &Key, told: Told, now: Now) -> Told;
 }
 
 /// What an attempt is known by: its domain's word, its Call-ID and From tag, and what it calls.
@@ -121,7 +125,13 @@ impl Counting for Uncounted {
         Attempt::New
     }
 
-    fn settle(&self, _key: &Key, _told: Told, _now: Now) {}
+    fn told(&self, _key: &Key, _now: Now) -> Option<Told> {
+        None
+    }
+
+    fn settle(&self, _key: &Key, told: Told, _now: Now) -> Told {
+        told
+    }
 }
 
 /// The counters as they stand: what a call would meet, and nothing is changed by asking.
@@ -171,7 +181,13 @@ impl<C: Counting> Counting for ReadOnly<'_, C> {
         Attempt::New
     }
 
-    fn settle(&self, _key: &Key, _told: Told, _now: Now) {}
+    fn told(&self, _key: &Key, _now: Now) -> Option<Told> {
+        None
+    }
+
+    fn settle(&self, _key: &Key, told: Told, _now: Now) -> Told {
+        told
+    }
 }
 
 impl Counting for Counters {
@@ -219,7 +235,11 @@ impl Counting for Counters {
         self.attempt(key, now)
     }
 
-    fn settle(&self, key: &Key, told: Told, now: Now) {
-        self.settle(key, told, now);
+    fn told(&self, key: &Key, now: Now) -> Option<Told> {
+        self.told(key, now)
+    }
+
+    fn settle(&self, key: &Key, told: Told, now: Now) -> Told {
+        self.settle(key, told, now)
     }
 }

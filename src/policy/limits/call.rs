@@ -6,6 +6,7 @@
 
 use super::limit::Limit;
 use super::parts::Parts;
+use super::told::told;
 use super::{Called, Decider, LimitRuling, Limits, Parties, Stop};
 use crate::clock::Now;
 use crate::counters::{self, Counted, HoldText, IfFull, Key, NewHold, Owner, Reserved};
@@ -22,6 +23,8 @@ pub(super) struct Call<'a, C> {
     pub(super) parties: &'a Parties<'a>,
     pub(super) parts: Parts,
     pub(super) keys: [Key; LIMITS_PER_POLICY_MAX],
+    /// What its attempt is known by.
+    pub(super) attempt: Key,
     pub(super) moment: Option<Moment>,
     pub(super) counts: &'a C,
     pub(super) now: Now,
@@ -42,11 +45,18 @@ impl<C: Counting> Call<'_, C> {
         }
     }
 
-    /// This limit and those after it; once they have spoken, what this one reserved is given back if the call is not
-    /// approved.
+    /// Says what the limits came to; another shard that met the same attempt may have been first, and then that stands.
+    pub(super) fn settle(&self, ruling: &mut LimitRuling) {
+        let stands = self.counts.settle(&self.attempt, told(ruling), self.now);
+        ruling.abide_by(stands);
+    }
+
+    /// This limit and those after it; once all have spoken and it is settled what stands, what this one reserved is given back
+    /// if the call is not approved.
     pub(super) fn limits_from(&self, number: u8, ruling: &mut LimitRuling) {
         let at = usize::from(number);
         let (Some(limit), Some(key)) = (self.limits.limits.get(at), self.keys.get(at)) else {
+            self.settle(ruling);
             return;
         };
         let reserved = self.limit(number, limit, key, ruling);

@@ -36,6 +36,7 @@ impl Limits {
             parties,
             parts,
             keys: self.keys(&parts, counts),
+            attempt: Key::UNUSED,
             moment: self
                 .schedule
                 .as_ref()

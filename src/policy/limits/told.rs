@@ -23,20 +23,35 @@ pub(super) fn told(ruling: &LimitRuling) -> counters::Told {
 }
 
 pub(super) fn retold(told: counters::Told) -> LimitRuling {
-    let code = Code::ALL
-        .get(usize::from(told.0 & TOLD_CODE))
-        .copied()
-        .unwrap_or(Code::R13);
     LimitRuling {
-        stop: match told.0 & !TOLD_CODE {
-            TOLD_DIVERT => Some(Stop::Divert(code)),
-            TOLD_REJECT => Some(Stop::Reject(code)),
-            _ => None,
-        },
+        stop: stop(told),
         reports: CodeSet::default(),
         facts: LimitFacts {
             same_attempt: true,
             ..LimitFacts::default()
         },
+    }
+}
+
+fn stop(told: counters::Told) -> Option<Stop> {
+    let code = Code::ALL
+        .get(usize::from(told.0 & TOLD_CODE))
+        .copied()
+        .unwrap_or(Code::R13);
+    match told.0 & !TOLD_CODE {
+        TOLD_DIVERT => Some(Stop::Divert(code)),
+        TOLD_REJECT => Some(Stop::Reject(code)),
+        _ => None,
+    }
+}
+
+impl LimitRuling {
+    /// What another transaction of the attempt was told stands in place of this.
+    pub(super) fn abide_by(&mut self, stands: counters::Told) {
+        if stands != told(self) {
+            self.stop = stop(stands);
+            self.facts.decided = None;
+            self.facts.same_attempt = true;
+        }
     }
 }

@@ -168,10 +168,14 @@ impl Counting for Exact {
         }
     }
 
-    fn settle(&self, key: &Key, told: Told, _now: Now) {
-        if let Some((_, _, settled)) = self.state.borrow_mut().attempts.get_mut(key) {
-            *settled = Some(told);
-        }
+    fn told(&self, key: &Key, _now: Now) -> Option<Told> {
+        self.state.borrow().attempts.get(key)?.2
+    }
+
+    fn settle(&self, key: &Key, told: Told, _now: Now) -> Told {
+        let mut state = self.state.borrow_mut();
+        let settled = state.attempts.get_mut(key);
+        settled.map_or(told, |(_, _, settled)| *settled.get_or_insert(told))
     }
 }
 
@@ -220,7 +224,10 @@ fn the_exact_counters_count_hold_and_know_attempts() {
     assert_eq!(left, [Some(1), None]);
     assert_eq!(exact.attempt(&key, at(30)), Attempt::New);
     assert_eq!(exact.attempt(&key, at(31)), Attempt::Same(None));
-    exact.settle(&key, Told(3), at(31));
+    assert_eq!(exact.told(&key, at(31)), None);
+    assert_eq!(exact.settle(&key, Told(3), at(31)), Told(3));
+    assert_eq!(exact.settle(&key, Told(4), at(31)), Told(3));
+    assert_eq!(exact.told(&key, at(31)), Some(Told(3)));
     assert_eq!(exact.attempt(&key, at(61)), Attempt::Same(Some(Told(3))));
     assert_eq!(exact.attempt(&key, at(62)), Attempt::New);
 }

@@ -272,7 +272,13 @@ impl Counting for Tight {
         Attempt::New
     }
 
-    fn settle(&self, _key: &Key, _told: counters::Told, _now: Now) {}
+    fn told(&self, _key: &Key, _now: Now) -> Option<counters::Told> {
+        None
+    }
+
+    fn settle(&self, _key: &Key, told: counters::Told, _now: Now) -> counters::Told {
+        told
+    }
 }
 
 /// What a call to `user_part` comes to: its code, or the error.
