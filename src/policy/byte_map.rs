@@ -5,7 +5,6 @@
 //! hash is seeded, since traffic chooses the keys.
 //! Leaves to its users: lower case, where case does not count.
 
-use crate::sys::prefetch_read;
 use foldhash::fast::RandomState;
 use std::hash::BuildHasher;
 
@@ -101,16 +100,6 @@ impl ByteMap {
         }
         let slot = self.slots.get(self.find(&self.probe(tag, key)))?;
         (slot.length != FREE).then_some(slot.value)
-    }
-
-    /// Asks for the cache line of a key.
-    #[inline]
-    pub(super) fn prefetch(&self, tag: u32, key: &[u8]) {
-        let mask = self.slots.len().saturating_sub(1);
-        let home = usize::try_from(self.seed.hash_one((tag, key))).unwrap_or(0) & mask;
-        if let Some(slot) = self.slots.get(home) {
-            prefetch_read(slot);
-        }
     }
 
     #[inline]

@@ -35,6 +35,6 @@ pub use cell::PolicyCell;
 pub use code::{Code, CodeSet};
 pub use counting::Counting;
 pub use destinations::DestinationClass;
-pub use limits::{Decider, LimitFacts, Step};
+pub use limits::{Decider, Foreseen, LimitFacts, Step};
 pub use slots::DomainSlots;
 pub use snapshot::{Decision, Peer, Prepared, ShownLimit, Snapshot, Source, Told, Verdict};

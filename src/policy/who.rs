@@ -285,13 +285,6 @@ impl Subscribers {
         }
     }
 
-    /// Asks for what `find` reads of the user.
-    pub(super) fn prefetch(&self, domain: u32, attempt: &CallAttempt<'_>, trusted: bool) {
-        let header_user = attempt.screening.user.filter(|_| trusted);
-        let user = header_user.unwrap_or_else(|| bare_user(attempt.from_user));
-        self.users.prefetch(domain, user);
-    }
-
     /// The subscriber's row: the first in file order of which a criterion matches.
     pub(super) fn find(
         &self,

@@ -3,16 +3,15 @@
 //! Promises: the first rule that is broken decides; an ACK or a response is never answered, whatever else it is.
 //! Leaves to `policy`: the verdict on an INVITE that passed; to `respond`: the bytes.
 
-use super::respond::SIP_PORT;
-use super::slot::{Admission, CallSpans, Slot, State, TopVia};
+use super::call::{Addressed, admit_call};
+use super::slot::{Admission, Slot, State, TopVia};
 use super::{Packet, Uas, plain, screening};
 use crate::policy::{CallError, Scheme, Snapshot, Source};
-use crate::sip::octet::{LWS, has_lws, is, number, split_list, trim};
+use crate::sip::octet::{LWS, has_lws, is, number, trim};
 use crate::sip::{
     Address, Fault, Header, Kind, Method, Parts, Phrase, Request, SipUri, Span, Uri, Version, Via,
     block,
 };
-use std::net::SocketAddr;
 
 /// RFC 3261 §8.1.1.5: a CSeq number is less than 2^31.
 const CSEQ_MAX: u32 = 0x7fff_ffff;
@@ -301,69 +300,13 @@ fn admit_invite(
         Uri::Tel(number) => (span(number), Span::NOWHERE),
         Uri::Other => (Span::NOWHERE, Span::NOWHERE),
     };
-    let screening = screening::read(request);
-    state.call = CallSpans {
+    let addressed = Addressed {
         scheme,
         user_part: span(user_part),
         uri_host: span(uri_host),
         from_user,
         from_host,
-        asserted_identity_user: identity(request, bytes, Header::AssertedIdentity),
-        preferred_identity_user: identity(request, bytes, Header::PreferredIdentity),
-        remote_party_user: identity(request, bytes, Header::RemotePartyId),
-        call_id: request.value(Header::CallId).map_or(Span::NOWHERE, span),
-        user_agent: request.value(Header::UserAgent).map(span),
-        diverted: request.has(Header::Diversion) || request.has(Header::HistoryInfo),
-        family: screening.family,
-        user: screening.user.map(span),
-        domain: screening.domain.map(span),
-        address: screening.address,
-        agent: screening.agent.map(span),
-        reported_calls: screening.reported_calls,
-        suspect: screening.suspect,
     };
-    state.admission = Admission::Call;
-    if let Some(attempt) = state.attempt(bytes) {
-        let mut prepared = policy.prepare(&attempt);
-        if has_been_here(&uas.listening, request) {
-            prepared.mark_loop();
-        }
-        state.prepared = Some(prepared);
-    }
-    Admission::Call
-}
-
-/// The user of the first URI of an identity header.
-pub(super) fn identity(request: &Request<'_>, bytes: &[u8], header: Header) -> Option<Span> {
-    let user = match Address::first_uri(request.value(header)?)? {
-        Uri::Sip(uri) => uri.user(),
-        Uri::Tel(number) => number,
-        Uri::Other => return None,
-    };
-    Some(Span::of(user, bytes))
-}
-
-/// Whether a Via below the top one was written by this node, port included: a PBX may share our address. Most INVITEs
-/// have no such Via. The port of a sent-by without one is 5060 (RFC 3261 §18.2.2).
-pub(super) fn has_been_here(listening: &[SocketAddr], request: &Request<'_>) -> bool {
-    let ours = |value: &[u8]| {
-        let address = Via::read(trim(value)).and_then(|via| {
-            let port = via.port.unwrap_or(SIP_PORT);
-            Some(SocketAddr::new(via.host_address()?, port))
-        });
-        address.is_some_and(|address| listening.contains(&address))
-    };
-    let mut top = true;
-    for field in request.via_fields() {
-        let mut rest = Some(field);
-        while let Some(list) = rest {
-            let (value, after) = split_list(list);
-            if !top && ours(value) {
-                return true;
-            }
-            top = false;
-            rest = after;
-        }
-    }
-    false
+    let facts = (addressed, &screening::read(request));
+    admit_call(uas, policy, (bytes, request), facts, state)
 }

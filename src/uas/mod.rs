@@ -8,6 +8,7 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 mod admit;
+mod call;
 mod keyed;
 mod memory;
 mod plain;
@@ -22,7 +23,7 @@ pub use slot::{Admission, Slot};
 use crate::clock::Now;
 use crate::counters::Counters;
 use crate::policy::counting::Uncounted;
-use crate::policy::{CallAttempt, Decision, Prepared, Snapshot, Source};
+use crate::policy::{CallAttempt, Decision, Foreseen, Prepared, Snapshot, Source};
 use crate::sip::{Span, Status};
 use keyed::Keyed;
 use memory::{Looked, Recalled, Remembered};
@@ -72,11 +73,15 @@ pub enum Touch {
     Sets,
     /// What the indices lead to.
     Entries,
+    /// Where the sums of the limits are noted: by what the entries say of the number.
+    Counters,
+    /// These sums.
+    Sums,
 }
 
 impl Touch {
     /// All, in their order.
-    pub const STEPS: [Self; 2] = [Self::Sets, Self::Entries];
+    pub const STEPS: [Self; 4] = [Self::Sets, Self::Entries, Self::Counters, Self::Sums];
 }
 
 /// The user agent server. One per shard; all of a cluster hold the same key.
@@ -180,14 +185,8 @@ impl Uas {
     /// Stage one: reads the packet into the slot. Of an unknown source nothing is read.
     pub fn scan(&self, policy: &Snapshot, packet: &Packet<'_>, slot: &mut Slot) {
         admit::admit(self, policy, packet, slot);
-        let Some(prepared) = &mut slot.state.prepared else {
+        if slot.state.prepared.is_none() {
             return;
-        };
-        if let Counts::Live(counters) = &self.counts {
-            let call_id = slot.state.call.call_id.within(packet.bytes);
-            let from_tag = slot.state.from_tag.map(|tag| tag.within(packet.bytes));
-            let from_tag = from_tag.unwrap_or_default();
-            policy.foresee_attempt(prepared, call_id, from_tag, &**counters);
         }
         let request = slot.request(packet.bytes);
         let top_via = slot.state.top_via.value.within(packet.bytes);
@@ -200,20 +199,32 @@ impl Uas {
 
     /// Stage two: asks for the cache lines that the decision will read, step by step.
     pub fn touch(&self, policy: &Snapshot, slot: &mut Slot, step: Touch) {
-        let Some(prepared) = &slot.state.prepared else {
+        let state = &mut slot.state;
+        let Some(prepared) = &state.prepared else {
             return;
         };
-        match step {
-            Touch::Sets => {
+        let counters = match &self.counts {
+            Counts::Live(counters) => Some(&**counters),
+            Counts::Nothing(_) => None,
+        };
+        match (step, counters) {
+            (Touch::Sets, _) => {
                 if let Some(memory) = &self.memory {
-                    memory.touch(slot.state.key);
+                    memory.touch(state.key);
                 }
-                if let Counts::Live(counters) = &self.counts {
-                    policy.touch_attempt(prepared, &**counters);
+                if let Some(counters) = counters {
+                    policy.touch_attempt(&state.foreseen, counters);
                 }
                 policy.touch(prepared);
             }
-            Touch::Entries => policy.touch_entries(prepared),
+            (Touch::Entries, _) => policy.touch_entries(prepared),
+            (Touch::Counters, Some(counters)) => {
+                policy.touch_counters(prepared, &mut state.foreseen, counters);
+            }
+            (Touch::Sums, Some(counters)) => {
+                policy.fetch_counters(prepared, &state.foreseen, counters);
+            }
+            (Touch::Counters | Touch::Sums, None) => {}
         }
     }
 
@@ -223,12 +234,14 @@ impl Uas {
         let (Some(attempt), Some(prepared)) = (state.attempt(packet.bytes), state.prepared) else {
             return;
         };
+        let decide_anew =
+            |state: &State| self.decide_anew(policy, &attempt, &prepared, &state.foreseen, now);
         let decision = match &self.memory {
-            None => self.decide_anew(policy, &attempt, &prepared, now),
+            None => decide_anew(state),
             Some(memory) => match memory.look(state.key, now) {
                 Looked::Known(recalled) => repeat(policy, &prepared, &recalled, state),
                 Looked::Unknown(place) => {
-                    let decision = self.decide_anew(policy, &attempt, &prepared, now);
+                    let decision = decide_anew(state);
                     match memory.remember(place, state.key, &decision, policy, now) {
                         Remembered::Stands(recall) => {
                             state.recall = recall;
@@ -253,11 +266,16 @@ impl Uas {
         policy: &Snapshot,
         attempt: &CallAttempt<'_>,
         prepared: &Prepared,
+        foreseen: &Foreseen,
         now: Now,
     ) -> Decision {
         match &self.counts {
-            Counts::Live(counters) => policy.decide(attempt, prepared, &**counters, now),
-            Counts::Nothing(nothing) => policy.decide(attempt, prepared, &**nothing, now),
+            Counts::Live(counters) => {
+                policy.decide_foreseen(attempt, prepared, foreseen, (&**counters, now))
+            }
+            Counts::Nothing(nothing) => {
+                policy.decide_foreseen(attempt, prepared, foreseen, (&**nothing, now))
+            }
         }
     }
 

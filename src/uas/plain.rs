@@ -3,9 +3,10 @@
 //! Promises: what it admits, `admit` would admit with the same state, which the tests hold against each other on every
 //! message that we have and on mutations of them; what is not whole, in doubt or at fault is left to `admit`.
 
-use super::admit::{find_peer_behind, has_been_here, identity};
+use super::admit::find_peer_behind;
+use super::call::{Addressed, admit_call};
 use super::screening::{self, five_fields};
-use super::slot::{Admission, CallSpans, State, TopVia};
+use super::slot::{Admission, State, TopVia};
 use super::{Packet, Uas};
 use crate::policy::{Scheme, Snapshot};
 use crate::sip::{Header, Parts, Request, Span, via};
@@ -38,39 +39,20 @@ pub(super) fn admit(
     }
     state.peer?;
     state.from_tag = there(parts.from_tag);
-    let span = |part: &[u8]| Span::of(part, bytes);
     let screening = if parts.has(Header::PTfps) {
         five_fields(parts.p_tfps.map(|field| field.within(bytes)))
     } else {
         screening::read(request)
     };
-    state.call = CallSpans {
+    let addressed = Addressed {
         scheme: Scheme::Sip,
         user_part: parts.uri.user_part,
         uri_host: parts.uri.host,
         from_user: parts.from.user,
         from_host: parts.from.host,
-        asserted_identity_user: identity(request, bytes, Header::AssertedIdentity),
-        preferred_identity_user: identity(request, bytes, Header::PreferredIdentity),
-        remote_party_user: identity(request, bytes, Header::RemotePartyId),
-        call_id: request.value(Header::CallId).map_or(Span::NOWHERE, span),
-        user_agent: request.value(Header::UserAgent).map(span),
-        diverted: request.has(Header::Diversion) || request.has(Header::HistoryInfo),
-        family: screening.family,
-        user: screening.user.map(span),
-        domain: screening.domain.map(span),
-        address: screening.address,
-        agent: screening.agent.map(span),
-        reported_calls: screening.reported_calls,
-        suspect: screening.suspect,
     };
-    state.admission = Admission::Call;
-    let mut prepared = policy.prepare(&state.attempt(bytes)?);
-    if request.has_more_vias() && has_been_here(&uas.listening, request) {
-        prepared.mark_loop();
-    }
-    state.prepared = Some(prepared);
-    Some(Admission::Call)
+    let facts = (addressed, &screening);
+    Some(admit_call(uas, policy, (bytes, request), facts, state))
 }
 
 /// Whether nothing is left that `admit` could find fault with.

@@ -6,8 +6,8 @@
 use super::keyed::Identity;
 use super::memory::{Key, Recall};
 use crate::policy::{
-    AnswerPlan, CallAttempt, CallError, Code, ContactPlan, Decision, HeaderFamily, Peer, Prepared,
-    Scheme, Screening, Source, Verdict,
+    AnswerPlan, CallAttempt, CallError, Code, ContactPlan, Decision, Foreseen, HeaderFamily, Peer,
+    Prepared, Scheme, Screening, Source, Verdict,
 };
 use crate::sip::{Layout, Request, Span, Status};
 use std::net::{IpAddr, Ipv4Addr};
@@ -69,6 +69,8 @@ pub(super) struct State {
     pub(super) to_tag: Option<Span>,
     pub(super) call: CallSpans,
     pub(super) prepared: Option<Prepared>,
+    /// What it will be counted by; of use when `prepared` is there.
+    pub(super) foreseen: Foreseen,
     pub(super) decision: Option<Decision>,
     pub(super) calling_number: Option<Span>,
     /// What an INVITE is known by that is to be decided; of everything else it is made when a tag is wanted.
@@ -249,6 +251,7 @@ impl State {
             to_tag: None,
             call: CallSpans::NOTHING,
             prepared: None,
+            foreseen: Foreseen::NOTHING,
             decision: None,
             calling_number: None,
             identity: None,

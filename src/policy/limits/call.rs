@@ -5,12 +5,10 @@
 //! Leaves to `Counting`: the sums and the holds.
 
 use super::limit::Limit;
-use super::parts::Parts;
 use super::told::told;
-use super::{Called, Decider, LimitRuling, Limits, Parties, Stop};
+use super::{Asked, Called, Decider, LimitRuling, Limits, Parties, Stop};
 use crate::clock::Now;
 use crate::counters::{self, Counted, HoldText, IfFull, Key, NewHold, Owner, Reserved};
-use crate::limits::LIMITS_PER_POLICY_MAX;
 use crate::policy::code::Code;
 use crate::policy::counting::Counting;
 use crate::policy::rows::{Action, Count, LimitAction, Whereto};
@@ -20,20 +18,26 @@ use std::fmt::{self, Write};
 /// One call on its way through the limits.
 pub(super) struct Call<'a, C> {
     pub(super) limits: &'a Limits,
-    pub(super) parties: &'a Parties<'a>,
-    pub(super) parts: Parts,
-    pub(super) keys: [Key; LIMITS_PER_POLICY_MAX],
-    /// What its attempt is known by.
-    pub(super) attempt: Key,
+    pub(super) asked: &'a Asked<'a>,
     pub(super) moment: Option<Moment>,
     pub(super) counts: &'a C,
     pub(super) now: Now,
 }
 
 impl<C: Counting> Call<'_, C> {
+    /// Whose share of the counters its keys take.
+    pub(super) fn owner(&self) -> Owner {
+        Owner(self.asked.foreseen.parts.subscriber())
+    }
+
+    /// The limits, each with the key by which it holds.
+    pub(super) fn keyed(&self) -> impl Iterator<Item = (&Limit, &Key)> {
+        self.limits.limits.iter().zip(&self.asked.foreseen.keys)
+    }
+
     /// The first hold that rejects decides, else the first that diverts.
     pub(super) fn holds(&self, ruling: &mut LimitRuling) {
-        for (number, (limit, key)) in (0_u8..).zip(self.limits.limits.iter().zip(&self.keys)) {
+        for (number, (limit, key)) in (0_u8..).zip(self.keyed()) {
             if limit.hold_s.is_none() || self.counts.held(key, self.now).is_none() {
                 continue;
             }
@@ -47,7 +51,9 @@ impl<C: Counting> Call<'_, C> {
 
     /// Says what the limits came to; another shard that met the same attempt may have been first, and then that stands.
     pub(super) fn settle(&self, ruling: &mut LimitRuling) {
-        let stands = self.counts.settle(&self.attempt, told(ruling), self.now);
+        let stands = self
+            .counts
+            .settle(&self.asked.foreseen.attempt, told(ruling), self.now);
         ruling.abide_by(stands);
     }
 
@@ -55,7 +61,9 @@ impl<C: Counting> Call<'_, C> {
     /// if the call is not approved.
     pub(super) fn limits_from(&self, number: u8, ruling: &mut LimitRuling) {
         let at = usize::from(number);
-        let (Some(limit), Some(key)) = (self.limits.limits.get(at), self.keys.get(at)) else {
+        let (Some(limit), Some(key)) =
+            (self.limits.limits.get(at), self.asked.foreseen.keys.get(at))
+        else {
             self.settle(ruling);
             return;
         };
@@ -86,9 +94,9 @@ impl<C: Counting> Call<'_, C> {
         }
         let amount = match limit.count {
             Count::Attempts | Count::Approved => 1,
-            Count::Exposure => self.parties.exposure_micros,
+            Count::Exposure => self.asked.exposure_micros,
             Count::ReportedCalls => {
-                let calls = self.parties.reported_calls?;
+                let calls = self.asked.reported_calls?;
                 if u64::from(calls) > limit.max {
                     self.fire(number, limit, key, ruling);
                 }
@@ -98,7 +106,6 @@ impl<C: Counting> Call<'_, C> {
         if amount == 0 {
             return None;
         }
-        let owner = Owner(self.parts.subscriber());
         let if_full = match self.limits.unknown_counters {
             Action::Reject => IfFull::Refuse,
             Action::Approve | Action::Report => IfFull::Fold(limit.rest),
@@ -106,7 +113,7 @@ impl<C: Counting> Call<'_, C> {
         let counted = self.counts.add(
             &counters::Count {
                 key: limit.sum_key(key),
-                owner,
+                owner: self.owner(),
                 if_full,
                 window: limit.window(self.moment.as_ref())?,
                 amount,
@@ -153,7 +160,7 @@ impl<C: Counting> Call<'_, C> {
             let hold = NewHold {
                 code: u16::from(limit.code as u8),
                 seconds,
-                owner: Owner(self.parts.subscriber()),
+                owner: self.owner(),
                 text: &self.hold_text(number, limit),
             };
             // Where there is no room for a hold the limit itself goes on firing, and the counters say so.
@@ -169,38 +176,46 @@ impl<C: Counting> Call<'_, C> {
     /// Whom and what a hold of this limit is about.
     #[cold]
     pub(super) fn hold_text(&self, number: u8, limit: &Limit) -> HoldText {
-        let Parties {
-            caller,
-            address,
-            number: called,
-            prefix,
-            names,
-            ..
-        } = *self.parties;
-        let named = |is_named: bool, text| if is_named { text } else { &b""[..] };
-        let mut address_text = Small::EMPTY;
-        // An address has room.
-        let _fits = write!(address_text, "{address}");
-        let mut to_text = Small::EMPTY;
-        let _fits = match (limit.to, called) {
-            (Whereto::Number, Called::Number(number)) => write!(to_text, "+{number}"),
-            (Whereto::Number, Called::Other(dialled)) => {
-                to_text.push(dialled);
-                Ok(())
-            }
-            (Whereto::Prefix, _) => prefix.map_or(Ok(()), |prefix| write!(to_text, "+{prefix}*")),
-            (Whereto::Country, _) => to_text.write_str(names.country),
-            (Whereto::Any, _) => Ok(()),
-        };
-        HoldText::new([
-            names.domain.as_bytes(),
-            named(limit.who.subscriber, names.subscriber.as_bytes()),
-            self.limits.name(number).as_bytes(),
-            named(limit.who.caller, caller),
-            named(limit.who.address, address_text.octets()),
-            to_text.octets(),
-        ])
+        let name = self.limits.name(number);
+        let mut text = HoldText::new([b""; 6]);
+        (self.asked.tell)(&mut |parties| text = hold_text(parties, name, limit));
+        text
     }
+}
+
+fn hold_text(parties: &Parties<'_>, name: &str, limit: &Limit) -> HoldText {
+    let Parties {
+        caller,
+        address,
+        number: called,
+        prefix,
+        domain,
+        subscriber,
+        country,
+    } = *parties;
+    let named = |is_named: bool, text| if is_named { text } else { &b""[..] };
+    let mut address_text = Small::EMPTY;
+    // An address has room.
+    let _fits = write!(address_text, "{address}");
+    let mut to_text = Small::EMPTY;
+    let _fits = match (limit.to, called) {
+        (Whereto::Number, Called::Number(number)) => write!(to_text, "+{number}"),
+        (Whereto::Number, Called::Other(dialled)) => {
+            to_text.push(dialled);
+            Ok(())
+        }
+        (Whereto::Prefix, _) => prefix.map_or(Ok(()), |prefix| write!(to_text, "+{prefix}*")),
+        (Whereto::Country, _) => to_text.write_str(country),
+        (Whereto::Any, _) => Ok(()),
+    };
+    HoldText::new([
+        domain.as_bytes(),
+        named(limit.who.subscriber, subscriber.as_bytes()),
+        name.as_bytes(),
+        named(limit.who.caller, caller),
+        named(limit.who.address, address_text.octets()),
+        to_text.octets(),
+    ])
 }
 
 impl LimitRuling {

@@ -2,9 +2,9 @@
 
 use super::call::Call;
 use super::limit::Limit;
-use super::{Called, Limits, Parties};
+use super::{Asked, Limits};
 use crate::clock::Now;
-use crate::counters::{self, Counted, IfFull, Key, Owner, Part};
+use crate::counters::{self, Counted, IfFull, Key};
 use crate::policy::counting::Counting;
 use crate::policy::rows::{Count, LimitAction};
 
@@ -21,31 +21,13 @@ impl Limits {
     /// What each limit would make of a call, and what it counts it by. Nothing is counted.
     pub(in crate::policy) fn explain<C: Counting>(
         &self,
-        parties: &Parties<'_>,
+        asked: &Asked<'_>,
         counts: &C,
         now: Now,
     ) -> Vec<Step> {
-        let hasher = counts.hasher();
-        let number = match parties.number {
-            Called::Number(number) => Part::of_word(number.key()),
-            Called::Other(dialled) => hasher.part(dialled),
-        };
-        let parts = self.parts(parties, number, hasher);
-        let call = Call {
-            limits: self,
-            parties,
-            parts,
-            keys: self.keys(&parts, counts),
-            attempt: Key::UNUSED,
-            moment: self
-                .schedule
-                .as_ref()
-                .map(|schedule| schedule.at(now.unix_s())),
-            counts,
-            now,
-        };
+        let call = self.call(asked, counts, now);
         (0_u8..)
-            .zip(self.limits.iter().zip(&call.keys))
+            .zip(call.keyed())
             .map(|(number, (limit, key))| call.explain(number, limit, key))
             .collect()
     }
@@ -88,9 +70,9 @@ impl<C: Counting> Call<'_, C> {
     fn sum(&self, limit: &Limit, key: &Key) -> (String, bool) {
         let amount = match limit.count {
             Count::Attempts | Count::Approved => 1,
-            Count::Exposure => self.parties.exposure_micros,
+            Count::Exposure => self.asked.exposure_micros,
             Count::ReportedCalls => {
-                return match self.parties.reported_calls {
+                return match self.asked.reported_calls {
                     Some(calls) => (
                         format!("reported calls {calls}, max {}", limit.max),
                         u64::from(calls) > limit.max,
@@ -105,7 +87,7 @@ impl<C: Counting> Call<'_, C> {
         let counted = self.counts.peek(
             &counters::Count {
                 key: limit.sum_key(key),
-                owner: Owner(self.parts.subscriber()),
+                owner: self.owner(),
                 if_full: IfFull::Refuse,
                 window,
                 amount,

@@ -8,26 +8,28 @@
 
 mod call;
 mod explain;
+mod foreseen;
 mod limit;
 mod parts;
 mod told;
 
 pub use explain::Step;
+pub use foreseen::Foreseen;
+pub(super) use foreseen::Whose;
 
 use super::code::{Code, CodeSet};
-use super::counting::{Counting, ReadOnly, attempt_key};
+use super::counting::{Counting, ReadOnly};
 use super::rows::{
     Action, Count, During, LimitAction, LimitRow, PolicyRow, ScheduleRow, Who, Window,
 };
 use super::schedule::Schedule;
 use crate::clock::Now;
-use crate::counters::{Attempt, Key, KeyHasher, LimitId, Part, Told};
+use crate::counters::{Attempt, Key, LimitId, Told};
 use crate::e164::E164;
 use crate::limits::{ATTEMPT_LOOKS, LIMITS_PER_POLICY_MAX};
 use call::Call;
 use foldhash::quality::FixedState;
 use limit::Limit;
-use parts::Parts;
 use std::hash::BuildHasher as _;
 use std::net::IpAddr;
 use told::{retold, told};
@@ -71,13 +73,25 @@ pub(super) struct LimitRuling {
     pub(super) facts: LimitFacts,
 }
 
-/// What limits may count a call by. Words are hashes of what operators chose; the octets are the caller's.
+/// A call, as limits see it.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    /// What it is counted by, keys included.
+    pub(super) foreseen: &'a Foreseen,
+    /// Simultaneous calls that the PBX reports.
+    pub(super) reported_calls: Option<u32>,
+    /// What the call would cost, millionths.
+    pub(super) exposure_micros: u64,
+    /// Tells of whom it is about, which only holds and explanations want to know.
+    pub(super) tell: &'a dyn Fn(Listener<'_>),
+}
+
+/// Is told whom a call is about.
+pub(super) type Listener<'a> = &'a mut dyn FnMut(&Parties<'_>);
+
+/// Whom a call is about. The octets are the caller's.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Parties<'a> {
-    /// Of the domain's name.
-    pub(super) domain: u64,
-    /// Of the domain's and the subscriber's name.
-    pub(super) subscriber: u64,
     /// The caller.
     pub(super) caller: &'a [u8],
     /// The caller's address.
@@ -86,27 +100,11 @@ pub(super) struct Parties<'a> {
     pub(super) number: Called<'a>,
     /// The number's prefix in the destination table.
     pub(super) prefix: Option<E164>,
-    /// Of the country's name; 0 when there is none.
-    pub(super) country: u64,
-    /// What tells one attempt from another besides domain and number.
-    pub(super) call_id: &'a [u8],
-    /// See `call_id`.
-    pub(super) from_tag: &'a [u8],
-    /// What that comes to, if it is known.
-    pub(super) attempt: Option<Key>,
-    /// Simultaneous calls that the PBX reports.
-    pub(super) reported_calls: Option<u32>,
-    /// What the call would cost, millionths.
-    pub(super) exposure_micros: u64,
-    /// For whoever lists holds.
-    pub(super) names: Names<'a>,
-}
-
-/// What holds are shown with.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Names<'a> {
+    /// Name of the domain.
     pub(super) domain: &'a str,
+    /// Name of the subscriber.
     pub(super) subscriber: &'a str,
+    /// Name of the country; empty when there is none.
     pub(super) country: &'a str,
 }
 
@@ -129,7 +127,7 @@ pub(super) struct Limits {
     who: Who,
     holds: bool,
     /// Of keys of attempts.
-    pub(super) attempt: LimitId,
+    attempt: LimitId,
     /// Whether some limit wants to know what the call costs.
     pub(super) wants_exposure: bool,
     names: Vec<String>,
@@ -193,60 +191,26 @@ impl Limits {
     }
 
     /// Holds, then limits; once per attempt.
-    pub(super) fn rule<C: Counting>(
-        &self,
-        parties: &Parties<'_>,
-        counts: &C,
-        now: Now,
-    ) -> LimitRuling {
-        let hasher = counts.hasher();
-        let number = match parties.number {
-            Called::Number(number) => Part::of_word(number.key()),
-            Called::Other(dialled) => hasher.part(dialled),
-        };
-        let attempt = parties.attempt.unwrap_or_else(|| {
-            let texts = [parties.call_id, parties.from_tag];
-            attempt_key(hasher, self.attempt, parties.domain, texts, number)
-        });
-        match counts.attempt(&attempt, now) {
-            Attempt::New => self.evaluate(parties, (number, attempt), counts, now),
+    pub(super) fn rule<C: Counting>(&self, asked: &Asked<'_>, counts: &C, now: Now) -> LimitRuling {
+        let attempt = &asked.foreseen.attempt;
+        match counts.attempt(attempt, now) {
+            Attempt::New => self.evaluate(asked, counts, now),
             Attempt::Same(Some(told)) => retold(told),
             Attempt::Same(None) => {
-                let read_only = ReadOnly(counts);
-                let mut ruling = self.evaluate(parties, (number, attempt), &read_only, now);
+                let mut ruling = self.evaluate(asked, &ReadOnly(counts), now);
                 // The warning is the other transaction's.
                 ruling.facts.warned = 0;
                 ruling.facts.same_attempt = true;
-                let stands = told_by_another(&ruling, &attempt, counts, now)
-                    .unwrap_or_else(|| counts.settle(&attempt, told(&ruling), now));
+                let stands = told_by_another(&ruling, attempt, counts, now)
+                    .unwrap_or_else(|| counts.settle(attempt, told(&ruling), now));
                 ruling.abide_by(stands);
                 ruling
             }
         }
     }
 
-    fn evaluate<C: Counting>(
-        &self,
-        parties: &Parties<'_>,
-        (number, attempt): (Part, Key),
-        counts: &C,
-        now: Now,
-    ) -> LimitRuling {
-        let parts = self.parts(parties, number, counts.hasher());
-        let moment = self
-            .schedule
-            .as_ref()
-            .map(|schedule| schedule.at(now.unix_s()));
-        let call = Call {
-            limits: self,
-            parties,
-            parts,
-            keys: self.keys(&parts, counts),
-            attempt,
-            moment,
-            counts,
-            now,
-        };
+    fn evaluate<C: Counting>(&self, asked: &Asked<'_>, counts: &C, now: Now) -> LimitRuling {
+        let call = self.call(asked, counts, now);
         let mut ruling = LimitRuling::default();
         if self.holds {
             call.holds(&mut ruling);
@@ -259,49 +223,20 @@ impl Limits {
         ruling
     }
 
-    fn parts(&self, parties: &Parties<'_>, number: Part, hasher: &KeyHasher) -> Parts {
-        let unused = Part::of_word(0);
-        // In the order of their places.
-        Parts([
-            Part::of_word(parties.domain),
-            Part::of_word(parties.subscriber),
-            if self.who.caller {
-                hasher.part(parties.caller)
-            } else {
-                unused
-            },
-            if self.who.address {
-                hasher.address(parties.address)
-            } else {
-                unused
-            },
-            number,
-            Part::of_word(parties.prefix.map_or(0, E164::key)),
-            Part::of_word(parties.country),
-            unused,
-        ])
-    }
-
-    /// The key by which every limit holds, of which that of its sum is made. All are asked for before any is read, so that
-    /// their misses overlap.
-    fn keys<C: Counting>(&self, parts: &Parts, counts: &C) -> [Key; LIMITS_PER_POLICY_MAX] {
-        let hasher = counts.hasher();
-        let mut keys = [Key::UNUSED; LIMITS_PER_POLICY_MAX];
-        for (key, limit) in keys.iter_mut().zip(&self.limits) {
-            *key = limit.key(parts, hasher);
-            if limit.has_sum() {
-                counts.touch(&limit.sum_key(key));
-            }
-            if limit.hold_s.is_some() {
-                counts.touch_hold(key);
-            }
+    fn call<'a, C: Counting>(
+        &'a self,
+        asked: &'a Asked<'a>,
+        counts: &'a C,
+        now: Now,
+    ) -> Call<'a, C> {
+        let schedule = self.schedule.as_ref();
+        Call {
+            limits: self,
+            asked,
+            moment: schedule.map(|schedule| schedule.at(now.unix_s())),
+            counts,
+            now,
         }
-        for (key, limit) in keys.iter().zip(&self.limits) {
-            if limit.has_sum() {
-                counts.fetch(&limit.sum_key(key));
-            }
-        }
-        keys
     }
 }
 

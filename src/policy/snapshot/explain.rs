@@ -11,7 +11,7 @@ use crate::policy::attempt::{CallAttempt, HeaderFamily};
 use crate::policy::code::Code;
 use crate::policy::counting::{Counting, ReadOnly};
 use crate::policy::dialled::{Dialled, Reading, bare_user, decode};
-use crate::policy::limits::Step;
+use crate::policy::limits::{Foreseen, Step};
 use crate::policy::lists::{self, Listed};
 use crate::policy::rows::{Action, Mode};
 
@@ -291,12 +291,9 @@ impl Snapshot {
             steps.say("limits", "the policy has none");
             return;
         };
-        let destination = prepared
-            .number
-            .and_then(|number| self.destinations.row(number));
         let call = (attempt, prepared, domain, policy);
-        self.with_parties(limits, call, destination, |parties| {
-            for line in limits.explain(parties, counts, now) {
+        self.with_asked(limits, call, &Foreseen::NOTHING, counts, |asked| {
+            for line in limits.explain(asked, counts, now) {
                 steps.say(line.what, line.answer);
             }
         });

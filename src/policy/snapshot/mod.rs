@@ -5,6 +5,7 @@
 //! Leaves to its tables: how each look-up works; to `profile`: how an answer is worn.
 
 mod build;
+mod counted;
 mod decision;
 mod explain;
 mod prepare;

@@ -4,10 +4,8 @@
 //! Leaves to `who` and `dialled`: how each is found.
 
 use super::Snapshot;
-use crate::counters::{Key, Part};
 use crate::e164::E164;
 use crate::policy::attempt::CallAttempt;
-use crate::policy::counting::{Counting, attempt_key};
 use crate::policy::dialled::{Dialled, bare_user, decode};
 use crate::policy::lists;
 use std::net::IpAddr;
@@ -27,8 +25,6 @@ pub struct Prepared {
     pub(super) policy: u32,
     /// The caller's own address, from headers that the domain trusts.
     pub(super) address: Option<IpAddr>,
-    /// What the limits will know the attempt by, if that was asked for.
-    pub(super) attempt: Option<Key>,
     /// Whether the domain trusts the screening headers and there are some.
     pub trusted: bool,
 }
@@ -54,23 +50,11 @@ impl Prepared {
         if !self.is_emergency() {
             self.dialled = Dialled::Loop;
             self.number = None;
-            self.attempt = None;
         }
     }
 }
 
 impl Snapshot {
-    /// Stage nought, which changes nothing but speed: asks for what `prepare` will read of the subscriber. Best called
-    /// for each attempt as soon as it is scanned, so that the rest of the batch's scanning hides the cache miss.
-    pub fn foresee(&self, attempt: &CallAttempt<'_>) {
-        if let Some(number) = self.peers.domain(attempt)
-            && let Some(domain) = self.domain(number)
-        {
-            self.subscribers
-                .prefetch(number, attempt, domain.trusts(attempt));
-        }
-    }
-
     /// Stage one: domain, subscriber, number.
     #[must_use]
     pub fn prepare(&self, attempt: &CallAttempt<'_>) -> Prepared {
@@ -81,7 +65,6 @@ impl Snapshot {
             subscriber: None,
             policy: 0,
             address: None,
-            attempt: None,
             trusted: false,
         };
         let Some(domain_number) = self.peers.domain(attempt) else {
@@ -122,29 +105,7 @@ impl Snapshot {
                 .address
                 .filter(|_| trusted)
                 .map(|address| address.to_canonical()),
-            attempt: None,
             trusted,
-        }
-    }
-
-    /// After stage one, which changes nothing but speed: works out what the limits will know the attempt by, so that it can
-    /// be asked for. Both texts are the attempt's.
-    pub fn foresee_attempt<C: Counting>(
-        &self,
-        prepared: &mut Prepared,
-        call_id: &[u8],
-        from_tag: &[u8],
-        counts: &C,
-    ) {
-        // Calls of anything but a number are few, and what they dialled would have to be decoded once more.
-        if let Some(number) = prepared.number
-            && let Some((domain, policy)) = self.of(prepared)
-            && let Some(limits) = &policy.limits
-        {
-            let number = Part::of_word(number.key());
-            let (hasher, texts) = (counts.hasher(), [call_id, from_tag]);
-            let key = attempt_key(hasher, limits.attempt, domain.word, texts, number);
-            prepared.attempt = Some(key);
         }
     }
 
@@ -156,13 +117,6 @@ impl Snapshot {
         }
         if let Some(number) = prepared.number {
             self.destinations.prefixes().prefetch_index(number);
-        }
-    }
-
-    /// The same for what `decide` will read of the attempt, of which there are many, so that it is cold.
-    pub fn touch_attempt<C: Counting>(&self, prepared: &Prepared, counts: &C) {
-        if let Some(key) = &prepared.attempt {
-            counts.touch_attempt(key);
         }
     }
 

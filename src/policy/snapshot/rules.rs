@@ -3,7 +3,8 @@
 //! Promises: the first rejection decides, a report is recorded and evaluation goes on (SEMANTICS, Order).
 //! Leaves to the tables: each look-up; to `profile`: how the answer is worn.
 
-use super::{Decision, Domain, Policy, Prepared, Snapshot, Source, Told, Verdict};
+use super::counted::Call;
+use super::{Decision, Prepared, Snapshot, Source, Told, Verdict};
 use crate::clock::Now;
 use crate::counters::KeyHasher;
 use crate::limits::CONTACT_USER_BYTES_MAX;
@@ -11,21 +12,21 @@ use crate::policy::answer::{AnswerPlan, CallError, ContactPlan};
 use crate::policy::attempt::CallAttempt;
 use crate::policy::code::{Code, CodeSet};
 use crate::policy::counting::Counting;
-use crate::policy::dialled::{Dialled, Text, bare_user, clean, decode};
-use crate::policy::limits::{self, Called, LimitFacts, Limits, Parties, Stop, word_of_both};
+use crate::policy::dialled::{Dialled, bare_user};
+use crate::policy::limits::{Foreseen, LimitFacts, Stop};
 use crate::policy::lists::{self, Listed};
 use crate::policy::rows::{Action, Mode};
 use crate::sip::write::user_length;
 
 /// What the rules came to, before the profile and the mode.
-struct Ruling {
+pub(super) struct Ruling {
     /// What ended the evaluation.
-    stop: Option<Stop>,
+    pub(super) stop: Option<Stop>,
     list_row: Option<u32>,
-    reports: CodeSet,
+    pub(super) reports: CodeSet,
     /// The row of the destination table, and how many digits of the number are its prefix.
     destination: Option<(u32, u8)>,
-    limits: LimitFacts,
+    pub(super) limits: LimitFacts,
 }
 
 impl Snapshot {
@@ -37,6 +38,18 @@ impl Snapshot {
         prepared: &Prepared,
         counts: &C,
         now: Now,
+    ) -> Decision {
+        self.decide_foreseen(attempt, prepared, &Foreseen::NOTHING, (counts, now))
+    }
+
+    /// The same, with what stage two foresaw.
+    #[must_use]
+    pub fn decide_foreseen<C: Counting>(
+        &self,
+        attempt: &CallAttempt<'_>,
+        prepared: &Prepared,
+        foreseen: &Foreseen,
+        (counts, now): (&C, Now),
     ) -> Decision {
         let Some((domain, policy)) = self.of(prepared) else {
             return self.of_nobody(prepared);
@@ -70,13 +83,13 @@ impl Snapshot {
             Dialled::Emergency => {}
             Dialled::Number(_) | Dialled::Unclassified => {
                 let call = (attempt, prepared, domain, policy);
-                let mut ruling = self.rule(call, counts.hasher());
+                let mut ruling = self.rule(call, foreseen, counts.hasher());
                 // What will be an error is no attempt: it must not count.
                 if let Some(limits) = &policy.limits
                     && ruling.stop.is_none()
                     && contact_fits(&approve, attempt)
                 {
-                    self.rule_by_limits(limits, call, &mut ruling, counts, now);
+                    self.rule_by_limits(limits, call, foreseen, &mut ruling, (counts, now));
                 }
                 decision.reports = ruling.reports;
                 decision.destination = ruling.destination.map(|(row, _)| row);
@@ -131,85 +144,6 @@ impl Snapshot {
         }
     }
 
-    /// What limits may count this call by. `destination`: its row, and how many digits of the number are the row's prefix.
-    pub(super) fn with_parties<T>(
-        &self,
-        limits: &Limits,
-        (attempt, prepared, domain, policy): (&CallAttempt<'_>, &Prepared, &Domain, &Policy),
-        destination: Option<(u32, u8)>,
-        give: impl FnOnce(&Parties<'_>) -> T,
-    ) -> T {
-        let (subscriber_word, subscriber) = match prepared.subscriber {
-            Some(row) => (
-                self.subscriber_rules
-                    .get(row as usize)
-                    .map_or(0, |rules| rules.word),
-                self.subscriber_names.get(row).unwrap_or(""),
-            ),
-            None => (domain.default_subscriber_word, &*domain.default_subscriber),
-        };
-        let header_user = attempt.screening.user.filter(|_| prepared.trusted);
-        let calling = || bare_user(self.calling_number(prepared.domain.unwrap_or(0), attempt));
-        let decoded = decode(bare_user(attempt.user_part));
-        let cleaned = decoded
-            .as_ref()
-            .filter(|_| prepared.number.is_none())
-            .map(|decoded| clean(decoded.as_bytes()));
-        let (row, digits) = destination.unzip();
-        let parties = Parties {
-            domain: domain.word,
-            subscriber: word_of_both(domain.word, subscriber_word),
-            caller: header_user.unwrap_or_else(calling),
-            address: prepared.address.unwrap_or(attempt.peer_address),
-            number: match prepared.number {
-                Some(number) => Called::Number(number),
-                None => Called::Other(cleaned.as_ref().map_or(&[], Text::as_bytes)),
-            },
-            prefix: prepared
-                .number
-                .zip(digits)
-                .map(|(number, digits)| number.truncated(digits.into())),
-            country: row.map_or(0, |row| self.destinations.country_word(row)),
-            call_id: attempt.call_id,
-            from_tag: attempt.from_tag,
-            attempt: prepared.attempt,
-            reported_calls: attempt
-                .screening
-                .reported_calls
-                .filter(|_| prepared.trusted),
-            exposure_micros: if limits.wants_exposure {
-                self.exposure_of(policy, prepared.number).unwrap_or(0)
-            } else {
-                0
-            },
-            names: limits::Names {
-                domain: &domain.name,
-                subscriber,
-                country: row
-                    .and_then(|row| self.destinations.class(row))
-                    .map_or("", |class| &class.country),
-            },
-        };
-        give(&parties)
-    }
-
-    /// Holds and limits, after all other rules.
-    fn rule_by_limits<C: Counting>(
-        &self,
-        limits: &Limits,
-        call: (&CallAttempt<'_>, &Prepared, &Domain, &Policy),
-        ruling: &mut Ruling,
-        counts: &C,
-        now: Now,
-    ) {
-        let by_limits = self.with_parties(limits, call, ruling.destination, |parties| {
-            limits.rule(parties, counts, now)
-        });
-        ruling.stop = by_limits.stop;
-        ruling.reports = ruling.reports.union(by_limits.reports);
-        ruling.limits = by_limits.facts;
-    }
-
     /// In place of `decide`, for a request that was decided before: the same is told. Which rows decided then is not known
     /// any more.
     #[must_use]
@@ -238,17 +172,20 @@ impl Snapshot {
     /// The first rejection decides; a report is recorded and evaluation goes on.
     fn rule(
         &self,
-        (attempt, prepared, domain, policy): (&CallAttempt<'_>, &Prepared, &Domain, &Policy),
+        (attempt, prepared, domain, policy): Call<'_>,
+        foreseen: &Foreseen,
         hasher: &KeyHasher,
     ) -> Ruling {
+        let look_up = || {
+            let number = prepared.number?;
+            self.destinations.row(number)
+        };
         let mut ruling = Ruling {
             stop: None,
             limits: LimitFacts::default(),
             list_row: None,
             reports: CodeSet::default(),
-            destination: prepared
-                .number
-                .and_then(|number| self.destinations.row(number)),
+            destination: foreseen.destination().unwrap_or_else(look_up),
         };
         let scopes = self.scopes(domain, policy);
         let number_listed = prepared

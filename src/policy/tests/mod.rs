@@ -221,7 +221,6 @@ fn screening<'a>() -> Screening<'a> {
 }
 
 fn decide(snapshot: &Snapshot, attempt: &CallAttempt<'_>) -> Decision {
-    snapshot.foresee(attempt);
     let prepared = snapshot.prepare(attempt);
     snapshot.touch(&prepared);
     snapshot.touch_entries(&prepared);

@@ -11,7 +11,7 @@ use super::*;
 use crate::policy::rows::{
     DestinationTerm, DivertRow, OffsetRow, RateRow, ScheduleRow, WorkingHours,
 };
-use crate::policy::{ContactHost, ContactPlan, Decider};
+use crate::policy::{ContactHost, ContactPlan, Decider, Foreseen};
 use std::cell::Cell;
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -83,15 +83,19 @@ impl Node {
             reported_calls: caller.reported,
             ..screening()
         };
-        let mut prepared = self.snapshot.prepare(&call);
-        // Whether an attempt was foreseen changes nothing: every other one is.
-        if self.calls.get().is_multiple_of(2) {
-            let texts = (call.call_id, call.from_tag);
-            self.snapshot
-                .foresee_attempt(&mut prepared, texts.0, texts.1, &self.counts);
+        let (snapshot, counts) = (&self.snapshot, &self.counts);
+        let prepared = snapshot.prepare(&call);
+        // How far a call was foreseen changes nothing.
+        let mut foreseen = Foreseen::NOTHING;
+        if !self.calls.get().is_multiple_of(3) {
+            snapshot.foresee(&call, &prepared, counts.hasher(), &mut foreseen);
+            snapshot.touch_attempt(&foreseen, counts);
         }
-        self.snapshot
-            .decide(&call, &prepared, &self.counts, self.now())
+        if self.calls.get() % 3 == 2 {
+            snapshot.touch_counters(&prepared, &mut foreseen, counts);
+            snapshot.fetch_counters(&prepared, &foreseen, counts);
+        }
+        snapshot.decide_foreseen(&call, &prepared, &foreseen, (counts, self.now()))
     }
 
     fn code(&self, caller: Caller<'_>) -> &'static str {
