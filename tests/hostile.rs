@@ -89,7 +89,9 @@ mod hostile {
             admin: "127.0.0.1:0".parse().unwrap(),
             cores: vec![None],
             rows,
-            memory: Some(Arc::new(TransactionMemory::new(1 << 20, [9; 16]))),
+            memory: Some(Arc::new(
+                TransactionMemory::new(1 << 20, [9; 16]).expect("there is address space"),
+            )),
             events: Vec::new(),
             operation: Operation::default(),
             journal: None,

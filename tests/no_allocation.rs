@@ -62,7 +62,8 @@ mod no_allocation {
             })
             .to_vec();
         let policy = rows::snapshot(&rows);
-        let memory = Arc::new(TransactionMemory::new(4096, [9; 16]));
+        let memory =
+            Arc::new(TransactionMemory::new(4096, [9; 16]).expect("there is address space"));
         let size = Size {
             keys: 4096,
             attempts: 4096,

@@ -496,7 +496,8 @@ mod node {
     fn a_retransmission_after_a_snapshot_swap_gets_the_answer_of_before() {
         const DENIED_S: u64 = 3;
         // Room for all the calls by which the test waits for the expiry.
-        let memory = Arc::new(TransactionMemory::new(1 << 20, [5; 16]));
+        let memory =
+            Arc::new(TransactionMemory::new(1 << 20, [5; 16]).expect("there is address space"));
         let mut rows = rows::approving();
         rows.lists.push(ListRow {
             scope: Scope::System,

@@ -156,7 +156,8 @@ mod reload {
         let folder = folder();
         list(&folder, false);
         let loaded = control::load(&Source::File(folder.join("tollgate.toml"))).unwrap();
-        let memory = Arc::new(TransactionMemory::new(1 << 20, [7; 16]));
+        let memory =
+            Arc::new(TransactionMemory::new(1 << 20, [7; 16]).expect("there is address space"));
         let setup = NodeSetup {
             listeners: vec![Listener::at("127.0.0.1:0".parse().unwrap())],
             receive_buffer_bytes: RECEIVE_BUFFER_BYTES,

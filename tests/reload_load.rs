@@ -386,7 +386,9 @@ mod reload_load {
         let folder = folder();
         list(&folder, true);
         let loaded = control::load(&Source::File(folder.join("tollgate.toml"))).unwrap();
-        let memory = Arc::new(TransactionMemory::new(entries_for(rate), [7; 16]));
+        let memory = Arc::new(
+            TransactionMemory::new(entries_for(rate), [7; 16]).expect("there is address space"),
+        );
         let size = Size {
             keys: COUNTERS_CAPACITY_DEFAULT,
             attempts: entries_for(rate),

@@ -62,7 +62,9 @@ mod threats {
     fn of_any_number_of_forged_sources_only_peers_are_answered_and_none_is_remembered() {
         // T1, T4, T14: what knows of strangers is as large afterwards as before, and still names the loudest one.
         let policy = rows::snapshot(&rows::approving());
-        let memory = std::sync::Arc::new(TransactionMemory::new(64, [9; 16]));
+        let memory = std::sync::Arc::new(
+            TransactionMemory::new(64, [9; 16]).expect("there is address space"),
+        );
         let uas = Uas::new([7; 16]).with_memory(memory);
         let (mut slot, mut dice) = (Slot::new(), Dice::new(1));
         let mut answered = 0;

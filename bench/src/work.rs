@@ -72,7 +72,7 @@ pub fn uas() -> io::Result<Uas> {
         attempts: entries,
     };
     let counters = Counters::new(size, counters_seed(KEY))?;
-    let memory = TransactionMemory::new(entries, KEY);
+    let memory = TransactionMemory::new(entries, KEY)?;
     Ok(Uas::new(KEY)
         .with_memory(Arc::new(memory))
         .with_counters(Arc::new(counters)))

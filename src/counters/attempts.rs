@@ -74,7 +74,7 @@ impl Attempts {
     pub(super) fn new(entries: usize) -> io::Result<Self> {
         let sets = entries.div_ceil(8).next_power_of_two();
         Ok(Self {
-            sets: Lines::zeroed(sets)?,
+            sets: Lines::in_large_pages(sets)?,
             mask: u64::try_from(sets).unwrap_or(1).saturating_sub(1),
         })
     }

@@ -134,7 +134,7 @@ impl Counters {
         let capacity = u64::from(keys);
         Ok(Self {
             hasher: KeyHasher::new(seed),
-            index: Index::new(Lines::zeroed(sets)?),
+            index: Index::new(Lines::in_large_pages(sets)?),
             short: Pool::new(keys, 1)?,
             long: Pool::new(keys, 2)?,
             owners: Owners::new((capacity / COUNTERS_PER_OWNER_DIVISOR).max(1))?,

@@ -51,7 +51,15 @@ pub fn serve(start: Start, overrides: ServeOverrides) -> ExitCode {
         ));
     }
     let entries = uas::entries_for(loaded.node.expected_calls_per_second);
-    let memory = Arc::new(TransactionMemory::new(entries, seed));
+    let memory = match TransactionMemory::new(entries, seed) {
+        Ok(memory) => Arc::new(memory),
+        Err(error) => {
+            return refuse(&format!(
+                "no room for node.expected_calls_per_second = {}: {error}",
+                loaded.node.expected_calls_per_second
+            ));
+        }
+    };
     let size = counters::Size {
         keys: loaded.node.counters_capacity,
         attempts: entries,

@@ -16,7 +16,7 @@ pub(crate) const SOURCE: &str = "127.0.0.1:40000";
 
 /// A transaction memory of so many entries.
 pub(crate) fn memory(entries: usize) -> Arc<TransactionMemory> {
-    Arc::new(TransactionMemory::new(entries, [9; 16]))
+    Arc::new(TransactionMemory::new(entries, [9; 16]).expect("there is address space"))
 }
 
 /// A server, its policy and its slot.

@@ -27,6 +27,7 @@ use crate::sip::{Header, Request};
 use answers::Answers;
 use siphasher::sip::SipHasher13;
 use std::fmt;
+use std::io;
 use std::net::IpAddr;
 use table::{Entered, Look, Table};
 
@@ -145,15 +146,17 @@ pub fn entries_for(calls_per_second: u64) -> usize {
 
 impl TransactionMemory {
     /// A memory of so many entries (8 octets each), rounded up to a power of two. The seed is to be random.
-    #[must_use]
-    pub fn new(entries: usize, seed: [u8; 16]) -> Self {
+    ///
+    /// # Errors
+    /// There is no address space for it.
+    pub fn new(entries: usize, seed: [u8; 16]) -> io::Result<Self> {
         let hasher = SipHasher13::new_with_key(&seed);
-        Self {
-            table: Table::new(entries),
+        Ok(Self {
+            table: Table::new(entries)?,
             answers: Answers::new(),
             // Whatever the seed, these have ones and noughts all over, as a factor should.
             seeds: [hasher.hash(&[0]), hasher.hash(&[1])],
-        }
+        })
     }
 
     /// Entries that it holds when full.

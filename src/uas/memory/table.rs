@@ -12,7 +12,8 @@
 
 use crate::clock::Now;
 use crate::limits::TRANSACTION_SECONDS;
-use crate::sys;
+use crate::sys::{self, Line, Lines};
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Entries in one set, which is one cache line.
@@ -66,13 +67,9 @@ pub(super) enum Entered {
 /// The table.
 #[derive(Debug)]
 pub(super) struct Table {
-    sets: Box<[Set]>,
+    sets: Lines,
     mask: u64,
 }
-
-#[derive(Debug)]
-#[repr(align(64))]
-struct Set([AtomicU64; WAYS]);
 
 /// The second of `now`, as far as entries keep it.
 fn tick(now: Now) -> u64 {
@@ -106,14 +103,12 @@ fn word(fingerprint: u64, tick: u64, value: u16) -> u64 {
 
 impl Table {
     /// An empty table of so many entries, rounded up to a power of two of at least one set.
-    pub(super) fn new(entries: usize) -> Self {
+    pub(super) fn new(entries: usize) -> io::Result<Self> {
         let sets = entries.div_ceil(WAYS).next_power_of_two();
-        Self {
-            sets: (0..sets)
-                .map(|_set| Set([const { AtomicU64::new(0) }; WAYS]))
-                .collect(),
+        Ok(Self {
+            sets: Lines::in_large_pages(sets)?,
             mask: u64::try_from(sets).unwrap_or(1).saturating_sub(1),
-        }
+        })
     }
 
     /// How many entries it holds when full.
@@ -122,7 +117,7 @@ impl Table {
     }
 
     /// The set of a key. Its number is taken from other bits than the fingerprint while there are at most 2^18 sets.
-    fn set(&self, key: Key) -> Option<&Set> {
+    fn set(&self, key: Key) -> Option<&Line> {
         self.sets.get(usize::try_from(key.0 & self.mask).ok()?)
     }
 
@@ -217,7 +212,7 @@ const RANK_EMPTY: u64 = TICK_MASK + 2;
 
 /// The key's value if it is young; else the place of this key, else of the oldest entry, the first among equals.
 #[inline]
-fn look(set: &Set, fingerprint: u64, tick: u64) -> Look<'_> {
+fn look(set: &Line, fingerprint: u64, tick: u64) -> Look<'_> {
     // Loaded once, and gone through twice: most keys are in no set, so the first pass is a few comparisons that end
     // nowhere, and the second one has no way out in the middle. One pass for both took twice the instructions.
     let words = set.0.each_ref().map(|entry| entry.load(Ordering::Acquire));

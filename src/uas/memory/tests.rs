@@ -61,7 +61,7 @@ fn new(replaced_age_s: u8) -> Entered {
 
 #[test]
 fn a_value_is_known_for_32_seconds_and_not_for_34() {
-    let table = Table::new(64);
+    let table = Table::new(64).unwrap();
     for start_ms in [0, 999, 1000, 127_500, 128_000, 86_400_123] {
         let key = spread(start_ms);
         let age = |ms: u64| table.recall(key, at_ms(start_ms + ms));
@@ -82,7 +82,7 @@ fn a_value_is_known_for_32_seconds_and_not_for_34() {
 
 #[test]
 fn a_swept_entry_never_looks_young_again() {
-    let table = Table::new(8);
+    let table = Table::new(8).unwrap();
     for start_s in 0..130 {
         let key = meeting(start_s);
         assert!(matches!(
@@ -110,7 +110,7 @@ fn a_swept_entry_never_looks_young_again() {
 
 #[test]
 fn a_full_set_forgets_its_oldest_entry_and_says_how_old_it_was() {
-    let table = Table::new(8);
+    let table = Table::new(8).unwrap();
     for number in 0..8 {
         assert_eq!(
             table.remember(meeting(number), 1, at_s(100 + number)),
@@ -129,7 +129,7 @@ fn a_full_set_forgets_its_oldest_entry_and_says_how_old_it_was() {
 
 #[test]
 fn a_shard_whose_clock_was_read_earlier_knows_entries_of_the_next_second() {
-    let table = Table::new(8);
+    let table = Table::new(8).unwrap();
     for number in 0..8 {
         let _new = table.remember(meeting(number), 3, at_s(10 - number % 2));
     }
@@ -149,7 +149,7 @@ fn a_shard_whose_clock_was_read_earlier_knows_entries_of_the_next_second() {
 
 #[test]
 fn keys_that_share_all_but_the_fingerprint_or_all_but_the_set_are_different() {
-    let table = Table::new(64);
+    let table = Table::new(64).unwrap();
     let key = Key(5 << 18 | 3);
     let _new = table.remember(key, 9, at_s(1));
     for other in [Key(6 << 18 | 3), Key(5 << 18 | 4), Key(3), Key(0)] {
@@ -175,7 +175,7 @@ fn entries_are_a_power_of_two_with_room_for_what_is_expected() {
     }
     for (entries, capacity) in [(0, 8), (8, 8), (9, 16), (1000, 1024), (1024, 1024)] {
         assert_eq!(
-            TransactionMemory::new(entries, [1; 16]).capacity(),
+            TransactionMemory::new(entries, [1; 16]).unwrap().capacity(),
             capacity
         );
     }
@@ -184,7 +184,7 @@ fn entries_are_a_power_of_two_with_room_for_what_is_expected() {
 #[test]
 fn at_the_expected_rate_hardly_anything_is_forgotten_early() {
     const RATE: u64 = 128;
-    let table = Table::new(entries_for(RATE));
+    let table = Table::new(entries_for(RATE)).unwrap();
     let mut early = 0_u64;
     for number in 0..RATE * 200 {
         if let Entered::New { replaced_age_s } =
@@ -206,7 +206,7 @@ fn of_shards_that_remember_a_key_at_once_one_is_first_and_the_others_hear_it() {
     const THREADS: u64 = 4;
     const KEYS: u64 = 4000;
     for round in 0..10_u64 {
-        let table = Table::new(1 << 15);
+        let table = Table::new(1 << 15).unwrap();
         // Half of the rounds begin with a table full of old entries, whose order the sweeper changes meanwhile.
         let start_s = round * 1000 + 70;
         for number in 0..(round % 2) * 60_000 {
@@ -342,6 +342,6 @@ fn when_the_answers_are_full_a_new_one_has_no_number_and_the_old_ones_keep_their
 
 #[test]
 fn seeds_show_in_no_log() {
-    let shown = format!("{:?}", TransactionMemory::new(8, [77; 16]));
+    let shown = format!("{:?}", TransactionMemory::new(8, [77; 16]).unwrap());
     assert_eq!(shown, "TransactionMemory { capacity: 8, .. }");
 }

@@ -144,7 +144,7 @@ impl Check {
     pub(crate) fn new() -> Self {
         let loaded = control::load(&Source::Sample).expect("the sample has no fault");
         // As small as it gets, so that entries are replaced.
-        let memory = Arc::new(TransactionMemory::new(8, [9; 16]));
+        let memory = Arc::new(TransactionMemory::new(8, [9; 16]).expect("there is address space"));
         let counters = Arc::new(Counters::new(ROOM, [3; 32]).expect("address space"));
         let mut uas = Uas::new([7; 16])
             .with_memory(Arc::clone(&memory))
