@@ -4,6 +4,8 @@
 //! Call-ID and `CSeq` is `None`, never a guess. Compact names (RFC 3261 §7.3.3) and folded lines are understood.
 //! Leaves to `engine`: whose answer it is.
 
+use crate::sys::scan::{LineFeeds, find, find2};
+
 /// A response, as far as it matters here. Header values are without surrounding white space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Answer<'a> {
@@ -29,7 +31,7 @@ impl<'a> Answer<'a> {
     /// Reads a datagram; `None` if it is not a response that could be matched to a call.
     #[must_use]
     pub fn parse(datagram: &'a [u8]) -> Option<Self> {
-        let mut lines = Lines { rest: datagram };
+        let mut lines = Lines::of(datagram);
         let status = status_of(lines.next()?)?;
         let mut via = None;
         let mut from = None;
@@ -43,9 +45,8 @@ impl<'a> Answer<'a> {
                 ended = true;
                 break;
             }
-            let colon = memchr::memchr(b':', line)?;
-            let (name, value) = line.split_at_checked(colon)?;
-            let slot = match Name::of(name.trim_ascii()) {
+            let (name, value) = Name::of_line(line)?;
+            let slot = match name {
                 Name::Via => &mut via,
                 Name::From => &mut from,
                 Name::To => &mut to,
@@ -55,7 +56,7 @@ impl<'a> Answer<'a> {
                 Name::Other => continue,
             };
             if slot.is_none() {
-                *slot = Some(value.get(1..).unwrap_or_default().trim_ascii());
+                *slot = Some(trimmed(value));
             }
         }
         if !ended {
@@ -77,11 +78,20 @@ impl<'a> Answer<'a> {
 
 /// The header fields of a message, each with its name and its value, without surrounding white space.
 pub fn header_lines(message: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    Lines { rest: message }
+    header_lines_that(message, |_| true)
+}
+
+/// Those of them whose first octet is `wanted`.
+pub fn header_lines_that(
+    message: &[u8],
+    wanted: impl Fn(u8) -> bool,
+) -> impl Iterator<Item = (&[u8], &[u8])> {
+    Lines::of(message)
         .skip(1)
         .take_while(|line| !line.is_empty())
+        .filter(move |line| line.first().copied().is_some_and(&wanted))
         .filter_map(|line| {
-            let colon = memchr::memchr(b':', line)?;
+            let colon = find(b':', line)?;
             let (name, value) = line.split_at_checked(colon)?;
             Some((name.trim_ascii(), value.get(1..)?.trim_ascii()))
         })
@@ -98,6 +108,23 @@ enum Name {
 }
 
 impl Name {
+    /// The name of a header line and what follows its colon; `None` if it has no colon.
+    fn of_line(line: &[u8]) -> Option<(Self, &[u8])> {
+        // As most servers write them, which costs no search.
+        match line.split_first_chunk::<4>().unwrap_or((b"    ", b"")) {
+            (b"Via:", value) => return Some((Self::Via, value)),
+            (b"From", [b':', value @ ..]) => return Some((Self::From, value)),
+            (b"CSeq", [b':', value @ ..]) => return Some((Self::CSeq, value)),
+            (b"Call", [b'-', b'I', b'D', b':', value @ ..]) => return Some((Self::CallId, value)),
+            (b"Cont", [b'a', b'c', b't', b':', value @ ..]) => return Some((Self::Contact, value)),
+            ([b'T', b'o', b':', b' '], value) => return Some((Self::To, value)),
+            _ => {}
+        }
+        let colon = find(b':', line)?;
+        let (name, value) = line.split_at_checked(colon)?;
+        Some((Self::of(name.trim_ascii()), value.get(1..)?))
+    }
+
     fn of(name: &[u8]) -> Self {
         let is = |long: &str, short: &str| {
             name.eq_ignore_ascii_case(long.as_bytes())
@@ -117,93 +144,149 @@ impl Name {
 
 /// Lines up to their CRLF (or LF); a line that begins with white space belongs to the one before.
 struct Lines<'a> {
-    rest: &'a [u8],
+    octets: &'a [u8],
+    feeds: LineFeeds<'a>,
+    /// Where the next line begins.
+    begin: usize,
+}
+
+impl<'a> Lines<'a> {
+    fn of(octets: &'a [u8]) -> Self {
+        Self {
+            octets,
+            feeds: LineFeeds::of(octets),
+            begin: 0,
+        }
+    }
 }
 
 impl<'a> Iterator for Lines<'a> {
     type Item = &'a [u8];
 
+    #[inline]
     fn next(&mut self) -> Option<&'a [u8]> {
-        let mut end = 0;
         loop {
-            let unread = self.rest.get(end..)?;
-            end += memchr::memchr(b'\n', unread)?;
-            let line = self.rest.get(..end)?;
+            let feed = self.feeds.next()?;
+            let line = self.octets.get(self.begin..feed)?;
             let line = line.strip_suffix(b"\r").unwrap_or(line);
-            let next = self.rest.get(end + 1..).unwrap_or_default();
-            if !line.is_empty() && matches!(next.first(), Some(b' ' | b'\t')) {
-                end += 1;
+            let behind = self.octets.get(feed + 1);
+            if matches!(behind, Some(b' ' | b'\t')) && !line.is_empty() {
                 continue;
             }
-            self.rest = next;
+            self.begin = feed + 1;
             return Some(line);
         }
     }
 }
 
 fn status_of(line: &[u8]) -> Option<u16> {
-    let rest = line.strip_prefix(b"SIP/2.0 ")?;
-    let (code, rest) = rest.split_at_checked(3)?;
-    if !matches!(rest.first(), None | Some(b' ')) || !code.iter().all(u8::is_ascii_digit) {
+    let (code, rest) = line.strip_prefix(b"SIP/2.0 ")?.split_at_checked(3)?;
+    if !matches!(rest.first(), None | Some(b' ')) {
         return None;
     }
-    let status = str::from_utf8(code).ok()?.parse().ok()?;
+    let status = u16::try_from(decimal(code)?).ok()?;
     (100..700).contains(&status).then_some(status)
 }
 
 fn cseq_of(value: &[u8]) -> Option<(u32, &[u8])> {
     let space = value.iter().position(u8::is_ascii_whitespace)?;
     let (number, method) = value.split_at_checked(space)?;
-    let number = str::from_utf8(number).ok()?.parse().ok()?;
-    Some((number, method.trim_ascii()))
+    Some((decimal(number)?, method.trim_ascii()))
 }
 
-/// What follows the `>` of a name-addr, or the whole value: header parameters never stand inside the brackets.
+/// The number that decimal digits, at least one, stand for.
+fn decimal(digits: &[u8]) -> Option<u32> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0_u32, |number, &digit| {
+        let value = digit.wrapping_sub(b'0');
+        (value < 10)
+            .then(|| number.checked_mul(10)?.checked_add(u32::from(value)))
+            .flatten()
+    })
+}
+
+/// A header's value without the white space around it: mostly one blank before it.
+fn trimmed(value: &[u8]) -> &[u8] {
+    match value {
+        [b' ', inner @ ..] if !at_edge(inner.first()) && !at_edge(inner.last()) => inner,
+        _ => value.trim_ascii(),
+    }
+}
+
+fn at_edge(octet: Option<&u8>) -> bool {
+    octet.is_none_or(u8::is_ascii_whitespace)
+}
+
+/// What follows the last `>` of a name-addr, or the whole value: header parameters never stand inside the brackets.
 fn after_bracket(value: &[u8]) -> &[u8] {
-    value
-        .iter()
-        .rposition(|&octet| octet == b'>')
-        .and_then(|at| value.get(at..))
-        .unwrap_or(value)
+    let mut from = 0;
+    while let Some(at) = value.get(from..).and_then(|rest| find(b'>', rest)) {
+        from += at + 1;
+    }
+    value.get(from..).unwrap_or_default()
 }
 
 /// The value of a parameter of the first of possibly several values in a header.
 fn parameter<'a>(value: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    let first = value.split(|&octet| octet == b',').next()?;
-    first
-        .split(|&octet| octet == b';')
-        .skip(1)
-        .find_map(|item| {
-            let equals = item.iter().position(|&octet| octet == b'=')?;
-            let (key, rest) = item.split_at_checked(equals)?;
-            key.trim_ascii()
-                .eq_ignore_ascii_case(name)
-                .then(|| rest.get(1..).unwrap_or_default().trim_ascii())
-        })
+    let mut rest = value;
+    loop {
+        let mark = find2(b';', b',', rest)?;
+        let [b';', items @ ..] = rest.get(mark..)? else {
+            return None;
+        };
+        rest = items;
+        let item = until(rest, b';', b',');
+        let found = named(item, name);
+        if found.is_some() {
+            return found;
+        }
+    }
+}
+
+/// The value of an item `name=value`, if that is its name.
+fn named<'a>(item: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    if let Some([b'=', value @ ..]) = item.strip_prefix(name) {
+        return Some(value.trim_ascii());
+    }
+    let equals = find(b'=', item)?;
+    let (key, value) = item.split_at_checked(equals)?;
+    key.trim_ascii()
+        .eq_ignore_ascii_case(name)
+        .then(|| value.get(1..).unwrap_or_default().trim_ascii())
+}
+
+/// What stands before the first of two octets, or all of it.
+fn until(octets: &[u8], one: u8, other: u8) -> &[u8] {
+    find2(one, other, octets)
+        .and_then(|end| octets.get(..end))
+        .unwrap_or(octets)
 }
 
 /// The user part of the first URI of a Contact.
 fn user_of(value: &[u8]) -> Option<&[u8]> {
-    let uri = match value.iter().position(|&octet| octet == b'<') {
+    let uri = match find(b'<', value) {
         Some(at) => value.get(at + 1..)?,
         None => value,
     };
-    let end = uri
-        .iter()
-        .position(|&octet| octet == b'>' || octet == b',')
-        .unwrap_or(uri.len());
-    let uri = uri.get(..end)?;
-    let colon = uri.iter().position(|&octet| octet == b':')?;
-    let (scheme, rest) = uri.split_at_checked(colon)?;
-    let rest = rest.get(1..)?;
-    if scheme.eq_ignore_ascii_case(b"tel") {
-        return rest.split(|&octet| octet == b';').next();
-    }
-    if !scheme.eq_ignore_ascii_case(b"sip") && !scheme.eq_ignore_ascii_case(b"sips") {
-        return None;
-    }
-    let at = rest.iter().position(|&octet| octet == b'@')?;
-    rest.get(..at)
+    let uri = until(uri, b'>', b',');
+    let rest = match uri {
+        [b's', b'i', b'p', b':', rest @ ..] => rest,
+        _ => {
+            let colon = find(b':', uri)?;
+            let (scheme, rest) = uri.split_at_checked(colon)?;
+            let rest = rest.get(1..)?;
+            if scheme.eq_ignore_ascii_case(b"tel") {
+                return rest.split(|&octet| octet == b';').next();
+            }
+            if !scheme.eq_ignore_ascii_case(b"sip") && !scheme.eq_ignore_ascii_case(b"sips") {
+                return None;
+            }
+            rest
+        }
+    };
+    rest.get(..find(b'@', rest)?)
 }
 
 #[cfg(test)]

@@ -4,7 +4,9 @@
 //! run: the same source, seed and number give the same call.
 //! Leaves to `message`: the octets; to `engine`: when it is sent, and what to make of the answer.
 
-use crate::limits::{AGENT_BYTES_MAX, CALLER_BYTES_MAX, HOST_BYTES_MAX, USER_BYTES_MAX};
+use crate::limits::{
+    ADDRESS_BYTES_MAX, AGENT_BYTES_MAX, CALLER_BYTES_MAX, HOST_BYTES_MAX, USER_BYTES_MAX,
+};
 use crate::text::Text;
 use crate::verdict::Expected;
 
@@ -48,7 +50,7 @@ pub struct Call {
     /// The headers that tell of the caller.
     pub family: Family,
     /// The telephone's address, as text.
-    pub address: Text<45>,
+    pub address: Text<ADDRESS_BYTES_MAX>,
     /// The telephone's user agent.
     pub agent: Text<AGENT_BYTES_MAX>,
     /// Calls that the PBX says the subscriber has, this one included. Empty: not said.

@@ -17,8 +17,12 @@ pub const RX_RUN_BYTES_MAX: usize = 65_536;
 /// INVITEs are made a multiple of this long where runs of them are sent at once, since a run has datagrams of one length: they have 930 to 1,020 octets.
 pub const INVITE_BYTES_STEP: usize = 256;
 
-/// The same for ACKs, which have 380 to 430 octets.
+/// The same for ACKs, which have 290 to 370 octets.
 pub const ACK_BYTES_STEP: usize = 128;
+const _: () = assert!(
+    INVITE_BYTES_STEP.is_power_of_two() && ACK_BYTES_STEP.is_power_of_two(),
+    "what a message lacks of a round length is a mask"
+);
 
 /// Calls whose number, caller and expected verdict an engine remembers for their answers; those of older ones are made again. About 200 octets each.
 pub const RECENT_CALLS: u64 = 2048;
@@ -88,6 +92,9 @@ pub const LIMITED_CALLS_MAX: u64 = 64 * 1024 * 1024;
 /// Places in the order in which a mix's parts take turns, at most; smaller shares are rounded up to one place.
 pub const MIX_TURNS_MAX: u64 = 4096;
 
+/// Sum of weights up to which each number below it has a place in a table, two octets each; above, the item is searched for.
+pub const WEIGHTED_PLACES_MAX: u64 = 4096;
+
 /// Copies that may follow a datagram at once: they fit into one batch with it.
 pub const COPIES_MAX: u64 = 15;
 const _: () = assert!(
@@ -96,7 +103,10 @@ const _: () = assert!(
 );
 
 /// Octets of a calling number, an extension or the name of an account at most.
-pub const CALLER_BYTES_MAX: usize = 32;
+pub const CALLER_BYTES_MAX: usize = 64;
+
+/// Octets kept for a telephone's address: 45 are the longest; a block of what messages are made of is copied faster.
+pub const ADDRESS_BYTES_MAX: usize = 64;
 
 /// Octets of a host at most.
 pub const HOST_BYTES_MAX: usize = 64;
@@ -134,8 +144,12 @@ pub const WAIT_MAX_NS: u64 = 50_000_000;
 /// Copies sent by Timer A before answers are read in between, so that a storm of copies cannot fill our own receive buffer.
 pub const COPIES_PER_ROUND: u64 = 128;
 
-/// Rounds of an engine that sleeps are at least this far apart, in nanoseconds: calls leave up to this late, in batches.
-pub const ROUND_NS: u64 = 100_000;
+/// Rounds of an engine that sleeps are at least this far apart: calls leave up to this late, in batches. As it is written on
+/// the command line.
+pub const BATCH_WINDOW: &str = "100us";
+
+/// And so far apart at most, in milliseconds: a batch of the slowest rates that have batches at all.
+pub const BATCH_WINDOW_MS_MAX: u64 = 10;
 
 /// Calls that are due are sent for this long before answers are read in between, in nanoseconds.
 pub const OFFER_MAX_NS: u64 = 200_000;

@@ -39,8 +39,12 @@ pub struct Pace {
     threads: u64,
     index: u64,
     random: SplitMix64,
-    /// The next Poisson call.
-    poisson: Nanos,
+    /// When the next call is due.
+    due: Nanos,
+    /// What `due` of a constant rate lacks of the exact time, in parts of a nanosecond of which there are `rate_milli`.
+    due_parts: u64,
+    /// How far an engine's calls are apart at a constant rate: nanoseconds, and such parts.
+    step: (Nanos, u64),
 }
 
 const MILLI_NANOS: u128 = 1_000_000_000_000;
@@ -49,15 +53,21 @@ impl Pace {
     /// The times of engine `thread` of `threads`.
     #[must_use]
     pub fn new(offer: Offer, thread: u64, threads: u64) -> Self {
+        let threads = threads.max(1);
+        let (due, due_parts) = exact(thread, offer.rate_milli);
         let mut pace = Self {
             offer,
             thread,
-            threads: threads.max(1),
+            threads,
             index: 0,
             random: SplitMix64::of(!offer.seed, thread),
-            poisson: 0,
+            due,
+            due_parts,
+            step: exact(threads, offer.rate_milli),
         };
-        pace.poisson = pace.gap();
+        if offer.arrival == Arrival::Poisson {
+            pace.due = pace.gap();
+        }
         pace
     }
 
@@ -76,22 +86,27 @@ impl Pace {
         if sequence >= self.offer.calls_max {
             return None;
         }
-        let due = match self.offer.arrival {
-            Arrival::Constant => {
-                let exact =
-                    u128::from(sequence) * MILLI_NANOS / u128::from(self.offer.rate_milli.max(1));
-                u64::try_from(exact).unwrap_or(u64::MAX)
-            }
-            Arrival::Poisson => self.poisson,
-        };
-        (due < self.offer.duration).then_some(due)
+        (self.due < self.offer.duration).then_some(self.due)
     }
 
     /// Goes on to the next call.
     pub fn advance(&mut self) {
         self.index += 1;
-        if self.offer.arrival == Arrival::Poisson {
-            self.poisson = self.poisson.saturating_add(self.gap());
+        match self.offer.arrival {
+            Arrival::Constant => self.go_on_exactly(),
+            Arrival::Poisson => self.due = self.due.saturating_add(self.gap()),
+        }
+    }
+
+    /// Adds a step without a division, and without losing the parts of nanoseconds.
+    fn go_on_exactly(&mut self) {
+        let (nanos, parts) = self.step;
+        self.due = self.due.saturating_add(nanos);
+        self.due_parts += parts;
+        let whole = self.offer.rate_milli.max(1);
+        if self.due_parts >= whole {
+            self.due_parts -= whole;
+            self.due = self.due.saturating_add(1);
         }
     }
 
@@ -110,6 +125,16 @@ impl Pace {
             1_000_000.0 / f64_of(self.offer.rate_milli.max(1)) * f64_of(self.threads) / 1_000.0;
         nanos(Duration::try_from_secs_f64(-self.random.unit().ln() * mean).unwrap_or(Duration::MAX))
     }
+}
+
+/// So many calls at a rate: whole nanoseconds, and the rest in parts of which a nanosecond has `rate_milli`.
+fn exact(calls: u64, rate_milli: u64) -> (Nanos, u64) {
+    let rate = u128::from(rate_milli.max(1));
+    let whole = u128::from(calls) * MILLI_NANOS;
+    (
+        u64::try_from(whole / rate).unwrap_or(u64::MAX),
+        u64::try_from(whole % rate).unwrap_or(0),
+    )
 }
 
 /// A number as a float; both halves are exact.

@@ -26,10 +26,13 @@ pub struct Brief {
 impl Brief {
     /// Takes over what is needed of a call.
     pub fn set(&mut self, call: &Call) {
-        self.user.set(call.user.as_bytes());
-        self.caller.set(call.caller.as_bytes());
-        self.from_host.set(call.from_host.as_bytes());
-        self.code.set(call.code.as_bytes());
+        self.user.clear();
+        self.user.push_octets(call.user.octets());
+        self.caller.clear();
+        self.caller.push_octets(call.caller.octets());
+        self.from_host.clear();
+        self.from_host.push_octets(call.from_host.octets());
+        self.code = call.code;
         self.expected = call.expected;
     }
 }

@@ -350,6 +350,9 @@ impl Results {
             "generator_bound": self.generator_bound(),
             "drift": self.drift().map(rounded),
             "cpu_us_per_call": self.cpu_us_per_call().map(rounded),
+            "cpu_system_us_per_call": self.per_call(stats.cpu_system_ns).map(rounded),
+            "sends": counts.sends,
+            "receives": counts.receives,
             "intervals": self.intervals.iter().map(IntervalLine::json).collect::<Vec<_>>(),
         })
     }
@@ -376,6 +379,7 @@ impl Results {
             "lose": f64::from(self.plan.lose) / f64::from(u32::MAX),
             "family": self.plan.family.map(|family| format!("{family:?}")),
             "spin": self.plan.spin,
+            "batch_window_us": rounded(micros(self.plan.batch_window)),
             "profile": format!("{:?}", self.plan.profile),
             "arrival": format!("{:?}", self.plan.offer.arrival),
             "acks": self.plan.acks,
@@ -403,8 +407,13 @@ impl Results {
     }
 
     fn cpu_us_per_call(&self) -> Option<f64> {
+        self.per_call(self.stats.cpu_ns)
+    }
+
+    /// Of so many nanoseconds the microseconds that fall to a call.
+    fn per_call(&self, nanos: Nanos) -> Option<f64> {
         let sent = self.stats.counts.sent;
-        (sent > 0).then(|| micros(self.stats.cpu_ns) / float(sent))
+        (sent > 0).then(|| micros(nanos) / float(sent))
     }
 }
 
@@ -496,7 +505,11 @@ impl fmt::Display for Results {
             )?;
         }
         if let Some(cost) = self.cpu_us_per_call() {
-            writeln!(f, "generator     {cost:.2} us of processor time a call")?;
+            let system = self.per_call(self.stats.cpu_system_ns).unwrap_or(0.0);
+            writeln!(
+                f,
+                "generator     {cost:.2} us of processor time a call, {system:.2} of it in the kernel"
+            )?;
         }
         for (count, what) in [
             (counts.abandoned, "calls still open at the end"),

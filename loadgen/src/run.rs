@@ -243,6 +243,7 @@ fn plan_of(
         }),
         options_every: args.options_every.map(nanos),
         spin: args.spin,
+        batch_window: nanos(args.batch_window),
         calls_out: None,
         bounds: Bounds {
             lateness_max: nanos(args.lateness_max),

@@ -84,6 +84,10 @@ counts! {
     forbidden,
     /// Datagrams without a route (`ENETUNREACH`, `EHOSTUNREACH`).
     unreachable,
+    /// Sends: a run of datagrams is one.
+    sends,
+    /// Receives: a run of datagrams is one.
+    receives,
     /// Times that the kernel's send buffer was full and the engine waited.
     send_buffer_full,
     /// Datagrams that could not be sent for another reason, or not in time.
@@ -184,6 +188,8 @@ pub struct Stats {
     pub wrong_calls: Vec<WrongCall>,
     /// Processor time of the engines, in nanoseconds.
     pub cpu_ns: u64,
+    /// How much of it the kernel used, as its ticks saw it.
+    pub cpu_system_ns: u64,
     /// When the first call was due and when the last was sent.
     pub sending: Option<(Nanos, Nanos)>,
     /// Why the engine ended before its time, if so.
@@ -204,6 +210,7 @@ impl Stats {
             lateness: Nanoseconds::new(3),
             wrong_calls: Vec::new(),
             cpu_ns: 0,
+            cpu_system_ns: 0,
             sending: None,
             broken: None,
         }
@@ -222,6 +229,7 @@ impl Stats {
         self.wrong_calls
             .extend(other.wrong_calls.into_iter().take(room));
         self.cpu_ns += other.cpu_ns;
+        self.cpu_system_ns += other.cpu_system_ns;
         self.sending = match (self.sending, other.sending) {
             (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
             (one, other) => one.or(other),

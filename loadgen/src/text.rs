@@ -1,4 +1,4 @@
-//! Short octet strings that live inline, so that a call is made without allocating.
+//! Short octet strings that live inline, so that a call is made without allocating, and how they are copied.
 
 use std::fmt;
 
@@ -53,49 +53,33 @@ impl<const N: usize> Text<N> {
         true
     }
 
+    /// Adds octets whose room may be read, or none of them; false if there was no room.
+    pub fn push_octets(&mut self, octets: Octets<'_>) -> bool {
+        let end = octets.put_short(&mut self.octets, self.length);
+        self.length = end.unwrap_or(self.length);
+        end.is_some()
+    }
+
     /// Adds the decimal digits of a number; false if there was no room.
     pub fn push_decimal(&mut self, number: u32) -> bool {
-        let mut digits = [0u8; 10];
-        let mut at = digits.len();
-        let mut rest = number;
-        for place in digits.iter_mut().rev() {
-            let [digit, ..] = (rest % 10).to_le_bytes();
-            *place = b'0' + digit;
-            at -= 1;
-            rest /= 10;
-            if rest == 0 {
-                break;
-            }
-        }
-        self.push_all(digits.get(at..).unwrap_or_default())
+        self.push_decimal_u64(u64::from(number))
     }
 
     /// Adds the decimal digits of a long number; false if there was no room.
     pub fn push_decimal_u64(&mut self, number: u64) -> bool {
-        match u32::try_from(number) {
-            Ok(short) => self.push_decimal(short),
-            Err(_) => {
-                let width = number.checked_ilog10().unwrap_or(0) + 1;
-                self.push_padded(number, width)
-            }
-        }
+        let (digits, begin) = decimal_digits(number);
+        let room = digits.get(begin..).unwrap_or_default();
+        self.push_octets(Octets::first(room, DECIMAL_DIGITS_MAX - begin))
     }
 
     /// Adds the last `width` decimal digits of a number (20 at most), with leading zeros; false if there was no room.
     pub fn push_padded(&mut self, number: u64, width: u32) -> bool {
-        let mut digits = [b'0'; 20];
-        let mut rest = number;
-        for place in digits.iter_mut().rev() {
-            let [digit, ..] = (rest % 10).to_le_bytes();
-            *place = b'0' + digit;
-            rest /= 10;
-            if rest == 0 {
-                break;
-            }
-        }
-        let width = usize::try_from(width).unwrap_or(usize::MAX);
-        let from = digits.len().saturating_sub(width);
-        self.push_all(digits.get(from..).unwrap_or_default())
+        let (digits, _) = decimal_digits(number);
+        let width = usize::try_from(width)
+            .unwrap_or(usize::MAX)
+            .min(DECIMAL_DIGITS_MAX);
+        let room = digits.get(DECIMAL_DIGITS_MAX - width..).unwrap_or_default();
+        self.push_octets(Octets::first(room, width))
     }
 
     /// Adds the hexadecimal digits of a number; false if there was no room.
@@ -125,6 +109,151 @@ impl<const N: usize> Text<N> {
     }
 }
 
+impl<const N: usize> Text<N> {
+    /// The octets with the room behind them.
+    #[must_use]
+    pub fn octets(&self) -> Octets<'_> {
+        Octets {
+            room: &self.octets,
+            length: self.length,
+        }
+    }
+}
+
+/// Digits of the largest number of 64 bits.
+const DECIMAL_DIGITS_MAX: usize = 20;
+
+/// The decimal digits of a number behind leading zeros, where they begin, and room behind them.
+fn decimal_digits(number: u64) -> ([u8; 2 * DECIMAL_DIGITS_MAX], usize) {
+    let mut digits = [b'0'; 2 * DECIMAL_DIGITS_MAX];
+    let mut begin = DECIMAL_DIGITS_MAX;
+    let mut rest = number;
+    while rest > 0 {
+        let pair = usize::try_from(rest % 100).unwrap_or(0);
+        rest /= 100;
+        begin -= 2;
+        if let (Some(place), Some(pair)) = (digits.get_mut(begin..begin + 2), PAIRS.get(pair)) {
+            place.copy_from_slice(pair);
+        }
+    }
+    // A pair may have brought a zero too many; of the number zero, one is shown.
+    let first = digits.get(begin).copied();
+    if begin < DECIMAL_DIGITS_MAX && first == Some(b'0') {
+        begin += 1;
+    }
+    (digits, begin.min(DECIMAL_DIGITS_MAX - 1))
+}
+
+/// Every number below a hundred as two digits.
+const PAIRS: [[u8; 2]; 100] = {
+    const DIGITS: &[u8; 10] = b"0123456789";
+    let mut pairs = [[0; 2]; 100];
+    let mut number = 0;
+    while number < pairs.len() {
+        pairs[number] = [DIGITS[number / 10], DIGITS[number % 10]];
+        number += 1;
+    }
+    pairs
+};
+
+/// Octets copied at once into a message: it is made of some forty pieces, and a copy of known length is a few instructions
+/// where one of any length is a call of `memcpy`.
+pub const BLOCK: usize = 64;
+
+/// Octets with others behind them that may be read, and copied, as well.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Octets<'a> {
+    room: &'a [u8],
+    length: usize,
+}
+
+impl<'a> Octets<'a> {
+    /// The first `length` octets of `room`.
+    #[must_use]
+    pub fn first(room: &'a [u8], length: usize) -> Self {
+        Self {
+            room,
+            length: length.min(room.len()),
+        }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Writes them at a place and returns where they end; `None` if there is too little room. What lies behind them in
+    /// `out` may be overwritten.
+    #[inline]
+    pub fn put(self, out: &mut [u8], at: usize) -> Option<usize> {
+        let to = out.get_mut(at..)?;
+        if !self.put_block::<BLOCK>(to) {
+            self.put_exactly(to)?;
+        }
+        Some(at + self.length)
+    }
+
+    /// The same into a place that has little room behind it.
+    #[inline]
+    fn put_short(self, out: &mut [u8], at: usize) -> Option<usize> {
+        let to = out.get_mut(at..)?;
+        if !self.put_word(to) && !self.put_block::<32>(to) {
+            self.put_exactly(to)?;
+        }
+        Some(at + self.length)
+    }
+
+    /// Copies a block of `N` octets if they are not more and both sides have room for it.
+    #[inline(always)]
+    fn put_block<const N: usize>(self, to: &mut [u8]) -> bool {
+        let blocks = (self.room.first_chunk::<N>(), to.first_chunk_mut::<N>());
+        match blocks {
+            (Some(from), Some(to)) if self.length <= N => *to = *from,
+            _ => return false,
+        }
+        true
+    }
+
+    /// The same for up to sixteen octets, which the compiler can tell from a copy of a block.
+    #[inline(always)]
+    fn put_word(self, to: &mut [u8]) -> bool {
+        let blocks = (self.room.first_chunk(), to.first_chunk_mut());
+        match blocks {
+            (Some(from), Some(to)) if self.length <= 16 => {
+                *to = u128::from_ne_bytes(*from).to_ne_bytes();
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Copies them as they are. A function of its own, since the compiler would make one call of `memcpy` of this copy and
+    /// those of blocks.
+    #[cold]
+    #[inline(never)]
+    fn put_exactly(self, out: &mut [u8]) -> Option<()> {
+        let to = out.get_mut(..self.length)?;
+        to.copy_from_slice(self.room.get(..self.length)?);
+        Some(())
+    }
+}
+
+impl<'a> From<&'a [u8]> for Octets<'a> {
+    fn from(octets: &'a [u8]) -> Self {
+        Self {
+            room: octets,
+            length: octets.len(),
+        }
+    }
+}
+
 impl<const N: usize> PartialEq for Text<N> {
     fn eq(&self, other: &Self) -> bool {
         self.as_bytes() == other.as_bytes()
@@ -148,6 +277,24 @@ impl<const N: usize> fmt::Debug for Text<N> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn octets_are_put_whole_or_not_at_all_whatever_lies_around_them() {
+        let room: Vec<u8> = (0..=255).chain(0..=255).collect();
+        for length in 0..200 {
+            for behind in [0, 1, 31, 32, 63, 64, 70] {
+                for left in [0, 1, 31, 32, 63, 64, 70] {
+                    let octets = Octets::first(&room[..length + behind], length);
+                    let mut out = vec![0xEE; 3 + length + left];
+                    assert_eq!(octets.put(&mut out, 3), Some(3 + length));
+                    assert_eq!(out[..3], [0xEE; 3]);
+                    assert_eq!(out[3..3 + length], room[..length]);
+                    out.truncate(2 + length);
+                    assert_eq!(octets.put(&mut out, 3), None);
+                }
+            }
+        }
+    }
 
     #[test]
     fn what_does_not_fit_is_not_taken() {

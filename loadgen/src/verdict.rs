@@ -163,10 +163,7 @@ impl Profile {
 
 /// What stands before the dialled user part (up to its first `;` or `:`) in a Contact's user part.
 fn code_before<'a>(contact_user: &'a [u8], dialled: &[u8]) -> Option<&'a [u8]> {
-    let end = dialled
-        .iter()
-        .position(|&octet| octet == b';' || octet == b':')
-        .unwrap_or(dialled.len());
+    let end = memchr::memchr2(b';', b':', dialled).unwrap_or(dialled.len());
     contact_user.strip_suffix(dialled.get(..end)?)
 }
 

@@ -16,11 +16,11 @@ use self::respond::RespondArgs;
 use self::search::{FindArgs, SoakArgs};
 use self::values::{
     Ceiling, Share, ceiling_of, cores_of, percent_of, ports_of, share_of, t1_of, threads_of,
-    user_arg,
+    user_arg, window_of,
 };
 pub use self::values::{duration_of, rate_of, time_of};
 use crate::call::Family;
-use crate::limits::{CALLS_MAX, LATENESS_P99_MAX, T1_DEFAULT, USER_BYTES_MAX};
+use crate::limits::{BATCH_WINDOW, CALLS_MAX, LATENESS_P99_MAX, T1_DEFAULT, USER_BYTES_MAX};
 use crate::mix::command::MixArgs;
 use crate::mix::select::{Selected, selected};
 use crate::pace::Arrival;
@@ -237,6 +237,10 @@ pub struct RunArgs {
     /// more). A run within 20 % of it is marked as generator-bound.
     #[arg(long, value_name = "measure|RATE", value_parser = ceiling_of)]
     pub ceiling: Option<Ceiling>,
+    /// Let calls that become due within so long leave together, and be late by that. Longer: fuller batches, fewer system
+    /// calls. 64 INVITEs fill a batch.
+    #[arg(long, value_name = "TIME", default_value = BATCH_WINDOW, value_parser = window_of)]
+    pub batch_window: Duration,
     /// Never sleep: less lateness for a whole core.
     #[arg(long)]
     pub spin: bool,
@@ -363,6 +367,11 @@ mod tests {
             ("--duration 10", false),
             ("--duration 0s", false),
             ("--duration 25h", false),
+            ("--batch-window 0us", true),
+            ("--batch-window 300us", true),
+            ("--batch-window 10ms", true),
+            ("--batch-window 11ms", false),
+            ("--batch-window 1", false),
             ("--t1 10ms", true),
             ("--t1 11s", false),
             ("--source-ports 0", false),

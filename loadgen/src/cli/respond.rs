@@ -64,6 +64,9 @@ pub struct RespondArgs {
     /// Cores that the threads are pinned to, in turn, as 0,2-3.
     #[arg(long, value_name = "LIST", value_parser = cores_of)]
     pub cores: Option<Cores>,
+    /// Look for requests without ever sleeping: whoever sends them then need not wake anybody.
+    #[arg(long)]
+    pub spin: bool,
     /// Send a run of equally long answers as one (`UDP_SEGMENT`).
     #[arg(long, value_enum, default_value_t = Switch::On)]
     pub gso: Switch,

@@ -6,7 +6,8 @@ use super::Cores;
 use super::respond::Stall;
 use crate::call::user_of;
 use crate::limits::{
-    DURATION_SECONDS_MAX, FIND_ROUNDS_MAX, RATE_MAX, SOURCE_PORTS_MAX, THREADS_MAX, USER_BYTES_MAX,
+    BATCH_WINDOW_MS_MAX, DURATION_SECONDS_MAX, FIND_ROUNDS_MAX, RATE_MAX, SOURCE_PORTS_MAX,
+    THREADS_MAX, USER_BYTES_MAX,
 };
 use crate::text::Text;
 
@@ -53,6 +54,21 @@ pub fn time_of(text: &str) -> Result<Duration, String> {
         _ => return Err(bad()),
     };
     Ok(Duration::from_millis(number.saturating_mul(milliseconds)))
+}
+
+/// Reads how long calls may wait for each other: a time, also in microseconds, up to 10 ms.
+///
+/// # Errors
+/// What is expected.
+pub fn window_of(text: &str) -> Result<Duration, String> {
+    let window = match text.strip_suffix("us").map(str::parse) {
+        Some(Ok(microseconds)) => Some(Duration::from_micros(microseconds)),
+        Some(Err(_)) => None,
+        None => time_of(text).ok(),
+    };
+    window
+        .filter(|&window| window <= Duration::from_millis(BATCH_WINDOW_MS_MAX))
+        .ok_or_else(|| format!("a time of at most {BATCH_WINDOW_MS_MAX}ms, as 100us"))
 }
 
 /// Reads a time within the bounds of a run.

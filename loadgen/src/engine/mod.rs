@@ -29,7 +29,7 @@ use crate::digest::Credentials;
 use crate::framer::{Frame, Framer};
 use crate::limits::{
     BATCH, CALLS_PER_SOCKET_RUN, COPIES_PER_ROUND, LINGER_NS, OFFER_MAX_NS,
-    RECEIVE_BATCHES_PER_ROUND, ROUND_NS, STREAM_MESSAGE_BYTES_MAX, TIMER_B_T1S, WAIT_MAX_NS,
+    RECEIVE_BATCHES_PER_ROUND, STREAM_MESSAGE_BYTES_MAX, TIMER_B_T1S, WAIT_MAX_NS,
 };
 use crate::message::Messages;
 use crate::net::Link;
@@ -73,6 +73,8 @@ pub struct Plan {
     pub calls_out: Option<u64>,
     /// Whether the engine looks without ever sleeping.
     pub spin: bool,
+    /// How far apart the rounds of an engine that sleeps are at least, in nanoseconds: calls leave up to so late, in batches.
+    pub batch_window: Nanos,
     /// What makes a run invalid or missed.
     pub bounds: Bounds,
     /// Engines.
@@ -549,11 +551,14 @@ impl Engine {
             let Some(socket) = socket else {
                 return Received::All;
             };
-            if let Err(error) = self.rx.receive(socket.as_fd()) {
-                if Refusal::of(&error) == Refusal::PortClosed {
-                    self.stats.counts.refused += 1;
+            match self.rx.receive(socket.as_fd()) {
+                Ok(runs) => self.stats.counts.receives += count(runs),
+                Err(error) => {
+                    if Refusal::of(&error) == Refusal::PortClosed {
+                        self.stats.counts.refused += 1;
+                    }
+                    return Received::All;
                 }
-                return Received::All;
             }
             let read = self.clock.both();
             self.judge_batch(port, read);
@@ -662,7 +667,7 @@ impl Engine {
         if self.plan.spin || !self.stamped {
             return;
         }
-        let rest = (round + ROUND_NS).saturating_sub(self.clock.now());
+        let rest = (round + self.plan.batch_window).saturating_sub(self.clock.now());
         if rest > 0 {
             // A nap cut short costs processor time, nothing else.
             nobody.wait(rest).unwrap_or_default();
@@ -685,6 +690,7 @@ impl Engine {
         }
         self.seconds.end(&self.stats.counts);
         self.stats.cpu_ns = crate::sys::thread_cpu_ns();
+        self.stats.cpu_system_ns = crate::sys::thread_cpu_system_ns();
         self.stats
     }
 

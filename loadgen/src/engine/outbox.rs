@@ -74,7 +74,8 @@ impl Outbox {
         let mut tries = 0;
         while from < self.tx.len() {
             let Err(error) = self.tx.send(socket, from, None, self.segments).map(|sent| {
-                from += sent;
+                from += sent.datagrams;
+                counts.sends += u64::try_from(sent.sends).unwrap_or(0);
                 tries = 0;
             }) else {
                 continue;

@@ -3,8 +3,8 @@
 //! Promises: a message is its template with the holes filled, rendered into the caller's octets without allocating; a
 //! retransmission rendered again is byte-identical (it follows from the call alone); ACK has the INVITE's branch,
 //! Request-URI and `CSeq` number and the answer's To (RFC 3261 §17.1.1.3); an INVITE with credentials has a branch and a
-//! `CSeq` number of its own, and the Call-ID and From tag of the first (§22.2). The shape is `chan_sip`'s, with its header
-//! order. Leaves to `check`: an independent reading of all.
+//! `CSeq` number of its own, and the Call-ID and From tag of the first (§22.2). The INVITE's shape is `chan_sip`'s, with its
+//! header order. Leaves to `check`: an independent reading of all.
 
 mod template;
 
@@ -12,8 +12,9 @@ use std::net::SocketAddr;
 
 use crate::call::{Call, Datagram, Family};
 use crate::fault::spoil;
-use crate::limits::{ACK_BYTES_STEP, INVITE_BYTES_STEP};
+use crate::limits::{ACK_BYTES_STEP, HOST_BYTES_MAX, INVITE_BYTES_STEP};
 use crate::recent::Brief;
+use crate::text::{Octets, Text};
 
 use template::{Template, Values};
 
@@ -83,16 +84,15 @@ a=maxptime:150\r
 a=sendrecv\r
 ";
 
+/// What RFC 3261 §17.1.1.3 wants of it and no more, as `PJSIP` sends it: no Contact, no User-Agent.
 const ACK: &str = "ACK sip:{user}@{target} SIP/2.0\r
 Via: SIP/2.0/{transport} {local};branch=z9hG4bK{run}{sequence}{attempt}\r
 Max-Forwards: 70\r
 From: <sip:{caller}@{from_host}>;tag=as{run}{sequence}\r
 To: {to}\r
-Contact: <sip:{caller}@{local}{contact_transport}>\r
 Call-ID: {run}{sequence}@{local}\r
 CSeq: {cseq} ACK\r
-User-Agent: {padding}{own_agent}\r
-Content-Length: 0\r
+Content-Length: {padding}0\r
 \r
 ";
 
@@ -129,18 +129,11 @@ impl Attempt {
         }
     }
 
-    fn cseq_digits(self) -> &'static [u8] {
-        match self {
-            Self::Plain => b"102",
-            Self::Authorized => b"103",
-        }
-    }
-
     /// What follows the call's number in the branch.
-    fn suffix(self) -> &'static [u8] {
+    fn suffix(self) -> &'static str {
         match self {
-            Self::Plain => b"",
-            Self::Authorized => b"a",
+            Self::Plain => "",
+            Self::Authorized => "a",
         }
     }
 }
@@ -165,16 +158,25 @@ pub enum Shape {
     Tcp,
 }
 
+/// The messages of a call's first or second INVITE, which differ in branch and `CSeq`.
+#[derive(Debug, Clone)]
+struct OfAttempt {
+    invites: [Template; FAMILIES.len()],
+    ack: Template,
+}
+
 /// The messages of one socket: its address stands in them.
 #[derive(Debug, Clone)]
 pub struct Messages {
-    invites: [Template; FAMILIES.len()],
-    ack: Template,
+    plain: OfAttempt,
+    authorized: OfAttempt,
     options: Template,
     target: String,
     run: [u8; RUN_DIGITS],
     /// What follows run and sequence in the Call-ID: `@` and the socket's address.
     call_id_tail: Box<[u8]>,
+    /// The socket's address and port as they stand in a URI.
+    own_host: Text<HOST_BYTES_MAX>,
 }
 
 /// What an answer must repeat of a call.
@@ -217,22 +219,36 @@ impl Messages {
             Shape::Udp | Shape::Tcp => (1, 1),
             Shape::UdpRuns => (INVITE_BYTES_STEP, ACK_BYTES_STEP),
         };
-        let invites = FAMILIES.map(|(_, screening, agent)| {
-            let text = INVITE
-                .replace("{screening}", screening)
-                .replace("{own_agent}", agent);
-            Template::compile(&(fixed(&text) + &sdp), invite_step)
-        });
-        let own = |text: &str| fixed(&text.replace("{own_agent}", OWN_AGENT));
+        let of_attempt = |attempt: Attempt| {
+            let fixed = |text: &str| {
+                fixed(text)
+                    .replace("{attempt}", attempt.suffix())
+                    .replace("{cseq}", &attempt.cseq().to_string())
+            };
+            let plain = attempt == Attempt::Plain;
+            OfAttempt {
+                invites: FAMILIES.map(|(_, screening, agent)| {
+                    let text = INVITE
+                        .replace("{screening}", screening)
+                        .replace("{own_agent}", agent)
+                        .replace(if plain { "{authorization}" } else { "" }, "");
+                    Template::compile(&(fixed(&text) + &sdp), invite_step)
+                }),
+                ack: Template::compile(&fixed(ACK), ack_step),
+            }
+        };
+        let options = fixed(&OPTIONS.replace("{own_agent}", OWN_AGENT));
         let mut run_digits = [0; RUN_DIGITS];
         run_digits.copy_from_slice(run.as_bytes());
         Self {
-            invites,
-            ack: Template::compile(&own(ACK), ack_step),
-            options: Template::compile(&own(OPTIONS), 1),
+            plain: of_attempt(Attempt::Plain),
+            authorized: of_attempt(Attempt::Authorized),
+            options: Template::compile(&options, 1),
             target: in_uri(target),
             run: run_digits,
             call_id_tail: format!("@{local}").into_bytes().into(),
+            // An IPv6 address in brackets with its port has 47 octets.
+            own_host: Text::of(local.as_bytes()).unwrap_or_default(),
         }
     }
 
@@ -268,19 +284,18 @@ impl Messages {
         out: &mut [u8],
     ) -> Option<usize> {
         let values = Values {
-            user: call.user.as_bytes(),
-            caller: call.caller.as_bytes(),
-            domain: call.domain.as_bytes(),
-            from_host: self.host_or_own(call.from_host.as_bytes()),
-            address: call.address.as_bytes(),
-            agent: call.agent.as_bytes(),
-            reported_calls: call.reported_calls.as_bytes(),
+            user: call.user.octets(),
+            caller: call.caller.octets(),
+            domain: call.domain.octets(),
+            from_host: self.host_or_own(&call.from_host),
+            address: call.address.octets(),
+            agent: call.agent.octets(),
+            reported_calls: call.reported_calls.octets(),
             sequence: name.sequence,
-            attempt: name.attempt,
-            authorization,
-            to: b"",
+            authorization: authorization.into(),
+            to: Octets::default(),
         };
-        let [p_tfps, x_tfps, received, bare] = &self.invites;
+        let [p_tfps, x_tfps, received, bare] = &self.of(name.attempt).invites;
         let template = match call.family {
             Family::PTfps => p_tfps,
             Family::XTfps => x_tfps,
@@ -297,15 +312,21 @@ impl Messages {
     /// Writes the ACK for an answer whose To header's value is `to`; `None` if `out` is too short.
     pub fn ack(&self, call: &Brief, name: Name, to: &[u8], out: &mut [u8]) -> Option<usize> {
         let values = Values {
-            user: call.user.as_bytes(),
-            caller: call.caller.as_bytes(),
-            from_host: self.host_or_own(call.from_host.as_bytes()),
+            user: call.user.octets(),
+            caller: call.caller.octets(),
+            from_host: self.host_or_own(&call.from_host),
             sequence: name.sequence,
-            attempt: name.attempt,
-            to,
+            to: to.into(),
             ..Values::default()
         };
-        self.ack.render(&values, out)
+        self.of(name.attempt).ack.render(&values, out)
+    }
+
+    fn of(&self, attempt: Attempt) -> &OfAttempt {
+        match attempt {
+            Attempt::Plain => &self.plain,
+            Attempt::Authorized => &self.authorized,
+        }
     }
 
     /// Writes the OPTIONS of this number; `None` if `out` is too short.
@@ -325,9 +346,10 @@ impl Messages {
     }
 
     /// The From host of a call, or the socket's address and port as they stand in a URI.
-    fn host_or_own<'a>(&'a self, host: &'a [u8]) -> &'a [u8] {
+    fn host_or_own<'a>(&'a self, host: &'a Text<HOST_BYTES_MAX>) -> Octets<'a> {
+        let host = host.octets();
         if host.is_empty() {
-            return self.call_id_tail.get(1..).unwrap_or_default();
+            return self.own_host.octets();
         }
         host
     }
@@ -341,7 +363,7 @@ impl Messages {
         let (digits, suffix) = rest.split_at_checked(SEQUENCE_DIGITS)?;
         let attempt = [Attempt::Plain, Attempt::Authorized]
             .into_iter()
-            .find(|attempt| attempt.suffix() == suffix)?;
+            .find(|attempt| attempt.suffix().as_bytes() == suffix)?;
         Some(Name {
             sequence: number_of(digits)?,
             attempt,
@@ -393,15 +415,31 @@ pub fn in_uri(address: SocketAddr) -> String {
 
 /// The number that ten hexadecimal digits (lower case) stand for.
 fn number_of(digits: &[u8]) -> Option<u64> {
-    digits.iter().try_fold(0, |number: u64, &digit| {
-        let value = match digit {
-            b'0'..=b'9' => digit - b'0',
-            b'a'..=b'f' => digit - b'a' + 10,
-            _ => return None,
-        };
-        Some(number << 4 | u64::from(value))
-    })
+    let mut number = 0;
+    let mut all = 0;
+    for &digit in digits {
+        let value = VALUES.get(usize::from(digit)).copied().unwrap_or(NO_DIGIT);
+        all |= value;
+        number = number << 4 | u64::from(value);
+    }
+    (all & NO_DIGIT == 0).then_some(number)
 }
+
+/// A bit that no digit's value has.
+const NO_DIGIT: u8 = 0x80;
+
+/// What each octet is worth as a hexadecimal digit: the digits of successive calls follow no pattern that a branch could be
+/// foretold by.
+const VALUES: [u8; 256] = {
+    let mut values = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < 16 {
+        let letter = if value < 10 { b'0' } else { b'a' - 10 };
+        values[(letter + value) as usize] = value;
+        value += 1;
+    }
+    values
+};
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! Text with holes, filled into the caller's octets.
 
-use super::{Attempt, SEQUENCE_DIGITS};
+use super::SEQUENCE_DIGITS;
+use crate::text::{BLOCK, Octets};
 
 /// What stands in a hole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,8 +14,6 @@ enum Field {
     Agent,
     ReportedCalls,
     Sequence,
-    Attempt,
-    CSeq,
     Authorization,
     To,
     /// Blanks before a header's value (RFC 3261 §25.1: HCOLON) up to a round length.
@@ -30,8 +29,6 @@ const FIELDS: &[(&str, Field)] = &[
     ("{agent}", Field::Agent),
     ("{reported_calls}", Field::ReportedCalls),
     ("{sequence}", Field::Sequence),
-    ("{attempt}", Field::Attempt),
-    ("{cseq}", Field::CSeq),
     ("{authorization}", Field::Authorization),
     ("{to}", Field::To),
     ("{padding}", Field::Padding),
@@ -40,79 +37,113 @@ const FIELDS: &[(&str, Field)] = &[
 /// What goes into the holes.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Values<'a> {
-    pub(super) user: &'a [u8],
-    pub(super) caller: &'a [u8],
-    pub(super) domain: &'a [u8],
-    pub(super) from_host: &'a [u8],
-    pub(super) address: &'a [u8],
-    pub(super) agent: &'a [u8],
-    pub(super) reported_calls: &'a [u8],
+    pub(super) user: Octets<'a>,
+    pub(super) caller: Octets<'a>,
+    pub(super) domain: Octets<'a>,
+    pub(super) from_host: Octets<'a>,
+    pub(super) address: Octets<'a>,
+    pub(super) agent: Octets<'a>,
+    pub(super) reported_calls: Octets<'a>,
     pub(super) sequence: u64,
-    pub(super) attempt: Attempt,
-    pub(super) authorization: &'a [u8],
-    pub(super) to: &'a [u8],
+    pub(super) authorization: Octets<'a>,
+    pub(super) to: Octets<'a>,
 }
 
 /// Text with holes.
 #[derive(Debug, Clone)]
 pub(super) struct Template {
-    text: Box<[u8]>,
-    /// Where in `text` each hole is, ascending.
-    holes: Box<[(usize, Field)]>,
-    /// Messages are padded to a multiple of so many octets.
+    steps: Box<[Step]>,
+    /// Octets of text behind the hole for padding, if there is one.
+    behind_padding: usize,
+    /// Messages are padded to a multiple of so many octets: a power of two.
     step: usize,
+}
+
+/// A piece of text and the hole behind it.
+#[derive(Debug, Clone)]
+struct Step {
+    text: [u8; BLOCK],
+    length: usize,
+    hole: Option<Field>,
 }
 
 impl Template {
     pub(super) fn compile(source: &str, step: usize) -> Self {
-        let mut text = Vec::with_capacity(source.len());
-        let mut holes = Vec::new();
+        let mut steps = Vec::new();
+        let mut behind_padding = 0;
         let mut rest = source;
         while let Some((at, name, field)) = first_hole(rest) {
-            text.extend_from_slice(rest.as_bytes().get(..at).unwrap_or_default());
-            holes.push((text.len(), field));
+            add_text(&mut steps, rest.as_bytes().get(..at).unwrap_or_default());
+            add_hole(&mut steps, field);
             rest = rest.get(at + name.len()..).unwrap_or_default();
+            if field == Field::Padding {
+                behind_padding = rest.len();
+            }
         }
-        text.extend_from_slice(rest.as_bytes());
+        add_text(&mut steps, rest.as_bytes());
         Self {
-            text: text.into(),
-            holes: holes.into(),
+            steps: steps.into(),
+            behind_padding,
             step,
         }
     }
 
     pub(super) fn render(&self, values: &Values<'_>, out: &mut [u8]) -> Option<usize> {
         let digits = hexadecimal(values.sequence);
-        let mut from = 0;
         let mut written = 0;
-        for &(at, field) in &self.holes {
-            written = put(out, written, self.text.get(from..at)?)?;
-            from = at;
-            let filling = match field {
-                Field::User => values.user,
-                Field::Caller => values.caller,
-                Field::Domain => values.domain,
-                Field::FromHost => values.from_host,
-                Field::Address => values.address,
-                Field::Agent => values.agent,
-                Field::ReportedCalls => values.reported_calls,
-                Field::Sequence => &digits,
-                Field::Attempt => values.attempt.suffix(),
-                Field::CSeq => values.attempt.cseq_digits(),
-                Field::Authorization => values.authorization,
-                Field::To => values.to,
+        for step in &self.steps {
+            written = Octets::first(&step.text, step.length).put(out, written)?;
+            let filling = match step.hole {
+                None => continue,
+                Some(Field::User) => values.user,
+                Some(Field::Caller) => values.caller,
+                Some(Field::Domain) => values.domain,
+                Some(Field::FromHost) => values.from_host,
+                Some(Field::Address) => values.address,
+                Some(Field::Agent) => values.agent,
+                Some(Field::ReportedCalls) => values.reported_calls,
+                Some(Field::Sequence) => Octets::first(&digits, SEQUENCE_DIGITS),
+                Some(Field::Authorization) => values.authorization,
+                Some(Field::To) => values.to,
                 // No hole follows it, so that the length without it is known here.
-                Field::Padding => {
-                    let length = written + self.text.len() - at;
-                    let blanks = length.next_multiple_of(self.step) - length;
+                Some(Field::Padding) => {
+                    let length = written + self.behind_padding;
+                    let blanks = length.wrapping_neg() & (self.step - 1);
                     out.get_mut(written..written + blanks)?.fill(b' ');
                     written += blanks;
                     continue;
                 }
             };
-            written = put(out, written, filling)?;
+            written = filling.put(out, written)?;
         }
-        put(out, written, self.text.get(from..)?)
+        Some(written)
+    }
+}
+
+/// Adds text in pieces of at most a block.
+fn add_text(steps: &mut Vec<Step>, text: &[u8]) {
+    for piece in text.chunks(BLOCK) {
+        let mut block = [b' '; BLOCK];
+        for (place, octet) in block.iter_mut().zip(piece) {
+            *place = *octet;
+        }
+        steps.push(Step {
+            text: block,
+            length: piece.len(),
+            hole: None,
+        });
+    }
+}
+
+/// Adds a hole behind the text that was added last.
+fn add_hole(steps: &mut Vec<Step>, hole: Field) {
+    match steps.last_mut() {
+        Some(last) if last.hole.is_none() => last.hole = Some(hole),
+        Some(_) | None => steps.push(Step {
+            text: [b' '; BLOCK],
+            length: 0,
+            hole: Some(hole),
+        }),
     }
 }
 
@@ -123,23 +154,26 @@ fn first_hole(text: &str) -> Option<(usize, &'static str, Field)> {
         .min_by_key(|&(at, ..)| at)
 }
 
-fn put(out: &mut [u8], at: usize, octets: &[u8]) -> Option<usize> {
-    let end = at + octets.len();
-    out.get_mut(at..end)?.copy_from_slice(octets);
-    Some(end)
-}
-
-/// The last ten hexadecimal digits of a number.
-fn hexadecimal(number: u64) -> [u8; SEQUENCE_DIGITS] {
-    let mut digits = [b'0'; SEQUENCE_DIGITS];
-    let mut rest = number;
-    for place in digits.iter_mut().rev() {
-        let [low, ..] = rest.to_le_bytes();
-        *place = match low & 15 {
-            digit @ 0..10 => b'0' + digit,
-            digit => b'a' + digit - 10,
-        };
-        rest >>= 4;
+/// The last ten hexadecimal digits of a number, and what may be read behind them.
+fn hexadecimal(number: u64) -> [u8; BLOCK] {
+    let mut digits = [b'0'; BLOCK];
+    let octets = number.to_be_bytes();
+    let last = octets.iter().skip(octets.len() - SEQUENCE_DIGITS / 2);
+    for (place, &octet) in digits.chunks_exact_mut(2).zip(last) {
+        let pair = PAIRS.get(usize::from(octet)).copied().unwrap_or_default();
+        place.copy_from_slice(&pair);
     }
     digits
 }
+
+/// Every octet as two hexadecimal digits.
+const PAIRS: [[u8; 2]; 256] = {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut pairs = [[0; 2]; 256];
+    let mut octet = 0;
+    while octet < pairs.len() {
+        pairs[octet] = [DIGITS[octet >> 4], DIGITS[octet & 15]];
+        octet += 1;
+    }
+    pairs
+};

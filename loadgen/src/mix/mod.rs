@@ -14,6 +14,7 @@ pub mod read;
 pub mod select;
 pub mod shape;
 pub mod shipped;
+pub mod weighted;
 
 use std::sync::Arc;
 

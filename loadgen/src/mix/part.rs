@@ -3,10 +3,13 @@
 //! Promises: a call follows from seed, part and its number within the part; a telephone (subscriber and caller) keeps its
 //! address and agent. Allocates nothing per call.
 
+use super::weighted::Weighted;
 use crate::call::{Call, Datagram, Family};
 use crate::clock::Nanos;
 use crate::fault::Fault;
-use crate::limits::USER_BYTES_MAX;
+use crate::limits::{
+    ADDRESS_BYTES_MAX, AGENT_BYTES_MAX, CALLER_BYTES_MAX, HOST_BYTES_MAX, USER_BYTES_MAX,
+};
 use crate::random::SplitMix64;
 use crate::text::Text;
 use crate::verdict::Expected;
@@ -15,11 +18,9 @@ use crate::verdict::Expected;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Range {
     /// The digits that all have.
-    pub prefix: Box<[u8]>,
+    pub prefix: Text<CALLER_BYTES_MAX>,
     /// How many more there are, at most 12.
     pub more: u32,
-    /// Share of the range in its part.
-    pub weight: u32,
 }
 
 /// In which order the numbers of a part come.
@@ -80,7 +81,7 @@ pub type Pattern = Box<[Piece]>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
     /// These octets.
-    Text(Box<[u8]>),
+    Text(Text<HOST_BYTES_MAX>),
     /// A digit that belongs to the telephone.
     Digit,
     /// The subscriber's number.
@@ -108,13 +109,13 @@ pub struct Part {
     /// Until when; [`Nanos::MAX`] without end.
     pub end: Nanos,
     /// The numbers; never empty.
-    pub ranges: Box<[Range]>,
+    pub ranges: Weighted<Range>,
     /// The order of the numbers.
     pub order: Order,
     /// How many different numbers there are; 0: as many as the ranges hold.
     pub pool: u32,
     /// International prefixes and their weights; never empty.
-    pub spellings: Box<[(Box<[u8]>, u32)]>,
+    pub spellings: Weighted<Text<CALLER_BYTES_MAX>>,
     /// Disguises, taken at random; never empty.
     pub disguises: Box<[Disguise]>,
     /// First and last subscriber; their number stands before the caller's. `None`: callers belong to nobody in particular.
@@ -124,7 +125,7 @@ pub struct Part {
     /// Where telephones are; never empty.
     pub addresses: Box<[Block]>,
     /// User agents of telephones; never empty.
-    pub agents: Box<[Box<[u8]>]>,
+    pub agents: Box<[Text<AGENT_BYTES_MAX>]>,
     /// The domain field of the screening header.
     pub domain: Pattern,
     /// The host of the From; empty: the socket's own.
@@ -174,7 +175,7 @@ impl Part {
             &mut call.address,
         );
         if let Some(agent) = pick(&mut of_telephone, &self.agents) {
-            call.agent.set(agent);
+            call.agent.push_octets(agent.octets());
         }
         pattern(
             &self.domain,
@@ -211,7 +212,7 @@ impl Part {
         random: &mut SplitMix64,
         user: &mut Text<USER_BYTES_MAX>,
     ) {
-        let prefix = weighted(random, &self.spellings, |(_, weight)| *weight);
+        let prefix = self.spellings.pick(random);
         let disguise = if self.disguises.len() > 1 {
             pick(random, &self.disguises).copied()
         } else {
@@ -225,19 +226,23 @@ impl Part {
             }
             Order::Rising => self.next_number(seed, index),
         };
-        let mut plain = Text::<32>::new();
-        if let Some((prefix, _)) = prefix {
-            plain.push_all(prefix);
+        let mut plain = Text::<USER_BYTES_MAX>::new();
+        if let Some(prefix) = prefix {
+            plain.push_octets(prefix.octets());
         }
         if let Some(range) = range {
-            plain.push_all(&range.prefix);
+            plain.push_octets(range.prefix.octets());
             plain.push_padded(rest, range.more);
+        }
+        if disguise.is_none_or(|disguise| disguise == Disguise::Plain) {
+            user.push_octets(plain.octets());
+            return;
         }
         disguised(disguise.unwrap_or(Disguise::Plain), plain.as_bytes(), user);
     }
 
     fn any_number(&self, random: &mut SplitMix64) -> (Option<&Range>, u64) {
-        let range = weighted(random, &self.ranges, |range| range.weight);
+        let range = self.ranges.pick(random);
         let rest = random.below_u64(10_u64.pow(range.map_or(0, |range| range.more)));
         (range, rest)
     }
@@ -249,11 +254,12 @@ impl Part {
         } else {
             u64::from(self.pool)
         };
-        let count = u64::try_from(self.ranges.len()).unwrap_or(1).max(1);
+        let ranges = self.ranges.items();
+        let count = u64::try_from(ranges.len()).unwrap_or(1).max(1);
         let run = index / of_each;
         let range = usize::try_from(run % count)
             .ok()
-            .and_then(|at| self.ranges.get(at));
+            .and_then(|at| ranges.get(at));
         let size = 10_u64.pow(range.map_or(0, |range| range.more));
         let first = SplitMix64::of(seed ^ NUMBERS, run % count).below_u64(size);
         // A range that is met again goes on where it was left.
@@ -273,29 +279,7 @@ fn pick<'t, T>(random: &mut SplitMix64, from: &'t [T]) -> Option<&'t T> {
     from.get(usize::try_from(random.below(count)).unwrap_or(0))
 }
 
-fn weighted<'t, T>(
-    random: &mut SplitMix64,
-    from: &'t [T],
-    weight: impl Fn(&T) -> u32,
-) -> Option<&'t T> {
-    if from.len() == 1 {
-        return from.first();
-    }
-    let sum = from
-        .iter()
-        .fold(0_u32, |sum, item| sum.saturating_add(weight(item)));
-    let mut left = random.below(sum.max(1));
-    for item in from {
-        let share = weight(item);
-        if left < share {
-            return Some(item);
-        }
-        left -= share;
-    }
-    from.first()
-}
-
-fn address(block: Option<Block>, random: &mut SplitMix64, text: &mut Text<45>) {
+fn address(block: Option<Block>, random: &mut SplitMix64, text: &mut Text<ADDRESS_BYTES_MAX>) {
     match block {
         Some(Block::V4(first, bits)) => {
             // Neither the first nor the last address of a block that has more than two.
@@ -344,7 +328,7 @@ fn pattern<const N: usize>(
 ) {
     for piece in pieces {
         match piece {
-            Piece::Text(octets) => text.push_all(octets),
+            Piece::Text(octets) => text.push_octets(octets.octets()),
             Piece::Digit => text.push_decimal(random.below(10)),
             Piece::Subscriber => text.push_decimal(subscriber.unwrap_or(0)),
         };

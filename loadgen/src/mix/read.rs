@@ -5,13 +5,14 @@
 use crate::call::{Family, caller_of, is_agent};
 use crate::clock::Nanos;
 use crate::fault::FAULTS;
-use crate::limits::{CALLER_BYTES_MAX, COPIES_MAX, MIX_PARTS_MAX, RATE_MAX};
+use crate::limits::{AGENT_BYTES_MAX, CALLER_BYTES_MAX, COPIES_MAX, MIX_PARTS_MAX, RATE_MAX};
 use crate::mix::Definition;
 use crate::mix::document::{Faults, Keys, Placed, parse};
 use crate::mix::model::{Count, Limit, Who};
 use crate::mix::numbers::{AGENTS, SETS};
 use crate::mix::part::{Block, DISGUISES, Disguise, Kind, Order, Part, Pattern, Piece, Range};
 use crate::mix::shape::Shape;
+use crate::mix::weighted::Weighted;
 use crate::text::Text;
 use crate::verdict::Expected;
 
@@ -59,7 +60,7 @@ fn definition(name: &str, mut keys: Keys<'_>, faults: &mut Faults<'_>) -> Option
         .into_iter()
         .filter_map(|row| list_row(row, faults))
         .collect();
-    let sets: Vec<(String, Box<[Range]>)> = keys
+    let sets: Vec<NumberSet> = keys
         .tables("numbers", faults)
         .into_iter()
         .filter_map(|set| number_set(set, faults))
@@ -156,14 +157,17 @@ fn is_code(code: &str) -> bool {
     matches!(code.as_bytes(), [b'A'..=b'Z', b'0'..=b'9', b'0'..=b'9'])
 }
 
-fn number_set(mut keys: Keys<'_>, faults: &mut Faults<'_>) -> Option<(String, Box<[Range]>)> {
+/// A set's name and its ranges with their weights.
+type NumberSet = (String, Box<[(Range, u32)]>);
+
+fn number_set(mut keys: Keys<'_>, faults: &mut Faults<'_>) -> Option<NumberSet> {
     let name = keys.needed("name", faults);
     if let Some((name, at)) = name
         && SETS.iter().any(|(known, _)| *known == name)
     {
         faults.at(at, format!("`{name}` is a set that every mix has"));
     }
-    let ranges: Vec<Range> = keys
+    let ranges: Vec<(Range, u32)> = keys
         .weights("ranges", &(1..=WEIGHT_MAX), faults)
         .into_iter()
         .filter_map(|(text, weight)| range_of(text, weight, faults))
@@ -178,7 +182,11 @@ fn number_set(mut keys: Keys<'_>, faults: &mut Faults<'_>) -> Option<(String, Bo
     Some((name?.0.to_owned(), ranges.into()))
 }
 
-fn range_of((text, at): Placed<&str>, weight: u64, faults: &mut Faults<'_>) -> Option<Range> {
+fn range_of(
+    (text, at): Placed<&str>,
+    weight: u64,
+    faults: &mut Faults<'_>,
+) -> Option<(Range, u32)> {
     let prefix = text.trim_end_matches('#');
     let more = u32::try_from(text.len() - prefix.len()).unwrap_or(u32::MAX);
     let fits = prefix.bytes().all(|octet| octet.is_ascii_digit())
@@ -194,11 +202,11 @@ fn range_of((text, at): Placed<&str>, weight: u64, faults: &mut Faults<'_>) -> O
         );
         return None;
     }
-    Some(Range {
-        prefix: prefix.as_bytes().into(),
+    let range = Range {
+        prefix: self::text(prefix),
         more,
-        weight: u32::try_from(weight).unwrap_or(1),
-    })
+    };
+    Some((range, u32::try_from(weight).unwrap_or(1)))
 }
 
 const WHO: &[(&str, Who)] = &[
@@ -269,11 +277,7 @@ fn read_limit(mut keys: Keys<'_>, faults: &mut Faults<'_>) -> Option<Limit> {
     })
 }
 
-fn read_part(
-    mut keys: Keys<'_>,
-    sets: &[(String, Box<[Range]>)],
-    faults: &mut Faults<'_>,
-) -> Option<Part> {
+fn read_part(mut keys: Keys<'_>, sets: &[NumberSet], faults: &mut Faults<'_>) -> Option<Part> {
     let before = faults.count();
     let name = keys.needed("name", faults).map_or("", |(name, _)| name);
     let weight = keys
@@ -385,11 +389,7 @@ fn time(keys: &mut Keys<'_>, key: &'static str, faults: &mut Faults<'_>) -> Opti
     }
 }
 
-fn numbers(
-    keys: &mut Keys<'_>,
-    sets: &[(String, Box<[Range]>)],
-    faults: &mut Faults<'_>,
-) -> Box<[Range]> {
+fn numbers(keys: &mut Keys<'_>, sets: &[NumberSet], faults: &mut Faults<'_>) -> Weighted<Range> {
     let named = keys.texts("numbers", faults);
     if named.is_empty() {
         faults.at(keys.at, "`numbers` is missing here: the name of a set");
@@ -399,10 +399,12 @@ fn numbers(
         if let Some((_, own)) = sets.iter().find(|(own, _)| own == name) {
             ranges.extend_from_slice(own);
         } else if let Some((_, known)) = SETS.iter().find(|(known, _)| *known == name) {
-            ranges.extend(known.iter().map(|(prefix, more)| Range {
-                prefix: prefix.as_bytes().into(),
-                more: u32::from(*more),
-                weight: 1,
+            ranges.extend(known.iter().map(|(prefix, more)| {
+                let range = Range {
+                    prefix: text(prefix),
+                    more: u32::from(*more),
+                };
+                (range, 1)
             }));
         } else {
             let known: Vec<&str> = SETS.iter().map(|(known, _)| *known).collect();
@@ -415,36 +417,31 @@ fn numbers(
             );
         }
     }
-    ranges.into()
+    Weighted::new(ranges)
 }
 
 /// 40 % `011…`, 20 % `00…`, 15 % `+…`, 25 % bare E.164, as PBXs send them.
 const SPELLINGS: [(&str, u32); 4] = [("011", 40), ("00", 20), ("+", 15), ("", 25)];
 
-fn spellings(keys: &mut Keys<'_>, faults: &mut Faults<'_>) -> Box<[(Box<[u8]>, u32)]> {
+fn spellings(keys: &mut Keys<'_>, faults: &mut Faults<'_>) -> Weighted<Text<CALLER_BYTES_MAX>> {
     let written = keys.weights("spellings", &(1..=WEIGHT_MAX), faults);
     if written.is_empty() {
-        return SPELLINGS
-            .iter()
-            .map(|(prefix, weight)| (prefix.as_bytes().into(), *weight))
-            .collect();
+        let common = SPELLINGS.map(|(prefix, weight)| (text(prefix), weight));
+        return Weighted::new(common);
     }
-    written
-        .into_iter()
-        .filter_map(|((prefix, at), weight)| {
-            let fits = prefix.len() <= 8
-                && prefix
-                    .bytes()
-                    .all(|octet| octet.is_ascii_alphanumeric() || b"+*-.".contains(&octet));
-            if !fits {
-                faults.at(
-                    at,
-                    format!("`{prefix}` must be at most 8 letters, digits, `+`, `*`, `-` or `.`"),
-                );
-            }
-            fits.then(|| (prefix.as_bytes().into(), narrow(weight)))
-        })
-        .collect()
+    Weighted::new(written.into_iter().filter_map(|((prefix, at), weight)| {
+        let fits = prefix.len() <= 8
+            && prefix
+                .bytes()
+                .all(|octet| octet.is_ascii_alphanumeric() || b"+*-.".contains(&octet));
+        if !fits {
+            faults.at(
+                at,
+                format!("`{prefix}` must be at most 8 letters, digits, `+`, `*`, `-` or `.`"),
+            );
+        }
+        fits.then(|| (text(prefix), narrow(weight)))
+    }))
 }
 
 fn one_of<T: Copy>(
@@ -560,19 +557,19 @@ fn block_of(text: &str) -> Option<Block> {
     }
 }
 
-fn agents(keys: &mut Keys<'_>, faults: &mut Faults<'_>) -> Box<[Box<[u8]>]> {
+fn agents(keys: &mut Keys<'_>, faults: &mut Faults<'_>) -> Box<[Text<AGENT_BYTES_MAX>]> {
     let written = keys.texts("agents", faults);
     let known = |name: &str| AGENTS.iter().find(|(known, _)| *known == name);
-    let mut agents: Vec<Box<[u8]>> = Vec::new();
+    let mut agents = Vec::new();
     if written.is_empty() {
         let telephones = known("telephones").map_or(&[] as &[&str], |(_, agents)| agents);
-        agents.extend(telephones.iter().map(|agent| agent.as_bytes().into()));
+        agents.extend(telephones.iter().map(|agent| text(agent)));
     }
     for (name, at) in written {
         if let Some((_, list)) = known(name) {
-            agents.extend(list.iter().map(|agent| agent.as_bytes().into()));
+            agents.extend(list.iter().map(|agent| text(agent)));
         } else if is_agent(name.as_bytes()) {
-            agents.push(name.as_bytes().into());
+            agents.push(text(name));
         } else {
             faults.at(
                 at,
@@ -581,6 +578,11 @@ fn agents(keys: &mut Keys<'_>, faults: &mut Faults<'_>) -> Box<[Box<[u8]>]> {
         }
     }
     agents.into()
+}
+
+/// A text whose length has been checked, or that is one of ours.
+fn text<const N: usize>(checked: &str) -> Text<N> {
+    Text::of(checked.as_bytes()).unwrap_or_default()
 }
 
 fn pattern(keys: &mut Keys<'_>, key: &'static str, faults: &mut Faults<'_>) -> Option<Pattern> {
@@ -596,9 +598,9 @@ fn pattern(keys: &mut Keys<'_>, key: &'static str, faults: &mut Faults<'_>) -> O
     Some(pattern_of(text))
 }
 
-fn pattern_of(text: &str) -> Pattern {
+fn pattern_of(written: &str) -> Pattern {
     let mut pieces = Vec::new();
-    for (index, between) in text.split("{subscriber}").enumerate() {
+    for (index, between) in written.split("{subscriber}").enumerate() {
         if index > 0 {
             pieces.push(Piece::Subscriber);
         }
@@ -607,7 +609,7 @@ fn pattern_of(text: &str) -> Pattern {
                 pieces.push(Piece::Digit);
             }
             if !literal.is_empty() {
-                pieces.push(Piece::Text(literal.as_bytes().into()));
+                pieces.push(Piece::Text(text(literal)));
             }
         }
     }
@@ -764,9 +766,9 @@ mod tests {
         assert_eq!(
             pattern_of("a{subscriber}.b#"),
             [
-                Piece::Text(b"a".as_slice().into()),
+                Piece::Text(text("a")),
                 Piece::Subscriber,
-                Piece::Text(b".b".as_slice().into()),
+                Piece::Text(text(".b")),
                 Piece::Digit
             ]
             .into()

@@ -7,7 +7,9 @@
 use crate::answer::header_lines;
 use crate::call::{Call, Family, caller_of, host_of, is_agent, user_of};
 use crate::files::shown;
-use crate::limits::{AGENT_BYTES_MAX, CALLER_BYTES_MAX, HOST_BYTES_MAX, USER_BYTES_MAX};
+use crate::limits::{
+    ADDRESS_BYTES_MAX, AGENT_BYTES_MAX, CALLER_BYTES_MAX, HOST_BYTES_MAX, USER_BYTES_MAX,
+};
 use crate::listing::unsaid;
 use crate::text::Text;
 use crate::verdict::Expected;
@@ -171,7 +173,7 @@ fn optional_host(host: &[u8]) -> Result<Text<HOST_BYTES_MAX>, String> {
 }
 
 /// What does not read as an address, with or without port, is replayed as no address.
-fn optional_address(text: &[u8]) -> Text<45> {
+fn optional_address(text: &[u8]) -> Text<ADDRESS_BYTES_MAX> {
     let mut address = Text::new();
     let Ok(text) = str::from_utf8(text) else {
         return address;

@@ -48,6 +48,7 @@ pub struct Manner {
     challenge: Option<(Challenge, String)>,
     gso: bool,
     gro: bool,
+    spin: bool,
 }
 
 impl Manner {
@@ -76,6 +77,7 @@ impl Manner {
             challenge: args.challenge.zip(args.auth_password.clone()),
             gso: args.gso == Switch::On,
             gro: args.gro == Switch::On,
+            spin: args.spin,
         }
     }
 
@@ -95,6 +97,7 @@ impl Manner {
             challenge: None,
             gso,
             gro,
+            spin: false,
         }
     }
 }

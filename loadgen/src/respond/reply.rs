@@ -4,11 +4,11 @@
 //! (RFC 3261 §8.2.6), with a To tag that follows from the Call-ID, so that a copy of the request gets the same octets.
 //! Leaves to `respond`: sockets and faults on purpose.
 
-use crate::answer::header_lines;
+use crate::answer::header_lines_that;
 use crate::verdict::Profile;
 
-/// Answers are made a multiple of this long, so that many of them are one send.
-const ANSWER_BYTES_STEP: usize = 64;
+/// Answers are made a multiple of this long, so that many of them, whatever the verdict, are one send: they have 330 to 470 octets.
+const ANSWER_BYTES_STEP: usize = 256;
 
 /// Header fields that are repeated; a request has one Via for each hop.
 const VIAS_MAX: usize = 16;
@@ -50,6 +50,15 @@ impl Verdict {
     }
 }
 
+/// Whether a header line that begins with this octet may be one that an answer repeats or a verdict depends on: most of an
+/// INVITE's lines are neither.
+fn is_repeated_or_read(first: u8) -> bool {
+    matches!(
+        first.to_ascii_lowercase(),
+        b'v' | b'f' | b't' | b'c' | b'i' | b'p' | b'u' | b'a'
+    )
+}
+
 /// Numbers that the default mix expects to be rejected: premium-rate and satellite ranges, without `011`, `00` or `+`.
 pub const REJECTED_PREFIXES: &[&str] = &[
     "870", "881", "882", "449", "3989", "1900", "49900", "3389", "3480",
@@ -62,6 +71,9 @@ impl<'a> Request<'a> {
     /// Reads a datagram; `None` if it is no request that could be answered.
     #[must_use]
     pub fn parse(datagram: &'a [u8]) -> Option<Self> {
+        if datagram.starts_with(b"ACK ") {
+            return Some(Self::of(b"ACK"));
+        }
         let space = memchr::memchr(b' ', datagram.get(..32.min(datagram.len()))?)?;
         let (method, rest) = datagram.split_at_checked(space)?;
         if method.is_empty() || !method.iter().all(u8::is_ascii_uppercase) {
@@ -75,18 +87,11 @@ impl<'a> Request<'a> {
             .and_then(|before| before.get(memchr::memchr(b':', before)? + 1..))
             .unwrap_or_default();
         let mut request = Self {
-            method,
             user,
-            vias: [b""; VIAS_MAX],
-            from: b"",
-            to: b"",
-            call_id: b"",
-            cseq: b"",
-            agent: b"",
-            authorization: None,
+            ..Self::of(method)
         };
         let mut vias = 0;
-        for (name, value) in header_lines(datagram) {
+        for (name, value) in header_lines_that(datagram, is_repeated_or_read) {
             let is = |long: &str| name.eq_ignore_ascii_case(long.as_bytes());
             match name.len() {
                 3 if is("Via") => {
@@ -126,6 +131,21 @@ impl<'a> Request<'a> {
                 .iter()
                 .all(|value| !value.is_empty());
         whole.then_some(request)
+    }
+
+    /// A request of which no more is known than its method: all that is asked of an ACK (RFC 3261 §8.2.7).
+    fn of(method: &'a [u8]) -> Self {
+        Self {
+            method,
+            user: b"",
+            vias: [b""; VIAS_MAX],
+            from: b"",
+            to: b"",
+            call_id: b"",
+            cseq: b"",
+            agent: b"",
+            authorization: None,
+        }
     }
 
     /// What a server with the default mix's lists would say.
@@ -192,10 +212,7 @@ impl<'a> Request<'a> {
         writer.put(b"\r\nCall-ID: ")?.put(self.call_id)?;
         writer.put(b"\r\nCSeq: ")?.put(self.cseq)?.put(b"\r\n")?;
         if !code.is_empty() {
-            let end = self
-                .user
-                .iter()
-                .position(|&octet| octet == b';' || octet == b':');
+            let end = memchr::memchr2(b';', b':', self.user);
             let user = self.user.get(..end.unwrap_or(self.user.len()))?;
             writer.put(b"Contact: <sip:")?.put(code)?.put(user)?;
             writer.put(b"@responder.invalid>\r\n")?;

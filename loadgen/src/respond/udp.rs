@@ -60,7 +60,7 @@ pub(super) fn serve(
         if let Some(length) = responder.stall(clock.now()) {
             super::rest(length);
         }
-        if waiter.wait(STOP_LOOK_NS).is_err() {
+        if !responder.manner.spin && waiter.wait(STOP_LOOK_NS).is_err() {
             return;
         }
         while rx.receive(socket.as_fd()).is_ok() {
@@ -101,7 +101,7 @@ fn flush(socket: &UdpSocket, tx: &mut TxBatch, to: &Peer, gso: bool) -> u64 {
     let mut segments = gso;
     while from < tx.len() {
         match tx.send(socket.as_fd(), from, Some(to), segments) {
-            Ok(sent) => from += sent,
+            Ok(sent) => from += sent.datagrams,
             Err(error) => match Refusal::of(&error) {
                 Refusal::NotNow => wait_writable(socket.as_fd(), 1_000_000),
                 Refusal::Interrupted | Refusal::PortClosed => {}

@@ -1,7 +1,7 @@
-//! The only `unsafe` of the generator: batches of datagrams, a wait with nanoseconds, and what the kernel says of them.
+//! The only `unsafe` of the generator: batches of datagrams, a wait with nanoseconds, what the kernel says of them, and vectors.
 //!
 //! Promises: every buffer that the kernel is shown belongs to the batch that shows it and outlives the call; nothing here
-//! interprets an octet of a datagram. Leaves to `net`: opening sockets; to `engine`: what an error means.
+//! knows what an octet of a datagram means. Leaves to `net`: opening sockets; to `engine`: what an error means.
 #![expect(
     unsafe_code,
     reason = "recvmmsg, sendmmsg, ppoll and socket options have no safe form that does not allocate"
@@ -9,6 +9,7 @@
 
 mod refusal;
 mod rx;
+pub mod scan;
 mod tx;
 
 pub use refusal::Refusal;
@@ -77,6 +78,21 @@ pub fn thread_cpu_ns() -> u64 {
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     let nanoseconds = u64::try_from(time.tv_nsec).unwrap_or(0);
     seconds * 1_000_000_000 + nanoseconds
+}
+
+/// How much of it the kernel used, in nanoseconds: by its ticks, so that only long runs say something; 0 if it does not say.
+#[must_use]
+pub fn thread_cpu_system_ns() -> u64 {
+    // SAFETY: rusage is integers; all zeros are no time.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: getrusage(2) writes one rusage, which lives on this stack frame.
+    let result = unsafe { libc::getrusage(libc::RUSAGE_THREAD, &raw mut usage) };
+    if result != 0 {
+        return 0;
+    }
+    let seconds = u64::try_from(usage.ru_stime.tv_sec).unwrap_or(0);
+    let microseconds = u64::try_from(usage.ru_stime.tv_usec).unwrap_or(0);
+    seconds * 1_000_000_000 + microseconds * 1_000
 }
 
 /// Sockets that are waited for together.

@@ -310,8 +310,9 @@ mod tests {
                 Some(2)
             }));
         }
-        assert_eq!(tx.send(one.as_fd(), 1, None, false).unwrap(), 2); // from the second on
-        assert_eq!(tx.send(one.as_fd(), 3, None, false).unwrap(), 0);
+        let sent = tx.send(one.as_fd(), 1, None, false).unwrap();
+        assert_eq!((sent.datagrams, sent.sends), (2, 2)); // from the second on
+        assert_eq!(tx.send(one.as_fd(), 3, None, false).unwrap().datagrams, 0);
         let mut rx = RxBatch::new(false);
         let mut seen = Vec::new();
         let mut waiter = Waiter::new([other.as_raw_fd()]);
@@ -344,7 +345,8 @@ mod tests {
                 Some(length)
             }));
         }
-        assert_eq!(tx.send(one.as_fd(), 0, None, true).unwrap(), 4);
+        let sent = tx.send(one.as_fd(), 0, None, true).unwrap();
+        assert_eq!((sent.datagrams, sent.sends), (4, 1));
         let mut rx = RxBatch::new(true);
         let mut waiter = Waiter::new([other.as_raw_fd()]);
         let mut seen = Vec::new();

@@ -16,6 +16,15 @@ const CONTROL_HEADER_BYTES: usize = size_of::<libc::cmsghdr>();
 #[repr(C, align(8))]
 struct SegmentControl([u8; (CONTROL_HEADER_BYTES + 2).next_multiple_of(8)]);
 
+/// What the kernel took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Datagrams.
+    pub datagrams: usize,
+    /// Sends: a run of datagrams is one.
+    pub sends: usize,
+}
+
 /// Datagrams to be sent.
 pub struct TxBatch {
     storage: Box<[u8]>,
@@ -64,10 +73,11 @@ impl TxBatch {
         self.count == 0
     }
 
-    /// Whether no other datagram fits.
+    /// Whether another datagram like the first would not go into the same send.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.count == BATCH
+        let octets = self.end_of(self.count);
+        self.count == BATCH || octets + self.end_of(1.min(self.count)) > SEGMENTED_BYTES_MAX
     }
 
     /// Forgets all datagrams.
@@ -100,7 +110,8 @@ impl TxBatch {
             .unwrap_or_default()
     }
 
-    /// Hands the datagrams from index `from` on to the kernel; returns how many it took, at least one. With `segments`,
+    /// Hands the datagrams from index `from` on to the kernel; returns how many it took, at least one, and in how many
+    /// sends. With `segments`,
     /// a run of equally long ones (and a shorter one after it) is one send, which the kernel cuts up (udp(7)). `to` is
     /// needed on a socket that is not connected.
     ///
@@ -113,13 +124,13 @@ impl TxBatch {
         from: usize,
         to: Option<&Peer>,
         segments: bool,
-    ) -> io::Result<usize> {
+    ) -> io::Result<Sent> {
         let messages = self.gather(from, to, segments);
         let Some(headers) = self.headers.get_mut(..messages) else {
-            return Ok(0);
+            return Ok(Sent::default());
         };
         if headers.is_empty() {
-            return Ok(0);
+            return Ok(Sent::default());
         }
         let count = libc::c_uint::try_from(headers.len()).unwrap_or(0);
         // SAFETY: `headers` holds `count` entries whose iovecs and control messages were just pointed into `storage` and
@@ -135,7 +146,10 @@ impl TxBatch {
             )
         };
         let sent = usize::try_from(sent).map_err(|_| io::Error::last_os_error())?;
-        Ok(self.carried.iter().take(sent).sum())
+        Ok(Sent {
+            datagrams: self.carried.iter().take(sent).sum(),
+            sends: sent,
+        })
     }
 
     /// Points a header at each run of datagrams from `from` on; returns how many headers.
@@ -298,9 +312,13 @@ mod tests {
             let mut tx = batch(&[700, 700, 700, 300, 900]);
             let mut from = 1;
             while from < tx.len() {
-                from += tx.send(one.as_fd(), from, None, segments).unwrap();
+                from += tx
+                    .send(one.as_fd(), from, None, segments)
+                    .unwrap()
+                    .datagrams;
             }
-            assert_eq!(tx.send(one.as_fd(), 5, None, segments).unwrap(), 0);
+            let sent = tx.send(one.as_fd(), 5, None, segments).unwrap();
+            assert_eq!(sent, Sent::default());
             let mut buffer = [0; 2048];
             for (length, octet) in [(700, b'b'), (700, b'c'), (300, b'd'), (900, b'e')] {
                 assert_eq!(other.recv(&mut buffer).unwrap(), length);
