@@ -20,8 +20,11 @@ mod serve {
     use std::net::{SocketAddr, TcpStream, UdpSocket};
     use std::path::{Path, PathBuf};
     use std::process::Command;
+    use std::thread;
     use std::time::Duration;
+    use tollgate::clock::Clock;
     use tollgate::control::SAMPLE_BUNDLE;
+    use tollgate::limits::CONTROL_NICE;
 
     const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -134,6 +137,54 @@ mod serve {
             "{sums}"
         );
         sums
+    }
+
+    /// Scheduling class and nice value of the threads with this name: `stat` of proc(5).
+    fn scheduled(pid: u32, name: &str) -> Vec<(u32, i32)> {
+        let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+        let stats =
+            tasks.map(|task| fs::read_to_string(task.unwrap().path().join("stat")).unwrap());
+        let named = stats.filter_map(|stat| {
+            let (_, rest) = stat.split_once(&format!("({name}) "))?;
+            let fields: Vec<&str> = rest.split(' ').collect();
+            // Fields 19 and 41; the first of the rest is the third.
+            Some((fields[38].parse().unwrap(), fields[16].parse().unwrap()))
+        });
+        named.collect()
+    }
+
+    #[test]
+    fn what_must_be_kept_or_told_gets_on_when_all_cores_are_busy_and_the_rest_gives_way() {
+        const OTHER: u32 = 0;
+        const IDLE: u32 = 5;
+        let folder = scratch("serve-classes");
+        for (path, text) in SAMPLE_BUNDLE {
+            write_files(&folder, &[(&format!("bundle/{path}"), text)]);
+        }
+        let journal = "[journal]\npath = \"calls.jsonl\"\n";
+        write_files(
+            &folder,
+            &[("tollgate.toml", &(node_toml(&folder) + journal))],
+        );
+        let server = Server::start(&folder);
+        let own = scheduled(server.pid(), "tollgate");
+        for (name, class, nice) in [
+            ("shard-0", OTHER, own[0].1),
+            ("keeper", OTHER, own[0].1.max(CONTROL_NICE)),
+            ("admin", OTHER, own[0].1.max(CONTROL_NICE)),
+            ("renewal", IDLE, own[0].1),
+            ("journal", IDLE, own[0].1),
+        ] {
+            // A thread says of itself what it is.
+            let clock = Clock::start();
+            while scheduled(server.pid(), name) != [(class, nice)] {
+                let passed = Duration::from_nanos(clock.now().monotonic_ns);
+                let seen = scheduled(server.pid(), name);
+                assert!(passed < PATIENCE, "{name}: {seen:?}");
+                thread::park_timeout(Duration::from_millis(5));
+            }
+        }
+        assert!(server.stop().status.success());
     }
 
     #[test]

@@ -8,6 +8,7 @@
 use super::say;
 use crate::clock::{Clock, Now};
 use crate::counters::{Counters, StateFault, StateKind};
+use crate::limits::CONTROL_NICE;
 use crate::policy::Code;
 use crate::sys;
 use std::fs::{self, File, OpenOptions};
@@ -91,7 +92,8 @@ impl Keeper {
 
     /// Writes what is due until told to stop, and then everything.
     pub(super) fn run(mut self, clock: Clock, stop: &Receiver<()>) {
-        let _idle = sys::idle_class();
+        // Not idle: a machine whose cores are all busy would keep no hold, and its stop would not come to an end.
+        let _nicer = sys::nice(CONTROL_NICE);
         while stop.recv_timeout(HOLDS_EVERY) == Err(RecvTimeoutError::Timeout) {
             self.step(clock.now());
         }
