@@ -2,8 +2,8 @@
 //!
 //! Promises: runs on one thread of its own that gives way to the shards; a scrape takes nothing from them but cache
 //! lines. `/healthz`, `/readyz` and `/metrics` are for everybody; `/v1` needs the token of `admin.token_file` as
-//! `Authorization: Bearer` (RFC 6750), and without a token configured it shows itself to this machine only and changes
-//! nothing. Errors are `application/problem+json` (RFC 9457), but for what is no HTTP at all. Slow clients hold nobody up.
+//! `Authorization: Bearer` (RFC 6750), and without a token configured it shows itself to this machine only, under no name
+//! that a stranger can have, and changes nothing. Whatever may change something is said with who asked for it. Errors are `application/problem+json` (RFC 9457), but for what is no HTTP at all. Slow clients hold nobody up.
 //! Leaves to `metrics`: the text; to `process`: carrying orders out.
 
 mod connections;
@@ -16,6 +16,7 @@ mod view;
 pub use orders::{Order, Orders, Reloaded, Reply, Trouble};
 pub use view::{ShardSource, View};
 
+use crate::limits::CONTROL_NICE;
 use crate::sys;
 use axum::Router;
 use axum::extract::{ConnectInfo, Path, Request, State};
@@ -27,16 +28,13 @@ use connections::TimeOuts;
 use holds::NotReleased;
 use serde_json::Value;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use tokio::sync::oneshot;
 
 /// The content type of Prometheus' text format.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-
-/// Gives way to the shards, not to everything: a scrape under load must still come.
-const NICE: i32 = 10;
 
 /// The running admin port.
 #[derive(Debug)]
@@ -62,7 +60,7 @@ impl Admin {
             .name("admin".to_owned())
             .spawn(move || {
                 // Without it the port still works.
-                let _nicer = sys::nice(NICE);
+                let _nicer = sys::nice(CONTROL_NICE);
                 runtime.block_on(serve(listener, view, stopped))
             })?;
         Ok(Self {
@@ -138,10 +136,16 @@ async fn admit(
                 "this is shown to this machine only: no admin.token_file is configured",
             );
         }
+        if is_public_name(request.headers()) {
+            return problem(
+                StatusCode::FORBIDDEN,
+                "without admin.token_file this is shown by address or as localhost only, not under a name that a web page may have",
+            );
+        }
         return next.run(request).await;
     };
     if bearer(request.headers()).is_some_and(|offered| token.admits(offered)) {
-        return next.run(request).await;
+        return noted(&view, from, request, next).await;
     }
     let mut refusal = problem(
         StatusCode::UNAUTHORIZED,
@@ -153,6 +157,43 @@ async fn admit(
         .headers_mut()
         .insert(header::WWW_AUTHENTICATE, challenge);
     refusal
+}
+
+/// Whether the Host is a name that could be a stranger's: a page in a browser of this machine may have its own name lead
+/// here (DNS rebinding). Such a name has a dot, and is no address.
+fn is_public_name(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(header::HOST) else {
+        return false;
+    };
+    let Ok(host) = host.to_str() else {
+        return true;
+    };
+    // Of IPv6 the brackets end it: no dot of its own, but perhaps of an address that is mapped.
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|octet| octet.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let is_address = name.parse::<Ipv4Addr>().is_ok() || name.starts_with('[');
+    !is_address && name.contains('.')
+}
+
+/// What of a path is said.
+const PATH_SHOWN_MAX: usize = 60;
+
+/// Answers a request of somebody who has the token; says so if it may change something.
+async fn noted(view: &View, from: SocketAddr, request: Request, next: Next) -> Response {
+    let method = request.method().clone();
+    let path = request.uri().path().to_owned();
+    let response = next.run(request).await;
+    if method != Method::GET {
+        // A path is ASCII without controls (RFC 3986 §2), so it can be cut anywhere.
+        let path = path.get(..PATH_SHOWN_MAX).unwrap_or(&path);
+        let status = response.status().as_u16();
+        (view.say)(&format!(
+            "tollgate: admin port: {method} {path} by {from}: {status}\n"
+        ));
+    }
+    response
 }
 
 /// The token that is offered (RFC 6750 §2.1); the scheme's name has no case (RFC 9110 §11.1).

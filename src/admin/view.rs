@@ -52,6 +52,8 @@ pub struct View {
     pub counters: Option<Arc<Counters>>,
     /// Whether there is a journal.
     pub has_journal: bool,
+    /// Takes sentences for the operator.
+    pub say: fn(&str),
 }
 
 impl ShardSource {

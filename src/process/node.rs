@@ -155,6 +155,7 @@ impl Node {
             counters: operation.counters.clone(),
             journal: Arc::new(JournalMetrics::default()),
             has_journal: setup.journal.is_some(),
+            say: super::say,
         });
         let mut events = setup.events;
         let journal = match setup.journal {
