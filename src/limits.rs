@@ -129,6 +129,10 @@ pub const EVENT_BLOCKS: usize = 512;
 /// Blocks of events that a shard has at least, however many shards there are.
 pub const EVENT_BLOCKS_PER_SHARD_MIN: usize = 64;
 
+/// `re:` patterns of user agents in one bundle. More are refused at check: each is searched for on its own, and a call
+/// whose agent is not among the last ones met meets all of them.
+pub const AGENT_EXPRESSIONS_MAX: usize = 64;
+
 /// Nice value of the threads of the control plane that must get on even when all cores are busy: the admin port, and whoever keeps
 /// holds and counters. The others run when nobody else wants a core (`SCHED_IDLE`).
 pub const CONTROL_NICE: i32 = 10;

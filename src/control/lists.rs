@@ -4,6 +4,7 @@ use super::domains::Names;
 use super::fault::{Findings, did_you_mean, one_of};
 use super::parse;
 use super::table::{self, Column, FileDigest};
+use crate::limits::AGENT_EXPRESSIONS_MAX;
 use crate::policy::Code;
 use crate::policy::rows::{ListRow, Pattern, Scope};
 use std::io::Read;
@@ -71,12 +72,28 @@ pub(super) fn read(
     rows: &mut Vec<ListRow>,
     findings: &mut Findings,
 ) -> Option<FileDigest> {
+    let is_expression = |pattern: &Pattern| matches!(pattern, Pattern::AgentExpression(_));
+    let mut expressions = rows
+        .iter()
+        .filter(|row| is_expression(&row.pattern))
+        .count();
     table::read(file, source, &COLUMNS, findings, |row, findings| {
         // Every field is looked at before any is given up, so that one reading shows all faults of a row.
         let scope = row.check(SCOPE, scope(row.text(SCOPE), names), findings);
         let kind = row.check(KIND, Kind::from_text(row.text(KIND)), findings);
         let pattern =
             kind.and_then(|kind| row.check(MATCH, pattern(kind, row.text(MATCH)), findings));
+        expressions += usize::from(pattern.as_ref().is_some_and(is_expression));
+        if pattern.as_ref().is_some_and(is_expression) && expressions > AGENT_EXPRESSIONS_MAX {
+            row.fault(
+                MATCH,
+                findings,
+                format!(
+                    "is expression {expressions} of the bundle; {AGENT_EXPRESSIONS_MAX} at most, since each is searched for on its own. \
+                     Parts of agents without re: may be as many as you like"
+                ),
+            );
+        }
         let denies = row.check(VERDICT, denies(row.text(VERDICT)), findings);
         let deny = kind.zip(denies).and_then(|(kind, denies)| {
             row.check(CODE, code(kind, denies, row.text(CODE)), findings)
@@ -174,6 +191,29 @@ fn not_among(noun: &str, text: &str, known: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Cursor;
+
+    #[test]
+    fn expressions_are_bounded_over_all_files_and_parts_are_not() {
+        let mut rows = Vec::new();
+        let mut findings = Findings::default();
+        let mut add = |file: &str, from: usize, to: usize, prefix: &str| {
+            let lines = (from..to).map(|n| format!("system,agent,{prefix}a{n}x,deny\n"));
+            let csv = "scope,kind,match,verdict\n".to_owned() + &lines.collect::<String>();
+            let source = Box::new(Cursor::new(csv.into_bytes()));
+            let names = Names::default();
+            read(file, 0, source, &names, &mut rows, &mut findings);
+            findings.faults.to_string()
+        };
+        assert_eq!(add("parts", 0, 1000, ""), "");
+        assert_eq!(add("one", 0, 40, "re:"), "");
+        assert_eq!(add("two", 40, AGENT_EXPRESSIONS_MAX, "re:"), "");
+        let faults = add("three", 0, 2, "re:");
+        for (line, number) in [(2, 65), (3, 66)] {
+            let want = format!("three:{line}:14: is expression {number} of the bundle; 64 at most");
+            assert!(faults.contains(&want), "{faults}");
+        }
+    }
 
     #[test]
     fn a_denial_has_the_code_of_its_kind_and_an_allowance_has_none() {
