@@ -1,5 +1,6 @@
 //! The counters through their own door.
 
+mod flooding;
 mod many;
 mod saved;
 mod windows;
