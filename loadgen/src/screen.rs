@@ -40,8 +40,8 @@ impl<W: Write> Progress for Lines<W> {
     }
 }
 
-/// Seconds whose latency the screen shows as a row of bars.
-const SECONDS_SHOWN: usize = 60;
+/// Seconds whose latency the screen shows as a row of bars: as many as fit beside their title.
+const SECONDS_SHOWN: usize = 54;
 
 /// Eight heights of a bar.
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
@@ -81,7 +81,7 @@ impl<W: Write> Screen<W> {
                 all.sent, all.answered
             ),
             format!(
-                "lost {:<8} wrong {:<8} again {:<8} doubled {:<8} unexpected {:<8}",
+                "lost {:<7} wrong {:<7} again {:<8} doubled {:<7} unexpected {}",
                 all.lost,
                 all.wrong,
                 all.retransmitted,
@@ -94,7 +94,7 @@ impl<W: Write> Screen<W> {
                 micros(line.p99),
                 micros(line.max)
             ),
-            format!("p99, last minute         {}", self.bars()),
+            format!("p99, last seconds        {}", self.bars()),
         ]
     }
 
@@ -124,13 +124,15 @@ impl<W: Write> Progress for Screen<W> {
         }
         self.p99s.push(line.p99);
         let text = self.text(line);
-        let mut frame = String::new();
+        // Without wrapping: on a narrow terminal a line ends at its edge, and going up meets the first one again.
+        let mut frame = String::from("\x1b[?7l");
         if self.drawn > 0 {
             frame.push_str(&format!("\x1b[{}A", self.drawn));
         }
         for line in &text {
             frame.push_str(&format!("\x1b[2K{line}\n"));
         }
+        frame.push_str("\x1b[?7h");
         self.drawn = text.len();
         let _unread = self.out.write_all(frame.as_bytes());
         let _unread = self.out.flush();
@@ -180,7 +182,26 @@ mod tests {
             text.contains("sent       140 ") && text.contains("lost 6 "),
             "{text}"
         );
-        assert!(text.contains("p99, last minute         ▁▁▁"), "{text}");
+        assert!(text.contains("p99, last seconds        ▁▁▁"), "{text}");
+    }
+
+    #[test]
+    fn the_screen_fits_into_eighty_columns() {
+        let mut screen = Screen::new(Vec::new());
+        let mut interval = Interval::new(86_399);
+        interval.counts.sent = 9_999_999;
+        interval.counts.answered = 9_999_999;
+        interval.counts.lost = 999_999;
+        interval.counts.wrong = 999_999;
+        interval.counts.retransmitted = 9_999_999;
+        interval.counts.duplicates = 999_999;
+        interval.counts.late = 999_999;
+        interval.from_intended.record(32_000_000_000);
+        screen.p99s = vec![1; SECONDS_SHOWN];
+        screen.total = interval.counts;
+        for line in screen.text(&IntervalLine::of(&interval)) {
+            assert!(line.chars().count() < 80, "{line}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Arg, Args, Parser, Subcommand, ValueEnum};
 
 use self::respond::RespondArgs;
 use self::search::{FindArgs, SoakArgs};
@@ -37,6 +37,20 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// Options of `run` that `replay` refuses, since its file says what they would: they are not in its help either.
+pub const REPLAY_REFUSES: [&str; 7] = [
+    "mix", "user", "expect", "rate", "duration", "arrival", "limits",
+];
+
+/// Options of `run` that `find-max` refuses, since they are of one run.
+pub const FIND_MAX_REFUSES: [&str; 5] = ["csv", "hgrm", "interval_log", "calls", "ceiling"];
+
+/// Leaves an option that a command refuses out of its help.
+fn unless_refused(arg: Arg, refused: &[&str]) -> Arg {
+    let hidden = refused.contains(&arg.get_id().as_str());
+    arg.hide(hidden)
+}
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -48,6 +62,7 @@ pub enum Command {
     /// Makes the calls of a capture, a journal or a list again, at their own times or faster, and checks every verdict.
     ///
     /// Branch, Call-ID and tags are the run's own. Exit status as for `run`; 2 with every fault of the file, and nothing sent.
+    #[command(mut_args(|arg| unless_refused(arg, &REPLAY_REFUSES)))]
     Replay(Box<ReplayArgs>),
     /// Looks for the highest rate at which the bounds hold, with an interval around it.
     ///
@@ -55,6 +70,7 @@ pub enum Command {
     /// round the generator's own ceiling is measured against its own responder: a round beside which that is more than 10 %
     /// off its first median does not count, and a result within 20 % of it is marked as generator-bound.
     /// Exit status: 0 found; 2 usage; 3 no valid result.
+    #[command(mut_args(|arg| unless_refused(arg, &FIND_MAX_REFUSES)))]
     #[command(mut_arg("rate", |arg| arg.default_value("5000")), mut_arg("duration", |arg| arg.default_value("2s")), mut_arg("p99_max", |arg| arg.default_value("20ms")))]
     FindMax(Box<FindArgs>),
     /// Offers a steady load for long, and looks whether latency drifts.
@@ -392,6 +408,49 @@ mod tests {
             Some(Cores(vec![0, 2, 3]))
         );
         assert_eq!(parse("--target h --rate 0.5").unwrap().rate, 500);
+    }
+
+    #[test]
+    fn the_help_of_a_command_shows_no_option_that_it_refuses() {
+        use clap::CommandFactory;
+        for (name, refused) in [
+            ("replay", &REPLAY_REFUSES[..]),
+            ("find-max", &FIND_MAX_REFUSES),
+        ] {
+            let mut cli = Cli::command();
+            let help = cli.find_subcommand_mut(name).unwrap().render_long_help();
+            let help = help.to_string();
+            assert!(help.contains("--source-ports <"), "{help}");
+            for option in refused {
+                let shown = format!("--{} <", option.replace('_', "-"));
+                assert!(!help.contains(&shown), "{name}: {shown}");
+            }
+        }
+        let run = Cli::command()
+            .find_subcommand_mut("run")
+            .unwrap()
+            .render_long_help();
+        assert!(run.to_string().contains("--mix <"));
+    }
+
+    #[test]
+    fn replay_refuses_what_its_file_says() {
+        for option in [
+            "--mix default",
+            "--user 1",
+            "--rate 5",
+            "--duration 5s",
+            "--arrival poisson",
+            "--limits off",
+        ] {
+            let line = format!("tollgate-loadgen replay f --target h {option}");
+            assert!(
+                Cli::try_parse_from(line.split_whitespace()).is_err(),
+                "{option}"
+            );
+        }
+        let plain = "tollgate-loadgen replay f --target h --at-rate 5";
+        assert!(Cli::try_parse_from(plain.split_whitespace()).is_ok());
     }
 
     #[test]

@@ -169,7 +169,6 @@ pub struct Engine {
     framers: Vec<Framer>,
     /// What a connection is read into; empty without connections.
     buffer: Vec<u8>,
-    rx: RxBatch,
     outbox: Outbox,
     stats: Stats,
     seconds: Seconds,
@@ -216,7 +215,6 @@ impl Engine {
             } else {
                 Vec::new()
             },
-            rx: RxBatch::new(ports.iter().any(|port| port.link.joined)),
             outbox: Outbox::new(
                 plan.segments,
                 plan.lose,
@@ -241,6 +239,7 @@ impl Engine {
     pub fn run(mut self) -> Stats {
         let mut waiter = Waiter::new(self.ports.iter().map(|port| port.link.wire.raw_fd()));
         let mut nobody = Waiter::new([]);
+        let mut rx = RxBatch::new(self.ports.iter().any(|port| port.link.joined));
         let mut busy = false;
         loop {
             let now = self.clock.now();
@@ -264,7 +263,7 @@ impl Engine {
                 if !waiter.is_ready(port) {
                     continue;
                 }
-                match self.receive(port) {
+                match self.receive(port, &mut rx) {
                     Received::All => {}
                     Received::Some => unread = true,
                     Received::Closed => waiter.ignore(port),
@@ -469,9 +468,9 @@ impl Engine {
     }
 
     /// Reads, judges and acknowledges what a socket or connection has, up to a bound.
-    fn receive(&mut self, port: usize) -> Received {
+    fn receive(&mut self, port: usize, rx: &mut RxBatch) -> Received {
         match self.ports.get(port).map(|port| &port.link.wire) {
-            Some(Wire::Udp(_)) => self.receive_datagrams(port),
+            Some(Wire::Udp(_)) => self.receive_datagrams(port, rx),
             Some(Wire::Tcp(_)) => self.receive_messages(port),
             None => Received::All,
         }
@@ -522,20 +521,7 @@ impl Engine {
 
     /// Judges the whole messages that a connection has brought; true if the stream is of no more use.
     fn judge_messages(&mut self, port: usize, framer: &mut Framer, now: Nanos) -> bool {
-        let mut judge = Judge {
-            plan: &self.plan,
-            thread: self.thread,
-            ports: &self.ports,
-            port,
-            table: &mut self.table,
-            recent: &mut self.recent,
-            retries: &mut self.retries,
-            probes: &mut self.probes,
-            outbox: &mut self.outbox,
-            stats: &mut self.stats,
-            interval: &mut self.seconds.current,
-            record: &mut self.record,
-        };
+        let mut judge = self.judge(port);
         loop {
             match framer.next_frame() {
                 Frame::Message(message) => judge.datagram(message, now),
@@ -545,13 +531,13 @@ impl Engine {
         }
     }
 
-    fn receive_datagrams(&mut self, port: usize) -> Received {
+    fn receive_datagrams(&mut self, port: usize, rx: &mut RxBatch) -> Received {
         for _ in 0..RECEIVE_BATCHES_PER_ROUND {
             let socket = self.ports.get(port).and_then(|port| port.link.wire.udp());
             let Some(socket) = socket else {
                 return Received::All;
             };
-            match self.rx.receive(socket.as_fd()) {
+            match rx.receive(socket.as_fd()) {
                 Ok(runs) => self.stats.counts.receives += count(runs),
                 Err(error) => {
                     if Refusal::of(&error) == Refusal::PortClosed {
@@ -561,17 +547,33 @@ impl Engine {
                 }
             }
             let read = self.clock.both();
-            self.judge_batch(port, read);
+            self.judge_batch(port, rx, read);
             self.flush(port); // the ACKs
-            if !self.rx.is_full() {
+            if !rx.is_full() {
                 return Received::All;
             }
         }
         Received::Some
     }
 
-    fn judge_batch(&mut self, port: usize, read: BothClocks) {
-        let mut judge = Judge {
+    fn judge_batch(&mut self, port: usize, rx: &RxBatch, read: BothClocks) {
+        if let Some((dropped, known)) = rx.dropped().zip(self.dropped.get_mut(port)) {
+            self.stats.counts.receive_dropped += u64::from(dropped.wrapping_sub(*known));
+            *known = dropped;
+        }
+        let mut judge = self.judge(port);
+        for datagram in rx.iter() {
+            let arrived = datagram
+                .stamp
+                .map_or(read.monotonic, |stamp| read.monotonic_of(stamp));
+            judge.datagram(datagram.octets, arrived);
+        }
+        self.last_event = read.monotonic;
+    }
+
+    /// What is needed to judge a socket's answers.
+    fn judge(&mut self, port: usize) -> Judge<'_> {
+        Judge {
             plan: &self.plan,
             thread: self.thread,
             ports: &self.ports,
@@ -584,18 +586,7 @@ impl Engine {
             stats: &mut self.stats,
             interval: &mut self.seconds.current,
             record: &mut self.record,
-        };
-        for datagram in self.rx.iter() {
-            if let Some((dropped, known)) = datagram.dropped.zip(self.dropped.get_mut(port)) {
-                judge.stats.counts.receive_dropped += u64::from(dropped.wrapping_sub(*known));
-                *known = dropped;
-            }
-            let arrived = datagram
-                .stamp
-                .map_or(read.monotonic, |stamp| read.monotonic_of(stamp));
-            judge.datagram(datagram.octets, arrived);
         }
-        self.last_event = read.monotonic;
     }
 
     /// Counts the calls whose Timer B has fired: their latency is Timer B, not nothing.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{Faulty, Hold, hurry, read};
-use crate::cli::{RunArgs, rate_of};
+use crate::cli::{REPLAY_REFUSES, RunArgs, rate_of};
 use crate::limits::{DURATION_SECONDS_MAX, RATE_MAX};
 use crate::report::Results;
 use crate::screen::Progress;
@@ -18,7 +18,7 @@ use crate::source::{Calls, ListedCall};
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
     /// A capture (pcap, pcapng) with INVITEs over UDP, a journal of Tollgate (JSON lines), or a list of calls (CSV, as `mix make` prints).
-    #[arg(conflicts_with_all = ["mix", "user", "expect", "rate", "duration", "arrival"])]
+    #[arg(conflicts_with_all = REPLAY_REFUSES)]
     pub file: PathBuf,
     /// How many times as fast as recorded.
     #[arg(long, value_name = "TIMES", default_value = "1", value_parser = speed_of, conflicts_with = "at_rate")]

@@ -55,29 +55,21 @@ impl Manner {
     /// The manner of these options.
     #[must_use]
     pub fn of(args: &RespondArgs) -> Self {
-        let octets = |prefix: &str| Box::from(prefix.as_bytes());
-        let rejected = if args.reject_prefix.is_empty() {
-            REJECTED_PREFIXES
-                .iter()
-                .map(|prefix| octets(prefix))
-                .collect()
-        } else {
-            args.reject_prefix
-                .iter()
-                .map(|prefix| octets(prefix))
-                .collect()
-        };
+        let plain = Self::plain(args.gso == Switch::On, args.gro == Switch::On);
         Self {
             profile: args.profile,
-            rejected,
+            rejected: if args.reject_prefix.is_empty() {
+                plain.rejected
+            } else {
+                prefixes(&args.reject_prefix)
+            },
             stall: args.stall,
             flip: args.flip,
             drop_percent: args.drop,
             duplicate_percent: args.duplicate,
             challenge: args.challenge.zip(args.auth_password.clone()),
-            gso: args.gso == Switch::On,
-            gro: args.gro == Switch::On,
             spin: args.spin,
+            ..plain
         }
     }
 
@@ -86,10 +78,7 @@ impl Manner {
     pub fn plain(gso: bool, gro: bool) -> Self {
         Self {
             profile: Profile::Redirect,
-            rejected: REJECTED_PREFIXES
-                .iter()
-                .map(|prefix| Box::from(prefix.as_bytes()))
-                .collect(),
+            rejected: prefixes(REJECTED_PREFIXES),
             stall: None,
             flip: None,
             drop_percent: 0.0,
@@ -100,6 +89,14 @@ impl Manner {
             spin: false,
         }
     }
+}
+
+fn prefixes(digits: &[impl AsRef<str>]) -> Vec<Box<[u8]>> {
+    let octets = |prefix: &str| Box::from(prefix.as_bytes());
+    digits
+        .iter()
+        .map(|prefix| octets(prefix.as_ref()))
+        .collect()
 }
 
 macro_rules! seen {

@@ -2,18 +2,15 @@
 //! run of them together (`UDP_GRO`).
 
 use std::io;
-use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 
+use super::raw::{CONTROL_HEADER_BYTES, no_header, no_iovec};
 use crate::limits::{DATAGRAM_BYTES_MAX, RX_BATCH, RX_RUN_BYTES_MAX};
 
 /// Room for the control messages of one datagram: a time stamp (32 octets), a count of drops (24) and the length of a
 /// segment (24), all aligned.
 const CONTROL_BYTES: usize = 128;
-
-/// Octets before the data of a control message: cmsghdr is a length, a level and a type (cmsg(3)).
-const CONTROL_HEADER_BYTES: usize = size_of::<libc::cmsghdr>();
 
 /// By how much slots are longer than a power of two: an odd number of cache lines.
 const SLOT_SHIFT: usize = 5 * 64;
@@ -29,8 +26,6 @@ pub struct Received<'a> {
     pub octets: &'a [u8],
     /// Wall clock of the kernel when it arrived, in nanoseconds since 1970, if the kernel said so.
     pub stamp: Option<u64>,
-    /// Datagrams that this socket's full buffer has cost so far, if the kernel said so.
-    pub dropped: Option<u32>,
     /// Where it came from: family, port and address as the kernel wrote them.
     pub from: &'a Peer,
 }
@@ -177,6 +172,14 @@ impl RxBatch {
         self.count == RX_BATCH
     }
 
+    /// What the last datagram says of how many a full buffer has cost its socket so far, if the kernel said so.
+    #[must_use]
+    pub fn dropped(&self) -> Option<u32> {
+        let last = self.count.checked_sub(1)?;
+        let (header, control) = (self.headers.get(last)?, self.control.get(last)?);
+        Facts::read(&control.0, header.msg_hdr.msg_controllen).dropped
+    }
+
     /// The datagrams of the last receive.
     pub fn iter(&self) -> impl Iterator<Item = Received<'_>> {
         let slots = self
@@ -206,7 +209,6 @@ impl RxBatch {
                             datagram
                         },
                         stamp: facts.stamp,
-                        dropped: facts.dropped,
                         from,
                     }
                 })
@@ -270,18 +272,6 @@ fn stamp_of(data: &[u8]) -> Option<u64> {
 
 fn first_chunk<const N: usize>(octets: &[u8]) -> Option<[u8; N]> {
     octets.first_chunk().copied()
-}
-
-fn no_iovec() -> libc::iovec {
-    libc::iovec {
-        iov_base: ptr::null_mut(),
-        iov_len: 0,
-    }
-}
-
-fn no_header() -> libc::mmsghdr {
-    // SAFETY: mmsghdr is integers and pointers; all zeros are no name, no iovec, no control, no flags.
-    unsafe { mem::zeroed() }
 }
 
 #[cfg(test)]

@@ -1,15 +1,12 @@
 //! Datagrams to be sent, one after another in memory, so that a run of equally long ones is one send (`UDP_SEGMENT`).
 
 use std::io;
-use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 
+use super::raw::{CONTROL_HEADER_BYTES, no_header, no_iovec};
 use super::rx::Peer;
 use crate::limits::{BATCH, DATAGRAM_BYTES_MAX, SEGMENTED_BYTES_MAX};
-
-/// Octets before the data of a control message: cmsghdr is a length, a level and a type (cmsg(3)).
-const CONTROL_HEADER_BYTES: usize = size_of::<libc::cmsghdr>();
 
 /// One control message with two octets of data, padded to the alignment that cmsg(3) wants.
 #[derive(Clone, Copy)]
@@ -245,18 +242,6 @@ fn segment_control(length: usize) -> SegmentControl {
         *place = octet;
     }
     SegmentControl(octets)
-}
-
-fn no_iovec() -> libc::iovec {
-    libc::iovec {
-        iov_base: ptr::null_mut(),
-        iov_len: 0,
-    }
-}
-
-fn no_header() -> libc::mmsghdr {
-    // SAFETY: mmsghdr is integers and pointers; all zeros are no name, no iovec, no control, no flags.
-    unsafe { mem::zeroed() }
 }
 
 #[cfg(test)]
