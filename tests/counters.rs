@@ -18,6 +18,7 @@ mod counters {
     use std::path::{Path, PathBuf};
     use std::process::Command;
     use std::time::Duration;
+    use tollgate::clock::Clock;
 
     const PATIENCE: Duration = Duration::from_secs(30);
     const TOKEN: &str = "0123456789abcdef0123456789abcdef";
@@ -227,8 +228,101 @@ mod counters {
         server.stop();
     }
 
+    /// Holds that are placed and cut off a second later, each by a `kill -9` of its own.
+    const KILLS: u32 = 2;
+
     #[test]
-    fn a_torn_or_foreign_file_is_said_and_ignored() {
+    fn every_hold_older_than_a_second_is_there_after_kill_9() {
+        let held = format!("{PAIRS}hold = \"1h\"\n");
+        let folder = folder("killed", &held);
+        let mut victims: Vec<String> = Vec::new();
+        for kill in 0..KILLS {
+            let server = Server::start(&folder);
+            let mut caller = Caller::of(&server);
+            for victim in &victims {
+                assert_eq!(caller.call(victim), REJECTED, "{victim} after kill {kill}");
+            }
+            let victim = format!("39061234567{kill}");
+            let statuses = [0; 4].map(|_| caller.call(&victim));
+            assert_eq!(statuses[3], REJECTED, "{statuses:?}");
+            // Whatever else the node has to do meanwhile.
+            let clock = Clock::start();
+            let until_ns = clock.now().monotonic_ns + 1_000_000_000;
+            let mut others = 0;
+            while clock.now().monotonic_ns < until_ns {
+                others += 1;
+                assert_eq!(caller.call(&format!("3906{others:08}")), APPROVED);
+            }
+            server.signal("KILL");
+            server.ended();
+            victims.push(victim);
+        }
+        let server = Server::start(&folder);
+        let mut caller = Caller::of(&server);
+        for victim in &victims {
+            assert_eq!(caller.call(victim), REJECTED, "{victim}");
+        }
+        server.stop();
+    }
+
+    /// `TOLLGATE_COUNTED_S` is after how many seconds the node is killed; less than a minute proves nothing.
+    #[test]
+    fn what_was_counted_a_minute_before_kill_9_is_there() {
+        let Some(seconds) = std::env::var("TOLLGATE_COUNTED_S").ok() else {
+            return;
+        };
+        let seconds: u64 = seconds.parse().unwrap();
+        assert!(seconds >= 60);
+        let folder = folder("minute", PAIRS);
+        let server = Server::start(&folder);
+        let mut caller = Caller::of(&server);
+        let clock = Clock::start();
+        let until_ns = clock.now().monotonic_ns + seconds * 1_000_000_000;
+        assert_eq!([0; 3].map(|_| caller.call(VICTIM)), [APPROVED; 3]);
+        let mut others = 0;
+        while clock.now().monotonic_ns < until_ns {
+            others += 1;
+            // They fill the share of the one subscriber that there is.
+            let _status = caller.call(&format!("3906{others:08}"));
+        }
+        server.signal("KILL");
+        server.ended();
+        let server = Server::start(&folder);
+        assert_eq!(Caller::of(&server).call(VICTIM), REJECTED);
+        server.stop();
+    }
+
+    #[test]
+    fn with_another_key_holds_are_set_aside_and_the_right_key_finds_them() {
+        let held = format!("{PAIRS}hold = \"1h\"\n");
+        let folder = folder("rekeyed", &held);
+        let server = Server::start(&folder);
+        let mut caller = Caller::of(&server);
+        assert_eq!([0; 4].map(|_| caller.call(VICTIM))[3], REJECTED);
+        server.stop();
+        let state = folder.join("state");
+        let (key, holds) = (state.join("key"), state.join("holds"));
+        let (old_key, old_holds) = (fs::read(&key).unwrap(), fs::read(&holds).unwrap());
+        fs::write(&key, [7; 16]).unwrap();
+        let mut server = Server::start(&folder);
+        server.wait_for("ready");
+        assert_eq!(Caller::of(&server).call(VICTIM), APPROVED);
+        let said = server.stop().stderr;
+        let told = "holds was written by a node with another key; it is ignored, and the holds begin anew; it is set aside as ";
+        let (_, after) = said.split_once(told).expect(&said);
+        assert!(after.contains("put the key of before back"), "{said}");
+        let aside = Path::new(after.split(';').next().unwrap());
+        assert_eq!(fs::read(aside).unwrap(), old_holds);
+        // As the sentence says.
+        fs::write(&key, old_key).unwrap();
+        fs::rename(aside, &holds).unwrap();
+        let server = Server::start(&folder);
+        assert_eq!(Caller::of(&server).call(VICTIM), REJECTED);
+        server.stop();
+    }
+
+    #[test]
+    fn a_torn_or_foreign_file_is_said_and_set_aside() {
         let folder = folder("torn", PAIRS);
         let server = Server::start(&folder);
         let mut caller = Caller::of(&server);
@@ -251,6 +345,15 @@ mod counters {
         assert!(
             said.contains("holds is no file of this version of tollgate; it is ignored"),
             "{said}"
+        );
+        let refused = fs::read_dir(folder.join("state")).unwrap();
+        let refused = refused.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let mut refused: Vec<String> = refused.filter(|name| name.contains(".refused-")).collect();
+        refused.sort();
+        assert_eq!(refused.len(), 2, "{refused:?}");
+        assert_eq!(
+            fs::read(folder.join("state").join(&refused[0])).unwrap(),
+            octets
         );
     }
 

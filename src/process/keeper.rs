@@ -1,8 +1,8 @@
-//! Keeps the counters and the holds in the state folder: holds within a second of a change, counters once a minute, both at
-//! the stop.
+//! Keeps the counters and the holds in the state folder: holds within a second of a change, counters so often that what
+//! `kill -9` leaves is at most a minute old, both at the stop. A thread for each, so that no large table keeps a hold waiting.
 //!
 //! Promises: what is on the disk is whole at every moment (written beside, fsync, renamed); a file that cannot be taken is
-//! said and left where it is until the next one replaces it; no shard waits for any of it.
+//! said and set aside under another name, so that nothing overwrites it; no shard waits for any of it.
 //! Leaves to `counters`: what the files hold.
 
 use super::say;
@@ -19,22 +19,24 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-/// How often holds are looked at: with the writing, a hold is on the disk within a second.
-const HOLDS_EVERY: Duration = Duration::from_millis(250);
+/// How often is looked what is due: with the writing, a hold is on the disk within a second.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// How often the counters are written, nanoseconds.
-const COUNTERS_EVERY_NS: u64 = 60_000_000_000;
+/// How often the counters are written, nanoseconds. With a quarter of a minute for the writing they are a minute old at most.
+const COUNTERS_EVERY_NS: u64 = 45_000_000_000;
 
-/// Writes what must outlive the process.
+/// Writes one of the things that must outlive the process.
 #[derive(Debug)]
 pub(super) struct Keeper {
+    kind: StateKind,
     counters: Arc<Counters>,
     folder: PathBuf,
     /// The changes of holds that are on the disk.
-    holds_kept: u64,
-    counters_kept_ns: u64,
-    /// What kept the last writing of each from succeeding, so that it is said once.
-    trouble: [Option<io::ErrorKind>; 2],
+    changes_kept: u64,
+    /// When the last writing began.
+    kept_ns: u64,
+    /// What kept the last writing from succeeding, so that it is said once.
+    trouble: Option<io::ErrorKind>,
 }
 
 fn file(kind: StateKind) -> &'static str {
@@ -57,74 +59,80 @@ fn code_of_name(name: [u8; 3]) -> Option<u16> {
 
 impl Keeper {
     /// Takes what the state folder holds. What cannot be taken is a sentence in the returned text, as is what was.
-    pub(super) fn open(counters: Arc<Counters>, folder: PathBuf, now: Now) -> (Self, String) {
+    pub(super) fn open(counters: &Arc<Counters>, folder: &Path, now: Now) -> ([Self; 2], String) {
+        let kinds = [StateKind::Counters, StateKind::Holds];
         let mut said = String::new();
         let mut whole = Vec::new();
-        for kind in [StateKind::Counters, StateKind::Holds] {
+        for kind in kinds {
             let path = folder.join(file(kind));
-            match examine(&counters, kind, &path) {
+            match examine(counters, kind, &path) {
                 Ok(None) => {}
                 Ok(Some(saved)) => {
                     counters.resume(&saved, now);
                     whole.push((kind, path));
                 }
-                Err(fault) => said += &refusal(kind, &path, &fault),
+                Err(fault) => said += &refuse(kind, &path, &fault, now),
             }
         }
         for (kind, path) in whole {
-            match restore(&counters, kind, &path, now) {
+            match restore(counters, kind, &path, now) {
                 Ok(0) => {}
                 Ok(records) => {
                     said += &format!("{}: {records} of before the start\n", file(kind));
                 }
-                Err(fault) => said += &refusal(kind, &path, &fault),
+                Err(fault) => said += &refuse(kind, &path, &fault, now),
             }
         }
-        let keeper = Self {
-            holds_kept: counters.hold_changes(),
-            counters,
-            folder,
-            counters_kept_ns: now.monotonic_ns,
-            trouble: [None; 2],
-        };
-        (keeper, said)
+        let keepers = kinds.map(|kind| Self {
+            kind,
+            changes_kept: counters.hold_changes(),
+            counters: Arc::clone(counters),
+            folder: folder.to_owned(),
+            kept_ns: now.monotonic_ns,
+            trouble: None,
+        });
+        (keepers, said)
     }
 
-    /// Writes what is due until told to stop, and then everything.
+    /// What its thread is called.
+    pub(super) fn name(&self) -> String {
+        format!("keep-{}", file(self.kind))
+    }
+
+    /// Writes what is due until told to stop, and then once more.
     pub(super) fn run(mut self, clock: Clock, stop: &Receiver<()>) {
-        // Not idle: a machine whose cores are all busy would keep no hold, and its stop would not come to an end.
+        // Not idle: a machine whose cores are all busy would keep nothing, and its stop would not come to an end.
         let _nicer = sys::nice(CONTROL_NICE);
-        while stop.recv_timeout(HOLDS_EVERY) == Err(RecvTimeoutError::Timeout) {
+        while stop.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
             self.step(clock.now());
         }
-        let now = clock.now();
-        self.keep(StateKind::Holds, now);
-        self.keep(StateKind::Counters, now);
+        self.keep(clock.now());
     }
 
     fn step(&mut self, now: Now) {
-        // Read before the holds are, so that one placed meanwhile is a change the next time.
-        let changes = self.counters.hold_changes();
-        if changes != self.holds_kept && self.keep(StateKind::Holds, now) {
-            self.holds_kept = changes;
-        }
-        if now.monotonic_ns.saturating_sub(self.counters_kept_ns) >= COUNTERS_EVERY_NS {
-            self.keep(StateKind::Counters, now);
-            self.counters_kept_ns = now.monotonic_ns;
+        match self.kind {
+            StateKind::Holds => {
+                // Read before the holds are, so that one placed meanwhile is a change the next time.
+                let changes = self.counters.hold_changes();
+                if changes != self.changes_kept && self.keep(now) {
+                    self.changes_kept = changes;
+                }
+            }
+            StateKind::Counters => {
+                if now.monotonic_ns.saturating_sub(self.kept_ns) >= COUNTERS_EVERY_NS {
+                    self.keep(now);
+                    self.kept_ns = now.monotonic_ns;
+                }
+            }
         }
     }
 
     /// Whether it is on the disk now.
-    fn keep(&mut self, kind: StateKind, now: Now) -> bool {
-        let written = write(&self.counters, kind, &self.folder, now);
+    fn keep(&mut self, now: Now) -> bool {
+        let written = write(&self.counters, self.kind, &self.folder, now);
         let failed = written.as_ref().err().map(io::Error::kind);
-        let [counters, holds] = &mut self.trouble;
-        let before = match kind {
-            StateKind::Counters => counters,
-            StateKind::Holds => holds,
-        };
-        if *before != failed {
-            let path = self.folder.join(file(kind));
+        if self.trouble != failed {
+            let path = self.folder.join(file(self.kind));
             let shown = path.display();
             say(&match &written {
                 Ok(()) => format!("{shown} is written again\n"),
@@ -132,18 +140,31 @@ impl Keeper {
                     "warning: {shown} cannot be written: {error}; a restart would not find what is counted now\n"
                 ),
             });
-            *before = failed;
+            self.trouble = failed;
         }
         written.is_ok()
     }
 }
 
-fn refusal(kind: StateKind, path: &Path, fault: &StateFault) -> String {
-    format!(
-        "warning: {} {fault}; it is ignored, and the {} begin anew\n",
-        path.display(),
-        file(kind)
-    )
+/// Says why a file is not taken, and sets it aside: the next writing would replace it, and with another key in its place by
+/// mistake it is good for the right one.
+fn refuse(kind: StateKind, path: &Path, fault: &StateFault, now: Now) -> String {
+    let what = file(kind);
+    let aside = path.with_extension(format!("refused-{}", now.unix_s()));
+    let (shown, shown_aside) = (path.display(), aside.display());
+    let kept = match fs::rename(path, &aside) {
+        Ok(()) => format!("it is set aside as {shown_aside}"),
+        Err(error) => {
+            format!("it cannot be set aside as {shown_aside} ({error}) and will be overwritten")
+        }
+    };
+    let remedy = match fault {
+        StateFault::OtherKey => format!(
+            "; to have its {what} back, stop the node, put the key of before back (node.key_file, or `key` beside it) and the file, too"
+        ),
+        StateFault::Unreadable(_) | StateFault::Foreign | StateFault::Torn => String::new(),
+    };
+    format!("warning: {shown} {fault}; it is ignored, and the {what} begin anew; {kept}{remedy}\n")
 }
 
 fn examine(
@@ -201,5 +222,38 @@ mod tests {
             assert_eq!(code_of_name(name_of_code(number)), Some(number));
         }
         assert_eq!(code_of_name(*b"???"), None);
+    }
+
+    fn at_s(seconds: u64) -> Now {
+        Now {
+            monotonic_ns: seconds * 1_000_000_000,
+            unix_us: 1_790_000_000_000_000 + seconds * 1_000_000,
+        }
+    }
+
+    #[test]
+    fn counters_on_the_disk_are_never_a_minute_old() {
+        let unique = format!("tollgate-keeper-{}", std::process::id());
+        let folder = std::env::temp_dir().join(unique);
+        let _absent = fs::remove_dir_all(&folder);
+        let size = crate::counters::Size {
+            keys: 64,
+            attempts: 64,
+        };
+        let counters = Arc::new(Counters::new(size, [1; 32]).unwrap());
+        let ([mut keeper, _], said) = Keeper::open(&counters, &folder, at_s(0));
+        assert_eq!((keeper.kind, said.as_str()), (StateKind::Counters, ""));
+        let path = folder.join(file(StateKind::Counters));
+        let mut written_s = 0;
+        for second in 1..400 {
+            keeper.step(at_s(second));
+            if path.exists() {
+                fs::remove_file(&path).unwrap();
+                written_s = second;
+            }
+            // A quarter of a minute is left for the writing itself.
+            assert!(second - written_s <= 45, "{written_s} {second}");
+        }
+        fs::remove_dir_all(&folder).unwrap();
     }
 }

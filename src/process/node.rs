@@ -97,7 +97,7 @@ pub struct Node {
     renewal: JoinHandle<()>,
     work: Sender<Work>,
     renewal_ended: Receiver<()>,
-    keeper: Option<(Sender<()>, JoinHandle<()>)>,
+    keepers: Vec<(Sender<()>, JoinHandle<()>)>,
     restored: String,
 }
 
@@ -168,15 +168,17 @@ impl Node {
         };
 
         // Before the first call is counted.
-        let (keeper, restored) = match (&operation.counters, operation.counters_folder) {
-            (Some(counters), Some(folder)) => {
-                let (keeper, restored) = Keeper::open(Arc::clone(counters), folder, clock.now());
+        let mut keepers = Vec::new();
+        let mut restored = String::new();
+        if let (Some(counters), Some(folder)) = (&operation.counters, operation.counters_folder) {
+            let (opened, said) = Keeper::open(counters, &folder, clock.now());
+            restored = said;
+            for keeper in opened {
                 let (tell, told) = mpsc::channel();
-                let thread = spawn("keeper".to_owned(), move || keeper.run(clock, &told))?;
-                (Some((tell, thread)), restored)
+                let thread = spawn(keeper.name(), move || keeper.run(clock, &told))?;
+                keepers.push((tell, thread));
             }
-            _ => (None, String::new()),
-        };
+        }
 
         let mut shards = Vec::with_capacity(count);
         let mut events = events.into_iter();
@@ -228,7 +230,7 @@ impl Node {
             renewal,
             work,
             renewal_ended,
-            keeper,
+            keepers,
             restored,
         })
     }
@@ -297,9 +299,11 @@ impl Node {
             // A shard that could not go on has said so by `/readyz`; its counts stand.
             let _ended = shard.join();
         }
-        if let Some((tell, keeper)) = self.keeper {
-            // It writes what there is now, which is all there will be.
+        // They write what there is now, which is all there will be.
+        for (tell, _) in &self.keepers {
             let _told = tell.send(());
+        }
+        for (_, keeper) in self.keepers {
             let _ended = keeper.join();
         }
         // Nothing is decided any more, so the journal has everything there will be.
