@@ -1,7 +1,7 @@
 //! One event: raw facts and what was decided, copied out of the datagram. Fixed size.
 
 use super::outcome::Outcome;
-use crate::policy::{CallAttempt, Decision, Screening, Verdict};
+use crate::policy::{Decision, Facts, Verdict};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// A text of an event: as much of it as an event holds.
@@ -225,25 +225,28 @@ impl Event {
     /// pass for a fact.
     pub fn set_attempt(
         &mut self,
-        attempt: &CallAttempt<'_>,
+        attempt: &impl Facts,
         screening_trusted: bool,
         calling_number: &[u8],
     ) {
-        let (screening, agent) = if screening_trusted {
-            (attempt.screening, attempt.screening.agent)
+        let (user, agent) = if screening_trusted {
+            (attempt.screening_user(), attempt.screening_agent())
         } else {
-            (Screening::NONE, attempt.user_agent)
+            (None, attempt.user_agent())
         };
         self.say(&Said {
-            call_id: attempt.call_id,
-            from_tag: attempt.from_tag,
-            caller: screening.user.unwrap_or(calling_number),
+            call_id: attempt.call_id(),
+            from_tag: attempt.tag_of_from(),
+            caller: user.unwrap_or(calling_number),
             calling: calling_number,
-            dialled: attempt.user_part,
+            dialled: attempt.user_part(),
             agent: agent.unwrap_or_default(),
         });
-        self.address = screening.address;
-        self.reported_calls = screening.reported_calls;
+        (self.address, self.reported_calls) = if screening_trusted {
+            (attempt.screening_address(), attempt.reported_calls())
+        } else {
+            (None, None)
+        };
     }
 }
 

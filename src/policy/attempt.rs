@@ -93,3 +93,78 @@ pub struct CallAttempt<'a> {
     /// Diversion (RFC 5806) or History-Info (RFC 7044) is present.
     pub diverted: bool,
 }
+
+/// What the rules ask of an attempt. Most of it is asked seldom, so whoever has it elsewhere need not make a `CallAttempt`.
+pub trait Facts {
+    /// All of it.
+    fn attempt(&self) -> CallAttempt<'_>;
+
+    /// See `CallAttempt::user_part`.
+    fn user_part(&self) -> &[u8];
+
+    /// See `CallAttempt::call_id`.
+    fn call_id(&self) -> &[u8];
+
+    /// See `CallAttempt::from_tag`.
+    fn tag_of_from(&self) -> &[u8];
+
+    /// See `CallAttempt::user_agent`.
+    fn user_agent(&self) -> Option<&[u8]>;
+
+    /// See `Screening::user`.
+    fn screening_user(&self) -> Option<&[u8]>;
+
+    /// See `Screening::address`.
+    fn screening_address(&self) -> Option<IpAddr>;
+
+    /// See `Screening::agent`.
+    fn screening_agent(&self) -> Option<&[u8]>;
+
+    /// See `Screening::reported_calls`.
+    fn reported_calls(&self) -> Option<u32>;
+
+    /// See `Screening::suspect`.
+    fn is_suspect(&self) -> bool;
+}
+
+impl Facts for CallAttempt<'_> {
+    fn attempt(&self) -> CallAttempt<'_> {
+        *self
+    }
+
+    fn user_part(&self) -> &[u8] {
+        self.user_part
+    }
+
+    fn call_id(&self) -> &[u8] {
+        self.call_id
+    }
+
+    fn tag_of_from(&self) -> &[u8] {
+        self.from_tag
+    }
+
+    fn user_agent(&self) -> Option<&[u8]> {
+        self.user_agent
+    }
+
+    fn screening_user(&self) -> Option<&[u8]> {
+        self.screening.user
+    }
+
+    fn screening_address(&self) -> Option<IpAddr> {
+        self.screening.address
+    }
+
+    fn screening_agent(&self) -> Option<&[u8]> {
+        self.screening.agent
+    }
+
+    fn reported_calls(&self) -> Option<u32> {
+        self.screening.reported_calls
+    }
+
+    fn is_suspect(&self) -> bool {
+        self.screening.suspect
+    }
+}

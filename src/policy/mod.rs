@@ -30,7 +30,7 @@ mod tests;
 mod who;
 
 pub use answer::{AnswerPlan, CallError, ContactHost, ContactPlan};
-pub use attempt::{CallAttempt, HeaderFamily, Scheme, Screening};
+pub use attempt::{CallAttempt, Facts, HeaderFamily, Scheme, Screening};
 pub use cell::PolicyCell;
 pub use code::{Code, CodeSet};
 pub use counting::Counting;

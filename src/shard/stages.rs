@@ -164,9 +164,9 @@ impl Stages for Uas {
             Admission::Call => slot.decision().map(|decision| decision.verdict),
             _ => return,
         };
-        if let Some(attempt) = slot.attempt(bytes) {
+        if let Some(facts) = slot.facts(bytes) {
             let calling = slot.calling_number(bytes).unwrap_or_default();
-            event.set_attempt(&attempt, slot.screening_trusted(), calling);
+            event.set_attempt(&facts, slot.screening_trusted(), calling);
             return;
         }
         let request = slot.request(bytes);

@@ -100,6 +100,12 @@ pub fn trim(mut value: &[u8]) -> &[u8] {
     {
         return inner;
     }
+    // Or none at all.
+    if let ([first, ..], [.., last]) = (value, value)
+        && first.min(last) > &b' '
+    {
+        return value;
+    }
     while let [first, rest @ ..] = value
         && is(*first, LWS)
     {

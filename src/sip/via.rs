@@ -146,40 +146,42 @@ pub fn address(text: &[u8]) -> Option<IpAddr> {
 }
 
 fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
-    if !text.first()?.is_ascii_digit() {
-        return None;
-    }
-    let mut address = 0_u32;
-    let mut dots = 0_u32;
-    // What is read of the part, and its digits.
-    let (mut part, mut digits) = (0_u32, 0_u32);
-    for &octet in text {
-        let digit = u32::from(octet.wrapping_sub(b'0'));
-        if digit <= 9 {
-            // With so many digits that this wraps it is no part anyway.
-            part = part.wrapping_mul(10).wrapping_add(digit);
-            digits = digits.wrapping_add(1);
-            continue;
-        }
-        if octet != b'.' || !is_ipv4_part(part, digits) {
-            return None;
-        }
-        address = address << 8 | part;
-        dots = dots.wrapping_add(1);
-        (part, digits) = (0, 0);
-    }
-    (dots == 3 && is_ipv4_part(part, digits)).then(|| Ipv4Addr::from_bits(address << 8 | part))
+    let (first, text) = ipv4_part(text)?;
+    let (second, text) = ipv4_part(after_dot(text)?)?;
+    let (third, text) = ipv4_part(after_dot(text)?)?;
+    let (fourth, text) = ipv4_part(after_dot(text)?)?;
+    text.is_empty()
+        .then(|| Ipv4Addr::new(first, second, third, fourth))
 }
 
-/// As the standard library: "010" might be octal somewhere, so it is no part here.
 #[inline]
-fn is_ipv4_part(part: u32, digits: u32) -> bool {
-    match digits {
-        1 => true,
-        2 => part >= 10,
-        3 => (100..=255).contains(&part),
-        _ => false,
+fn after_dot(text: &[u8]) -> Option<&[u8]> {
+    let (dot, after) = text.split_first()?;
+    (*dot == b'.').then_some(after)
+}
+
+/// A part of an IPv4 address at the start of a text, and what follows its digits. As the standard library has it: "010" might
+/// be octal somewhere, so it is no part here.
+#[inline(always)]
+fn ipv4_part(text: &[u8]) -> Option<(u8, &[u8])> {
+    let digit = |at: usize| {
+        let digit = text.get(at)?.wrapping_sub(b'0');
+        (digit <= 9).then_some(digit)
+    };
+    let first = digit(0)?;
+    let Some(second) = digit(1) else {
+        return Some((first, text.get(1..)?));
+    };
+    if first == 0 {
+        return None;
     }
+    let two = first.wrapping_mul(10).wrapping_add(second);
+    let Some(third) = digit(2) else {
+        return Some((two, text.get(2..)?));
+    };
+    // A fourth digit is no dot and no end.
+    let part = two.checked_mul(10)?.checked_add(third)?;
+    Some((part, text.get(3..)?))
 }
 
 fn ipv6(text: &[u8]) -> Option<IpAddr> {

@@ -59,6 +59,8 @@ pub(super) fn admit_call(
         if let Counts::Live(counters) = &uas.counts {
             policy.foresee(&attempt, &prepared, counters.hasher(), &mut state.foreseen);
         }
+        let calling = |domain| Span::of(policy.calling_number(domain, &attempt), bytes);
+        state.calling_number = prepared.domain().map(calling);
         state.prepared = Some(prepared);
     }
     Admission::Call

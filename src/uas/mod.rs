@@ -23,8 +23,8 @@ pub use slot::{Admission, Slot};
 use crate::clock::Now;
 use crate::counters::Counters;
 use crate::policy::counting::Uncounted;
-use crate::policy::{CallAttempt, Decision, Foreseen, Prepared, Snapshot, Source};
-use crate::sip::{Span, Status};
+use crate::policy::{Decision, Snapshot, Source};
+use crate::sip::Status;
 use keyed::Keyed;
 use memory::{Looked, Recalled, Remembered};
 use slot::State;
@@ -231,52 +231,57 @@ impl Uas {
     /// Stage three: decides an INVITE, or answers a copy of one as it was decided. Nothing happens to other slots.
     pub fn decide(&self, policy: &Snapshot, packet: &Packet<'_>, now: Now, slot: &mut Slot) {
         let state = &mut slot.state;
-        let (Some(attempt), Some(prepared)) = (state.attempt(packet.bytes), state.prepared) else {
-            return;
-        };
-        let decide_anew =
-            |state: &State| self.decide_anew(policy, &attempt, &prepared, &state.foreseen, now);
         let decision = match &self.memory {
-            None => decide_anew(state),
-            Some(memory) => match memory.look(state.key, now) {
-                Looked::Known(recalled) => repeat(policy, &prepared, &recalled, state),
-                Looked::Unknown(place) => {
-                    let decision = decide_anew(state);
-                    match memory.remember(place, state.key, &decision, policy, now) {
-                        Remembered::Stands(recall) => {
-                            state.recall = recall;
-                            decision
-                        }
-                        // Another shard was first.
-                        Remembered::Repeats(recalled) => {
-                            repeat(policy, &prepared, &recalled, state)
-                        }
-                    }
-                }
-            },
+            None => self.decide_anew(policy, state, packet.bytes, now),
+            Some(memory) if state.prepared.is_some() => {
+                self.decide_once(memory, policy, packet.bytes, now, state)
+            }
+            Some(_) => None,
         };
-        state.calling_number = decision
-            .domain
-            .map(|domain| Span::of(policy.calling_number(domain, &attempt), packet.bytes));
-        state.decision = Some(decision);
+        state.decision = decision;
+    }
+
+    /// As it was decided before, if it was.
+    fn decide_once(
+        &self,
+        memory: &TransactionMemory,
+        policy: &Snapshot,
+        bytes: &[u8],
+        now: Now,
+        state: &mut State,
+    ) -> Option<Decision> {
+        let place = match memory.look(state.key, now) {
+            Looked::Known(recalled) => return repeat(policy, &recalled, state),
+            Looked::Unknown(place) => place,
+        };
+        let decision = self.decide_anew(policy, state, bytes, now)?;
+        match memory.remember(place, state.key, &decision, policy, now) {
+            Remembered::Stands(recall) => {
+                state.recall = recall;
+                Some(decision)
+            }
+            // Another shard was first.
+            Remembered::Repeats(recalled) => repeat(policy, &recalled, state),
+        }
     }
 
     fn decide_anew(
         &self,
         policy: &Snapshot,
-        attempt: &CallAttempt<'_>,
-        prepared: &Prepared,
-        foreseen: &Foreseen,
+        state: &State,
+        bytes: &[u8],
         now: Now,
-    ) -> Decision {
-        match &self.counts {
+    ) -> Option<Decision> {
+        let (facts, prepared) = (&state.facts(bytes)?, state.prepared.as_ref()?);
+        let foreseen = &state.foreseen;
+        Some(match &self.counts {
             Counts::Live(counters) => {
-                policy.decide_foreseen(attempt, prepared, foreseen, (&**counters, now))
+                policy.decide_foreseen(facts, prepared, foreseen, (&**counters, now))
             }
             Counts::Nothing(nothing) => {
-                policy.decide_foreseen(attempt, prepared, foreseen, (&**nothing, now))
+                policy.decide_foreseen(facts, prepared, foreseen, (&**nothing, now))
             }
-        }
+        })
     }
 
     /// Stage four: writes the answer into `out` (`RESPONSE_BYTES_MAX` octets always do); `None` is silence.
@@ -310,13 +315,10 @@ impl Uas {
     }
 }
 
-fn repeat(
-    policy: &Snapshot,
-    prepared: &Prepared,
-    recalled: &Recalled,
-    state: &mut State,
-) -> Decision {
+fn repeat(policy: &Snapshot, recalled: &Recalled, state: &mut State) -> Option<Decision> {
+    let prepared = state.prepared.as_ref()?;
+    let decision = policy.repeat(prepared, &recalled.told);
     state.recall = Recall::Repeated;
     state.answer = Some(recalled.answer);
-    policy.repeat(prepared, &recalled.told)
+    Some(decision)
 }

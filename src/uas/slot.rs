@@ -6,8 +6,8 @@
 use super::keyed::Identity;
 use super::memory::{Key, Recall};
 use crate::policy::{
-    AnswerPlan, CallAttempt, CallError, Code, ContactPlan, Decision, Foreseen, HeaderFamily, Peer,
-    Prepared, Scheme, Screening, Source, Verdict,
+    AnswerPlan, CallAttempt, CallError, Code, ContactPlan, Decision, Facts, Foreseen, HeaderFamily,
+    Peer, Prepared, Scheme, Screening, Source, Verdict,
 };
 use crate::sip::{Layout, Request, Span, Status};
 use std::net::{IpAddr, Ipv4Addr};
@@ -139,6 +139,62 @@ impl CallSpans {
     };
 }
 
+/// The facts of a call, each made when it is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct CallFacts<'a> {
+    state: &'a State,
+    peer: Peer,
+    bytes: &'a [u8],
+}
+
+impl CallFacts<'_> {
+    fn within(&self, span: Option<Span>) -> Option<&[u8]> {
+        span.map(|span| span.within(self.bytes))
+    }
+}
+
+impl Facts for CallFacts<'_> {
+    fn attempt(&self) -> CallAttempt<'_> {
+        self.state.attempt_of(self.peer, self.bytes)
+    }
+
+    fn user_part(&self) -> &[u8] {
+        self.state.call.user_part.within(self.bytes)
+    }
+
+    fn call_id(&self) -> &[u8] {
+        self.state.call.call_id.within(self.bytes)
+    }
+
+    fn tag_of_from(&self) -> &[u8] {
+        self.within(self.state.from_tag).unwrap_or_default()
+    }
+
+    fn user_agent(&self) -> Option<&[u8]> {
+        self.within(self.state.call.user_agent)
+    }
+
+    fn screening_user(&self) -> Option<&[u8]> {
+        self.within(self.state.call.user)
+    }
+
+    fn screening_address(&self) -> Option<IpAddr> {
+        self.state.call.address
+    }
+
+    fn screening_agent(&self) -> Option<&[u8]> {
+        self.within(self.state.call.agent)
+    }
+
+    fn reported_calls(&self) -> Option<u32> {
+        self.state.call.reported_calls
+    }
+
+    fn is_suspect(&self) -> bool {
+        self.state.call.suspect
+    }
+}
+
 impl Default for Slot {
     fn default() -> Self {
         Self::new()
@@ -224,6 +280,12 @@ impl Slot {
         }
     }
 
+    /// The same, of which each is made when it is asked for.
+    #[must_use]
+    pub fn facts<'a>(&'a self, bytes: &'a [u8]) -> Option<CallFacts<'a>> {
+        self.state.facts(bytes)
+    }
+
     /// The facts that the decision was made on, when `admission` is `Call`. `bytes` are the packet's.
     #[must_use]
     pub fn attempt<'a>(&self, bytes: &'a [u8]) -> Option<CallAttempt<'a>> {
@@ -261,15 +323,27 @@ impl State {
         }
     }
 
+    /// See `Slot::facts`.
+    pub(super) fn facts<'a>(&'a self, bytes: &'a [u8]) -> Option<CallFacts<'a>> {
+        let peer = self.peer.filter(|_| self.admission == Admission::Call)?;
+        Some(CallFacts {
+            state: self,
+            peer,
+            bytes,
+        })
+    }
+
     /// See `Slot::attempt`.
     pub(super) fn attempt<'a>(&self, bytes: &'a [u8]) -> Option<CallAttempt<'a>> {
-        if self.admission != Admission::Call {
-            return None;
-        }
+        let peer = self.peer.filter(|_| self.admission == Admission::Call)?;
+        Some(self.attempt_of(peer, bytes))
+    }
+
+    fn attempt_of<'a>(&self, peer: Peer, bytes: &'a [u8]) -> CallAttempt<'a> {
         let call = &self.call;
         let within = |span: Option<Span>| span.map(|span| span.within(bytes));
-        Some(CallAttempt {
-            peer: self.peer?,
+        CallAttempt {
+            peer,
             peer_address: self.peer_address,
             proxy_address: self.proxy_address,
             scheme: call.scheme,
@@ -292,7 +366,7 @@ impl State {
                 suspect: call.suspect,
             },
             diverted: call.diverted,
-        })
+        }
     }
 
     /// Forgets the last datagram. The layout is cleared by its own scan.

@@ -8,7 +8,7 @@ use super::rules::Ruling;
 use super::{Domain, Policy, Prepared, Snapshot};
 use crate::clock::Now;
 use crate::counters::{KeyHasher, Part};
-use crate::policy::attempt::CallAttempt;
+use crate::policy::attempt::{CallAttempt, Facts};
 use crate::policy::counting::Counting;
 use crate::policy::dialled::{Text, bare_user, clean, decode};
 use crate::policy::limits::{
@@ -16,7 +16,7 @@ use crate::policy::limits::{
 };
 
 /// A call, and who it turned out to be from.
-pub(super) type Call<'a> = (&'a CallAttempt<'a>, &'a Prepared, &'a Domain, &'a Policy);
+pub(super) type Call<'a, F> = (&'a F, &'a Prepared, &'a Domain, &'a Policy);
 
 impl Snapshot {
     /// After stage one: works out what the limits will know the attempt and its parties by.
@@ -81,7 +81,7 @@ impl Snapshot {
     fn foresee_parts(
         &self,
         limits: &Limits,
-        (attempt, prepared, domain, _): Call<'_>,
+        (attempt, prepared, domain, _): Call<'_, CallAttempt<'_>>,
         number: Part,
         hasher: &KeyHasher,
         foreseen: &mut Foreseen,
@@ -131,10 +131,10 @@ impl Snapshot {
     }
 
     /// The call as its policy's limits see it, with what was foreseen, or what can be seen now.
-    pub(super) fn with_asked<C: Counting, T>(
+    pub(super) fn with_asked<F: Facts, C: Counting, T>(
         &self,
         limits: &Limits,
-        call: Call<'_>,
+        call: Call<'_, F>,
         foreseen: &Foreseen,
         counts: &C,
         give: impl FnOnce(&Asked<'_>) -> T,
@@ -148,7 +148,7 @@ impl Snapshot {
             &seen_now
         };
         let destination = foreseen.destination().flatten();
-        let reported_calls = attempt.screening.reported_calls;
+        let reported_calls = attempt.reported_calls();
         give(&Asked {
             foreseen,
             reported_calls: reported_calls.filter(|_| prepared.trusted),
@@ -162,8 +162,14 @@ impl Snapshot {
     }
 
     #[cold]
-    fn see_now(&self, limits: &Limits, call: Call<'_>, hasher: &KeyHasher) -> Foreseen {
-        let (attempt, prepared, ..) = call;
+    fn see_now<F: Facts>(
+        &self,
+        limits: &Limits,
+        (facts, prepared, domain, policy): Call<'_, F>,
+        hasher: &KeyHasher,
+    ) -> Foreseen {
+        let attempt = &facts.attempt();
+        let call = (attempt, prepared, domain, policy);
         let mut foreseen = Foreseen::NOTHING;
         let number = match prepared.number {
             Some(number) => Part::of_word(number.key()),
@@ -176,12 +182,13 @@ impl Snapshot {
 
     /// Whom a call is about. `destination`: its row, and how many digits of the number are the row's prefix.
     #[cold]
-    fn tell_parties(
+    fn tell_parties<F: Facts>(
         &self,
-        (attempt, prepared, domain, _): Call<'_>,
+        (facts, prepared, domain, _): Call<'_, F>,
         destination: Option<(u32, u8)>,
         tell: Listener<'_>,
     ) {
+        let attempt = &facts.attempt();
         let (row, digits) = destination.unzip();
         let prefix = prepared.number.zip(digits);
         let class = row.and_then(|row| self.destinations.class(row));
@@ -206,10 +213,10 @@ impl Snapshot {
     }
 
     /// Holds and limits, after all other rules.
-    pub(super) fn rule_by_limits<C: Counting>(
+    pub(super) fn rule_by_limits<F: Facts, C: Counting>(
         &self,
         limits: &Limits,
-        call: Call<'_>,
+        call: Call<'_, F>,
         foreseen: &Foreseen,
         ruling: &mut Ruling,
         (counts, now): (&C, Now),

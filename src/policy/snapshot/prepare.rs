@@ -30,6 +30,12 @@ pub struct Prepared {
 }
 
 impl Prepared {
+    /// Index of the domain; `None`: the peer is in none.
+    #[must_use]
+    pub fn domain(&self) -> Option<u16> {
+        self.domain
+    }
+
     /// Whether what was dialled has a rate: a number, and what could not be classified.
     pub(super) fn is_priced(&self) -> bool {
         match self.dialled {

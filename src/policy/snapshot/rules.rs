@@ -9,7 +9,7 @@ use crate::clock::Now;
 use crate::counters::KeyHasher;
 use crate::limits::CONTACT_USER_BYTES_MAX;
 use crate::policy::answer::{AnswerPlan, CallError, ContactPlan};
-use crate::policy::attempt::CallAttempt;
+use crate::policy::attempt::{CallAttempt, Facts};
 use crate::policy::code::{Code, CodeSet};
 use crate::policy::counting::Counting;
 use crate::policy::dialled::{Dialled, bare_user};
@@ -44,9 +44,9 @@ impl Snapshot {
 
     /// The same, with what stage two foresaw.
     #[must_use]
-    pub fn decide_foreseen<C: Counting>(
+    pub fn decide_foreseen<F: Facts, C: Counting>(
         &self,
-        attempt: &CallAttempt<'_>,
+        attempt: &F,
         prepared: &Prepared,
         foreseen: &Foreseen,
         (counts, now): (&C, Now),
@@ -170,9 +170,9 @@ impl Snapshot {
 
     /// SEMANTICS, Order: number allowed? → R14 → R01 agent → R02/R12 address → R03 number → R06/R07 destination → A00.
     /// The first rejection decides; a report is recorded and evaluation goes on.
-    fn rule(
+    fn rule<F: Facts>(
         &self,
-        (attempt, prepared, domain, policy): Call<'_>,
+        (attempt, prepared, domain, policy): Call<'_, F>,
         foreseen: &Foreseen,
         hasher: &KeyHasher,
     ) -> Ruling {
@@ -194,15 +194,15 @@ impl Snapshot {
         let number_allowed = number_listed.is_some_and(|listed| listed.deny().is_none());
 
         if prepared.trusted
-            && attempt.screening.suspect
+            && attempt.is_suspect()
             && ruling.act(policy.unknown_identity, Code::R14)
         {
             return ruling;
         }
         let agent = if prepared.trusted {
-            attempt.screening.agent
+            attempt.screening_agent()
         } else {
-            attempt.user_agent
+            attempt.user_agent()
         };
         let agent_scopes = self.agent_scopes(prepared);
         if ruling.deny(agent.and_then(|agent| self.agents.find(hasher, agent_scopes, agent))) {
@@ -234,13 +234,14 @@ impl Snapshot {
 }
 
 /// Whether the Contact of this answer keeps within what Asterisk dials.
-fn contact_fits(plan: &AnswerPlan, attempt: &CallAttempt<'_>) -> bool {
+fn contact_fits(plan: &AnswerPlan, attempt: &impl Facts) -> bool {
     let ContactPlan::Redirect { prefix, .. } = plan.contact else {
         return true;
     };
     // An escape makes three octets of one, so most numbers need not be looked at.
-    attempt.user_part.len() <= (CONTACT_USER_BYTES_MAX - prefix.len()) / 3
-        || prefix.len() + user_length(bare_user(attempt.user_part)) <= CONTACT_USER_BYTES_MAX
+    let user_part = attempt.user_part();
+    user_part.len() <= (CONTACT_USER_BYTES_MAX - prefix.len()) / 3
+        || prefix.len() + user_length(bare_user(user_part)) <= CONTACT_USER_BYTES_MAX
 }
 
 impl Ruling {
