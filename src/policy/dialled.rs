@@ -87,7 +87,14 @@ pub(super) struct Translation {
 
 impl Translation {
     fn fits(&self, text: &[u8]) -> bool {
-        (self.min_digits..=self.max_digits).contains(&text.len()) && text.starts_with(&self.matches)
+        // Most texts differ in the first character, which is sooner told than by a call.
+        let may_fit = match (self.matches.first(), text.first()) {
+            (Some(wanted), Some(first)) => wanted == first,
+            (wanted, _) => wanted.is_none(),
+        };
+        may_fit
+            && (self.min_digits..=self.max_digits).contains(&text.len())
+            && text.starts_with(&self.matches)
     }
 
     /// The translated string; `None` when it does not fit our buffer, so is no number either.

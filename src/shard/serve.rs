@@ -212,7 +212,7 @@ impl<'a, S: Stages> Loop<'a, S> {
             stages.scan(policy, &datagram, slot);
         }
         for step in Touch::STEPS {
-            for (_datagram, slot) in shed.spared(rx.iter().zip(slots.iter_mut())) {
+            for slot in shed.spared(slots.iter_mut().take(rx.len())) {
                 stages.touch(policy, slot, step);
             }
         }
