@@ -112,6 +112,95 @@ mod mixes {
         }
     }
 
+    /// A mix of its own: ordinary callers, all kinds of limits but those of the shipped mixes.
+    const LIMITED: &str = r#"
+about = "Calls of four subscribers to three blocks of numbers."
+destinations = ["447911100,GB,mobile,low", "447911101,GB,mobile,low", "336123450,FR,mobile,low"]
+rates = ["4479,0.25", "336,0.5", "*,0.1"]
+assumed_minutes = 2
+working_hours = ["mon-sun 00:00-24:00"]
+{limit}
+[[numbers]]
+name = "blocks"
+ranges = { "447911100##" = 2, "447911101##" = 1, "336123450##" = 1 }
+
+[[part]]
+name = "calls"
+numbers = "blocks"
+subscribers = "1001-1004"
+callers = "100-101"
+expect = "approve"
+"#;
+
+    #[test]
+    fn limits_by_prefix_country_exposure_and_hours_are_those_of_the_generators_own_model() {
+        for (keys, rejected_min) in [
+            (
+                "per = [\"subscriber\"]\nto = \"prefix\"\ncount = \"attempts\"\nwindow = \"1h\"\nmax = 12",
+                150,
+            ),
+            (
+                "per = [\"subscriber\"]\nto = \"country\"\ncount = \"attempts\"\nwindow = \"1h\"\nmax = 12",
+                200,
+            ),
+            (
+                "per = [\"subscriber\", \"caller\"]\nto = \"country\"\ncount = \"approved\"\nwindow = \"1h\"\nmax = 5\nhold = \"1h\"",
+                200,
+            ),
+            (
+                "per = [\"subscriber\"]\nto = \"any\"\ncount = \"exposure\"\nwindow = \"1h\"\nmax = 12.5",
+                200,
+            ),
+            (
+                "per = [\"caller\"]\nto = \"prefix\"\ncount = \"exposure\"\nwindow = \"day\"\nmax = 4.0",
+                100,
+            ),
+            (
+                "per = [\"subscriber\"]\nto = \"any\"\ncount = \"attempts\"\nwindow = \"day\"\nmax = 20",
+                200,
+            ),
+            (
+                "per = [\"subscriber\"]\nto = \"any\"\ncount = \"approved\"\nwindow = \"period\"\nmax = 20\nduring = \"working-hours\"",
+                200,
+            ),
+            (
+                "per = [\"subscriber\"]\nto = \"any\"\ncount = \"attempts\"\nwindow = \"1h\"\nmax = 5\nduring = \"off-hours\"",
+                0,
+            ),
+        ] {
+            let folder = scratch("mixes-limited");
+            let limit = format!("\n[[limit]]\nname = \"own\"\ncode = \"X01\"\n{keys}\n");
+            write_files(
+                &folder,
+                &[("limited.toml", &LIMITED.replace("{limit}", &limit))],
+            );
+            let file = folder.join("limited.toml");
+            let mix = file.to_str().unwrap();
+            let server = node_for(
+                &select::definition(mix).unwrap(),
+                Profile::RedirectCodes,
+                "",
+            );
+            let results = play_with(&server, mix, Profile::RedirectCodes, "on");
+            as_expected(keys, &results);
+            let expected = |wanted: Expected| {
+                let calls = &results.plan.calls;
+                (0..400)
+                    .filter(|n| calls.call(*n).expected == wanted)
+                    .count()
+            };
+            let rejected = expected(Expected::Reject);
+            // What either verdict is right for says nothing: it must be little, but at midnight, when a day begins anew.
+            let either = expected(Expected::ApproveOrReject);
+            let day = 86_400_000_000_000;
+            let midnight =
+                (tollgate_loadgen::clock::wall_ns() + 10_000_000_000) % day < 20_000_000_000;
+            assert!(rejected >= rejected_min || midnight, "{keys}: {rejected}");
+            assert!(either <= 100 || midnight, "{keys}: {either}");
+            server.stop();
+        }
+    }
+
     #[test]
     fn verdicts_errors_and_silence_are_told_apart_in_every_profile() {
         for profile in [

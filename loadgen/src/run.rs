@@ -278,7 +278,8 @@ fn calls_of(args: &RunArgs) -> Result<Calls, String> {
     let planned = u128::from(args.rate) * args.duration.as_nanos() / 1_000_000_000_000 + 1;
     let planned = u64::try_from(planned).unwrap_or(u64::MAX);
     let calls = args.calls_max.map_or(planned, |most| most.min(planned));
-    let limited = (args.limits == Switch::On).then_some(calls);
+    let begins = wall_ns() + START_DELAY_NS;
+    let limited = (args.limits == Switch::On).then_some((calls, begins));
     select::calls(&args.mix, args.seed, Times::Rate(args.rate), limited)
 }
 

@@ -67,19 +67,24 @@ impl<const N: usize> Text<N> {
 
     /// Adds the decimal digits of a long number; false if there was no room.
     pub fn push_decimal_u64(&mut self, number: u64) -> bool {
-        let (digits, begin) = decimal_digits(number);
-        let room = digits.get(begin..).unwrap_or_default();
-        self.push_octets(Octets::first(room, DECIMAL_DIGITS_MAX - begin))
+        let width = match number.checked_ilog10() {
+            Some(zeros) => zeros + 1,
+            None => 1,
+        };
+        self.push_padded(number, width)
     }
 
     /// Adds the last `width` decimal digits of a number (20 at most), with leading zeros; false if there was no room.
     pub fn push_padded(&mut self, number: u64, width: u32) -> bool {
-        let (digits, _) = decimal_digits(number);
-        let width = usize::try_from(width)
-            .unwrap_or(usize::MAX)
-            .min(DECIMAL_DIGITS_MAX);
-        let room = digits.get(DECIMAL_DIGITS_MAX - width..).unwrap_or_default();
-        self.push_octets(Octets::first(room, width))
+        let width = width.min(DECIMAL_DIGITS_MAX);
+        let Some(beyond) = SIXTEEN_DIGITS.checked_sub(width) else {
+            let high = number / 10_u64.pow(SIXTEEN_DIGITS);
+            return self.push_padded(high, width - SIXTEEN_DIGITS)
+                && self.push_padded(number, SIXTEEN_DIGITS);
+        };
+        let digits = (sixteen_digits(number) >> (8 * beyond).min(127)).to_le_bytes();
+        let length = usize::try_from(width).unwrap_or(0);
+        self.push_octets(Octets::first(&digits, length))
     }
 
     /// Adds the hexadecimal digits of a number; false if there was no room.
@@ -121,40 +126,29 @@ impl<const N: usize> Text<N> {
 }
 
 /// Digits of the largest number of 64 bits.
-const DECIMAL_DIGITS_MAX: usize = 20;
+const DECIMAL_DIGITS_MAX: u32 = 20;
+/// Digits that are made at once.
+const SIXTEEN_DIGITS: u32 = 16;
 
-/// The decimal digits of a number behind leading zeros, where they begin, and room behind them.
-fn decimal_digits(number: u64) -> ([u8; 2 * DECIMAL_DIGITS_MAX], usize) {
-    let mut digits = [b'0'; 2 * DECIMAL_DIGITS_MAX];
-    let mut begin = DECIMAL_DIGITS_MAX;
-    let mut rest = number;
-    while rest > 0 {
-        let pair = usize::try_from(rest % 100).unwrap_or(0);
-        rest /= 100;
-        begin -= 2;
-        if let (Some(place), Some(pair)) = (digits.get_mut(begin..begin + 2), PAIRS.get(pair)) {
-            place.copy_from_slice(pair);
-        }
-    }
-    // A pair may have brought a zero too many; of the number zero, one is shown.
-    let first = digits.get(begin).copied();
-    if begin < DECIMAL_DIGITS_MAX && first == Some(b'0') {
-        begin += 1;
-    }
-    (digits, begin.min(DECIMAL_DIGITS_MAX - 1))
+/// The last sixteen decimal digits of a number, the first in the lowest octet. In registers: digits that are stored one by one
+/// cannot be loaded together until all stores are done.
+fn sixteen_digits(number: u64) -> u128 {
+    const HALF: u64 = 100_000_000;
+    let low = eight_digits(number % HALF);
+    let high = eight_digits(number / HALF % HALF);
+    u128::from(low) << 64 | u128::from(high)
 }
 
-/// Every number below a hundred as two digits.
-const PAIRS: [[u8; 2]; 100] = {
-    const DIGITS: &[u8; 10] = b"0123456789";
-    let mut pairs = [[0; 2]; 100];
-    let mut number = 0;
-    while number < pairs.len() {
-        pairs[number] = [DIGITS[number / 10], DIGITS[number % 10]];
-        number += 1;
-    }
-    pairs
-};
+/// The decimal digits of a number below 100,000,000, the first in the lowest octet: halves, quarters and eighths of it are
+/// divided at once, each in a part of the word.
+fn eight_digits(number: u64) -> u64 {
+    let fours = (number / 10_000) | ((number % 10_000) << 32);
+    // n / 100 for n < 10,000, and n / 10 for n < 100.
+    let hundreds = ((fours * 5243) >> 19) & 0x7F_0000_007F;
+    let twos = hundreds | ((fours - hundreds * 100) << 16);
+    let tens = ((twos * 103) >> 10) & 0x000F_000F_000F_000F;
+    (tens | ((twos - tens * 10) << 8)) + 0x3030_3030_3030_3030
+}
 
 /// Octets copied at once into a message: it is made of some forty pieces, and a copy of known length is a few instructions
 /// where one of any length is a call of `memcpy`.
@@ -322,6 +316,23 @@ mod tests {
             text.as_bytes(),
             b"000422 10001000000000000019 02bffffffffffffffff"
         );
+    }
+
+    #[test]
+    fn digits_are_those_that_the_library_writes() {
+        let mut random = crate::random::SplitMix64::of(1, 1);
+        for _ in 0..20_000 {
+            let number = random.next_u64() >> random.below(64);
+            let width = random.below(21);
+            let mut text = Text::<64>::new();
+            assert!(text.push_decimal_u64(number));
+            assert_eq!(text.as_bytes(), number.to_string().as_bytes());
+            text.clear();
+            assert!(text.push_padded(number, width));
+            let all = format!("{number:020}");
+            let from = 20 - usize::try_from(width).unwrap();
+            assert_eq!(text.as_bytes(), &all.as_bytes()[from..]);
+        }
     }
 
     #[test]

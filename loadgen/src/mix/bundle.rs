@@ -5,9 +5,10 @@
 
 use crate::clock::Nanos;
 use crate::mix::Definition;
-use crate::mix::model::Limit;
+use crate::mix::model::{Count, Limit, Window};
 use crate::mix::numbers::SCANNERS;
 use crate::mix::part::Part;
+use crate::mix::terms::Terms;
 use crate::verdict::Profile;
 
 const NODE: &str = "[node]\nname = \"{name}\"\nstate_dir = \"state\"\n\n[[listen]]\nudp = \"127.0.0.1:5060\"\n\n\
@@ -38,7 +39,7 @@ pub fn files(mix: &Definition, profile: Profile) -> Vec<(&'static str, String)> 
         })
         .take(NAME_CHARACTERS_MAX)
         .collect();
-    vec![
+    let mut files = vec![
         ("tollgate.toml", NODE.replace("{name}", &name)),
         (
             "bundle/domains.toml",
@@ -46,14 +47,49 @@ pub fn files(mix: &Definition, profile: Profile) -> Vec<(&'static str, String)> 
         ),
         (
             "bundle/policies.toml",
-            POLICY.to_owned() + &limits(&mix.limits),
+            POLICY.to_owned() + &calendar(&mix.terms) + &limits(&mix.limits),
         ),
         ("bundle/subscribers.csv", subscribers(&mix.parts)),
         ("bundle/lists/mix.csv", lists(mix)),
-    ]
+    ];
+    let rows = |head: &str, rows: &mut dyn Iterator<Item = &String>| {
+        rows.fold(head.to_owned(), |text, row| text + row + "\n")
+    };
+    if !mix.terms.destinations.is_empty() {
+        let mut all = mix.terms.destinations.iter().map(|row| &row.row);
+        let text = rows("prefix,country,type,risk\n", &mut all);
+        files.push(("bundle/destinations.csv", text));
+    }
+    if !mix.terms.rates.is_empty() {
+        let mut all = mix.terms.rates.iter().map(|row| &row.row);
+        let text = rows("prefix,rate_per_minute\n", &mut all);
+        files.push(("bundle/rates.csv", text));
+    }
+    files
 }
 
-/// The limits as a policy has them: each rejects, at all hours.
+/// What a policy says of hours and of how long calls are.
+fn calendar(terms: &Terms) -> String {
+    let mut text = String::new();
+    if let Some(minutes) = terms.assumed_minutes {
+        text += &format!("assumed_minutes = {minutes}\n");
+    }
+    if !terms.hours.is_empty() {
+        let words: Vec<String> = terms
+            .hours
+            .words
+            .iter()
+            .map(|words| format!("\"{words}\""))
+            .collect();
+        text += &format!(
+            "time_zone = \"UTC\"\nworking_hours = [{}]\n",
+            words.join(", ")
+        );
+    }
+    text
+}
+
+/// The limits as a policy has them: each rejects.
 fn limits(limits: &[Limit]) -> String {
     let seconds = |nanos: Nanos| format!("\"{}s\"", nanos.div_ceil(1_000_000_000));
     let mut text = String::new();
@@ -67,18 +103,33 @@ fn limits(limits: &[Limit]) -> String {
             "\n[[policy.limit]]\nname = \"{}\"\nper = [{}]\nto = \"{}\"\ncount = \"{}\"\n",
             limit.name,
             per.join(", "),
-            if limit.to_number { "number" } else { "any" },
+            limit.to.word(),
             limit.count.word(),
         );
-        if limit.window > 0 {
-            text += &format!("window = {}\n", seconds(limit.window));
+        match limit.window {
+            Window::None => {}
+            Window::Sliding(length) => text += &format!("window = {}\n", seconds(length)),
+            Window::Day => text += "window = \"day\"\n",
+            Window::Period => text += "window = \"period\"\n",
         }
-        text += &format!("max = {}\n", limit.max);
+        text += &match limit.count {
+            Count::Exposure => format!(
+                "max = {}.{:06}\n",
+                limit.max / 1_000_000,
+                limit.max % 1_000_000
+            ),
+            Count::Attempts | Count::Approved | Count::ReportedCalls => {
+                format!("max = {}\n", limit.max)
+            }
+        };
         if limit.hold > 0 {
             text += &format!("hold = {}\n", seconds(limit.hold));
         }
         let code = String::from_utf8_lossy(limit.code.as_bytes());
-        text += &format!("during = \"always\"\naction = \"reject\"\ncode = \"{code}\"\n");
+        text += &format!(
+            "during = \"{}\"\naction = \"reject\"\ncode = \"{code}\"\n",
+            limit.during.word()
+        );
     }
     text
 }

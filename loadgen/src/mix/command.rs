@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 use crate::call::Call;
 use crate::cdr::CdrArgs;
 use crate::cli::{Switch, duration_of, rate_of};
-use crate::clock::nanos;
+use crate::clock::{Nanos, nanos, wall_ns};
 use crate::limits::CALLS_MAX;
 use crate::listing::Writer;
 use crate::mix::select::{Selected, combined, definition, selected};
@@ -70,6 +70,9 @@ pub struct MakeArgs {
     /// Whether the server has the limits of the mixes; off leaves them out.
     #[arg(long, value_enum, default_value_t = Switch::On)]
     pub limits: Switch,
+    /// What the clock on the wall says when the calls begin, for limits that go by hours or days: as 2026-11-23T16:59:00Z. Without it, now.
+    #[arg(long, value_name = "TIME", value_parser = begin_of)]
+    pub begins: Option<Nanos>,
     /// Calls per second, at even distances; without it the pace of the mix itself.
     #[arg(short = 'r', long, value_parser = rate_of)]
     pub rate: Option<u64>,
@@ -164,7 +167,8 @@ fn make(args: &MakeArgs, out: &mut dyn Write) -> Result<(), String> {
     let calls = args.calls_max.map_or(planned, |most| most.min(planned));
     let mut mix = Mix::new(definition, args.seed, times)?;
     if args.limits == Switch::On {
-        mix = mix.judged(calls, times)?;
+        let begins = args.begins.unwrap_or_else(wall_ns);
+        mix = mix.judged(calls, times, begins)?;
     }
     let mut writer = Writer::new(BufWriter::new(out))?;
     let mut call = Call::default();
@@ -186,6 +190,11 @@ fn make(args: &MakeArgs, out: &mut dyn Write) -> Result<(), String> {
         }
     }
     writer.finish().or(Ok(()))
+}
+
+fn begin_of(text: &str) -> Result<Nanos, String> {
+    let time = crate::replay::journal::unix_nanos(text);
+    time.ok_or_else(|| "a time of UTC, as 2026-11-23T16:59:00Z".to_owned())
 }
 
 fn print_bundle(args: &BundleArgs, out: &mut dyn Write) -> Result<(), String> {

@@ -10,10 +10,12 @@ pub mod document;
 pub mod model;
 pub mod numbers;
 pub mod part;
+pub mod policy;
 pub mod read;
 pub mod select;
 pub mod shape;
 pub mod shipped;
+pub mod terms;
 pub mod weighted;
 
 use std::sync::Arc;
@@ -27,6 +29,7 @@ use model::{Limit, Model, Ruling};
 use part::Part;
 use read::LIMITS_MAX;
 use shape::Shape;
+use terms::Terms;
 
 /// A mix as its file says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +46,8 @@ pub struct Definition {
     pub lists: Vec<String>,
     /// Limits that the server's policy must have for the verdicts to be right.
     pub limits: Vec<Limit>,
+    /// What those limits go by.
+    pub terms: Terms,
 }
 
 /// When the calls of a mix are made, so far as its parts depend on it.
@@ -67,6 +72,7 @@ struct Ready {
     parts: Vec<Part>,
     phases: Vec<Phase>,
     limits: Vec<Limit>,
+    terms: Terms,
     /// What the limits say of each call, if there are any.
     rulings: Vec<Ruling>,
 }
@@ -109,6 +115,7 @@ impl Definition {
                     all.lists.push(row);
                 }
             }
+            all.terms.join(more.terms)?;
             for limit in more.limits {
                 match all.limits.iter().find(|known| known.name == limit.name) {
                     None => all.limits.push(limit),
@@ -168,6 +175,7 @@ impl Mix {
             shape,
             parts,
             limits,
+            terms,
             ..
         } = definition;
         let mut boundaries: Vec<Nanos> = parts
@@ -217,15 +225,17 @@ impl Mix {
             parts,
             phases,
             limits,
+            terms,
             rulings: Vec::new(),
         })))
     }
 
-    /// Judges the first `calls` calls by the limits of the mix: their verdicts hang on what came before them.
+    /// Judges the first `calls` calls by the limits of the mix: their verdicts hang on what came before them, and where limits
+    /// go by hours or days on `begins`, what the clock on the wall says at time 0, in nanoseconds since 1970.
     ///
     /// # Errors
-    /// A sentence for the operator: too many calls to keep a ruling for each.
-    pub fn judged(self, calls: u64, times: Times) -> Result<Self, String> {
+    /// A sentence for the operator: too many calls to keep a ruling for each, or a number whose destination is not said.
+    pub fn judged(self, calls: u64, times: Times, begins: Nanos) -> Result<Self, String> {
         if self.0.limits.is_empty() {
             return Ok(self);
         }
@@ -235,11 +245,11 @@ impl Mix {
             ));
         }
         let mut rulings = Vec::new();
-        let mut model = Model::new(&self.0.limits);
+        let mut model = Model::new(&self.0.limits, &self.0.terms, begins);
         let mut call = Call::default();
         for number in 0..calls {
             self.fill(number, &mut call);
-            rulings.push(model.rule(&call, self.nominal(number, times)));
+            rulings.push(model.rule(&call, self.nominal(number, times))?);
         }
         let mut ready = Arc::try_unwrap(self.0).map_err(|_| "the mix is in use".to_owned())?;
         ready.rulings = rulings;
@@ -272,6 +282,7 @@ impl Mix {
             parts: Vec::new(),
             phases: Vec::new(),
             limits: Vec::new(),
+            terms: Terms::default(),
             rulings: Vec::new(),
         }))
     }

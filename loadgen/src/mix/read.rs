@@ -8,9 +8,10 @@ use crate::fault::FAULTS;
 use crate::limits::{AGENT_BYTES_MAX, CALLER_BYTES_MAX, COPIES_MAX, MIX_PARTS_MAX, RATE_MAX};
 use crate::mix::Definition;
 use crate::mix::document::{Faults, Keys, Placed, parse};
-use crate::mix::model::{Count, Limit, Who};
+use crate::mix::model::Limit;
 use crate::mix::numbers::{AGENTS, SETS};
 use crate::mix::part::{Block, DISGUISES, Disguise, Kind, Order, Part, Pattern, Piece, Range};
+use crate::mix::policy::{is_code, list_row, read_limit, read_terms};
 use crate::mix::shape::Shape;
 use crate::mix::weighted::Weighted;
 use crate::text::Text;
@@ -20,8 +21,6 @@ use crate::verdict::Expected;
 const WEIGHT_MAX: u64 = 1_000_000;
 /// Limits of a mix, or of several together, at most.
 pub const LIMITS_MAX: usize = 32;
-const SECOND: Nanos = 1_000_000_000;
-const DAY: Nanos = 86_400 * SECOND;
 /// Largest weight of an hour or a day.
 const SHAPE_WEIGHT_MAX: u64 = 1000;
 /// Digits of a number at most.
@@ -70,6 +69,7 @@ fn definition(name: &str, mut keys: Keys<'_>, faults: &mut Faults<'_>) -> Option
         .into_iter()
         .filter_map(|limit| read_limit(limit, faults))
         .collect();
+    let terms = read_terms(&mut keys, faults);
     if limits.len() > LIMITS_MAX {
         faults.at(keys.at, format!("a mix has at most {LIMITS_MAX} limits"));
     }
@@ -92,10 +92,11 @@ fn definition(name: &str, mut keys: Keys<'_>, faults: &mut Faults<'_>) -> Option
         parts,
         lists,
         limits,
+        terms,
     })
 }
 
-const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+pub(super) const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 fn shape(milli: u64, mut keys: Keys<'_>, faults: &mut Faults<'_>) -> Option<Shape> {
     let begins = match keys.text("begins", faults) {
@@ -138,23 +139,6 @@ fn weights_of<const N: usize>(
         faults.at(at, format!("`{key}` must be {N} weights, not all 0"));
     }
     weights
-}
-
-fn list_row((row, at): Placed<&str>, faults: &mut Faults<'_>) -> Option<String> {
-    let fields: Vec<&str> = row.split(',').collect();
-    let fits = matches!(fields.as_slice(), ["number" | "address" | "agent", what, "allow" | "deny", code]
-        if !what.is_empty() && is_code(code));
-    if !fits {
-        faults.at(
-            at,
-            "a row of `lists` is \"number|address|agent,WHAT,allow|deny,CODE\"",
-        );
-    }
-    fits.then(|| row.to_owned())
-}
-
-fn is_code(code: &str) -> bool {
-    matches!(code.as_bytes(), [b'A'..=b'Z', b'0'..=b'9', b'0'..=b'9'])
 }
 
 /// A set's name and its ranges with their weights.
@@ -207,74 +191,6 @@ fn range_of(
         more,
     };
     Some((range, u32::try_from(weight).unwrap_or(1)))
-}
-
-const WHO: &[(&str, Who)] = &[
-    ("domain", Who::Domain),
-    ("subscriber", Who::Subscriber),
-    ("caller", Who::Caller),
-    ("address", Who::Address),
-];
-
-const COUNT: &[(&str, Count)] = &[
-    ("attempts", Count::Attempts),
-    ("approved", Count::Approved),
-    ("reported-calls", Count::ReportedCalls),
-];
-
-/// A limit that rejects, with the keys and words of a policy's.
-fn read_limit(mut keys: Keys<'_>, faults: &mut Faults<'_>) -> Option<Limit> {
-    let before = faults.count();
-    let name = keys.needed("name", faults);
-    if let Some((name, at)) = name
-        && !name
-            .bytes()
-            .all(|octet| octet.is_ascii_alphanumeric() || octet == b'-')
-    {
-        faults.at(at, "`name` must be letters, digits and `-`");
-    }
-    let per = several(&mut keys, "per", WHO, faults);
-    if per.is_empty() {
-        faults.at(keys.at, "`per` is missing here, as [\"subscriber\"]");
-    }
-    let to_number = one_of(&mut keys, "to", &[("number", true), ("any", false)], faults);
-    let count = one_of(&mut keys, "count", COUNT, faults).unwrap_or(Count::Attempts);
-    let window = time(&mut keys, "window", faults);
-    match (count, window) {
-        (Count::ReportedCalls, Some((_, at))) => {
-            faults.at(at, "`reported-calls` has no `window`");
-        }
-        (Count::Attempts | Count::Approved, None) => {
-            faults.at(keys.at, "`window` is missing here, as \"15m\"");
-        }
-        (_, Some((window, at))) if !(SECOND..=DAY).contains(&window) => {
-            faults.at(at, "`window` must be 1s to 24h");
-        }
-        _ => {}
-    }
-    let max = keys.whole("max", 1..=u64::from(u32::MAX), faults);
-    if max.is_none() {
-        faults.at(keys.at, "`max` is missing here, or no number");
-    }
-    let hold = time(&mut keys, "hold", faults).map_or(0, |(hold, _)| hold);
-    let code = keys.needed("code", faults);
-    if let Some((text, at)) = code
-        && !is_code(text)
-    {
-        faults.at(at, "`code` must be a letter and two digits, as \"R13\"");
-    }
-    keys.finish(faults);
-    (faults.count() == before).then_some(())?;
-    Some(Limit {
-        name: name?.0.to_owned(),
-        per: per.into(),
-        to_number: to_number.unwrap_or(false),
-        count,
-        window: window.map_or(0, |(window, _)| window),
-        max: max?.0,
-        hold,
-        code: Text::of(code?.0.as_bytes())?,
-    })
 }
 
 fn read_part(mut keys: Keys<'_>, sets: &[NumberSet], faults: &mut Faults<'_>) -> Option<Part> {
@@ -378,7 +294,11 @@ fn narrow(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-fn time(keys: &mut Keys<'_>, key: &'static str, faults: &mut Faults<'_>) -> Option<Placed<Nanos>> {
+pub(super) fn time(
+    keys: &mut Keys<'_>,
+    key: &'static str,
+    faults: &mut Faults<'_>,
+) -> Option<Placed<Nanos>> {
     let (text, at) = keys.text(key, faults)?;
     match crate::cli::time_of(text) {
         Ok(time) => Some((crate::clock::nanos(time), at)),
@@ -444,7 +364,7 @@ fn spellings(keys: &mut Keys<'_>, faults: &mut Faults<'_>) -> Weighted<Text<CALL
     }))
 }
 
-fn one_of<T: Copy>(
+pub(super) fn one_of<T: Copy>(
     keys: &mut Keys<'_>,
     key: &'static str,
     known: &[(&str, T)],
@@ -454,7 +374,7 @@ fn one_of<T: Copy>(
     find(key, (text, at), known, faults)
 }
 
-fn several<T: Copy>(
+pub(super) fn several<T: Copy>(
     keys: &mut Keys<'_>,
     key: &'static str,
     known: &[(&str, T)],

@@ -98,7 +98,7 @@ pub fn combined(mixes: &[Selected]) -> Result<Definition, String> {
 }
 
 /// The calls that `--mix` options ask for; without any, the default mix. `limited` is how many of them the limits of the
-/// mixes judge; `None`: the server has no limits.
+/// mixes judge, and what the clock on the wall says when they begin; `None`: the server has no limits.
 ///
 /// # Errors
 /// Sentences for the operator, a line each.
@@ -106,7 +106,7 @@ pub fn calls(
     mixes: &[Selected],
     seed: u64,
     times: Times,
-    limited: Option<u64>,
+    limited: Option<(u64, Nanos)>,
 ) -> Result<Calls, String> {
     match mixes {
         [] => Ok(Calls::Mix(Mix::standard(seed))),
@@ -118,7 +118,7 @@ pub fn calls(
         several => {
             let mix = Mix::new(combined(several)?, seed, times)?;
             Ok(Calls::Mix(match limited {
-                Some(calls) => mix.judged(calls, times)?,
+                Some((calls, begins)) => mix.judged(calls, times, begins)?,
                 None => mix,
             }))
         }
