@@ -230,6 +230,11 @@ impl Uas {
 
     /// Stage three: decides an INVITE, or answers a copy of one as it was decided. Nothing happens to other slots.
     pub fn decide(&self, policy: &Snapshot, packet: &Packet<'_>, now: Now, slot: &mut Slot) {
+        if !self.approval_fits(policy, packet, slot)
+            && let Some(prepared) = &mut slot.state.prepared
+        {
+            prepared.mark_too_long();
+        }
         let state = &mut slot.state;
         let decision = match &self.memory {
             None => self.decide_anew(policy, state, packet.bytes, now),

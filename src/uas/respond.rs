@@ -6,7 +6,9 @@
 
 use super::slot::{Admission, Slot};
 use super::{Packet, Reply, Uas};
-use crate::limits::RESPONSE_ADDED_BYTES_MAX;
+use crate::limits::{
+    CONTACT_USER_BYTES_MAX, FIXED_HOST_BYTES_MAX, RESPONSE_ADDED_BYTES_MAX, RESPONSE_BYTES_MAX,
+};
 use crate::policy::{AnswerPlan, CallError, ContactHost, ContactPlan, Snapshot};
 use crate::sip::write::contact_user;
 use crate::sip::{Header, Phrase, Request, Span, Status, ViaChanges, Writer};
@@ -87,7 +89,62 @@ const fn plain(status: u16, force_rport: bool) -> AnswerPlan {
     }
 }
 
+/// More than an answer in its compact form has beyond the request that it repeats, besides its Contact's user and host: a
+/// To tag (21 octets), `received` and `rport` (61), the rest of the Contact and `l:` (19), the status line (12 beyond the
+/// request line without user and host), some for a phrase of the operator's.
+const ADDED_BUT_CONTACT: usize = 130;
+
+/// Whether an answer with a Contact is short enough whatever it says. Looks at lengths only.
+fn is_ample(packet: &Packet<'_>, slot: &Slot) -> bool {
+    let call = &slot.state.call;
+    let host = FIXED_HOST_BYTES_MAX
+        .max(call.from_host.len())
+        .max(call.uri_host.len());
+    // An escape makes three octets of one.
+    let user = CONTACT_USER_BYTES_MAX.min(call.user_part.len().saturating_mul(3));
+    let repeated = packet
+        .full_length
+        .saturating_sub(call.user_part.len())
+        .saturating_sub(call.uri_host.len());
+    let longest = repeated
+        .saturating_add(ADDED_BUT_CONTACT)
+        .saturating_add(user)
+        .saturating_add(host);
+    longest <= answer_bytes_max(packet.full_length)
+}
+
 impl Uas {
+    /// Whether the answer that approves the call can be sent: of most calls one look at their lengths says so, of the others
+    /// the answer is written and thrown away.
+    pub(super) fn approval_fits(
+        &self,
+        policy: &Snapshot,
+        packet: &Packet<'_>,
+        slot: &Slot,
+    ) -> bool {
+        let Some(prepared) = &slot.state.prepared else {
+            return true;
+        };
+        is_ample(packet, slot)
+            || policy
+                .approval(prepared)
+                .is_none_or(|plan| self.would_fit(policy, packet, slot, &plan))
+    }
+
+    #[cold]
+    fn would_fit(
+        &self,
+        policy: &Snapshot,
+        packet: &Packet<'_>,
+        slot: &Slot,
+        plan: &AnswerPlan,
+    ) -> bool {
+        let mut out = [0; RESPONSE_BYTES_MAX];
+        let form = (plan, Extra::None);
+        self.write_form::<Compact>(policy, packet, slot, form, &mut out)
+            .is_some()
+    }
+
     /// Writes the answer, if there is one.
     pub(super) fn write_answer(
         &self,

@@ -3,11 +3,16 @@
 use crate::harness::{Bench, INVITE, SOURCE, invite_with};
 use crate::rows;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use tollgate::counters::{Counters, Size};
 use tollgate::event::{Event, Outcome};
 use tollgate::limits::RESPONSE_BYTES_MAX;
 use tollgate::net::Datagram;
-use tollgate::policy::rows::{CallingHeader, DomainRow, Profile, Rows};
-use tollgate::policy::{CallError, Verdict};
+use tollgate::policy::rows::{
+    CallingHeader, Count, DomainRow, During, LimitAction, LimitRow, Profile, Rows, Whereto, Who,
+    Window,
+};
+use tollgate::policy::{CallError, Code, Verdict};
 use tollgate::shard::Stages;
 use tollgate::uas::Uas;
 
@@ -81,6 +86,70 @@ fn a_call_whose_redirection_could_not_be_sent_is_no_approval() {
     assert_eq!((outcome, event.status), (Outcome::Approved, Some(302)));
     let verdict = event.decision.map(|decision| decision.verdict);
     assert_eq!(verdict, Some(Verdict::Approve));
+}
+
+/// Requests whose From host, which stands in the Contact as well, is of lengths around what their answers may have; those
+/// that are too long come first.
+fn hosts_of_many_lengths() -> impl Iterator<Item = Vec<u8>> {
+    let hosts = (1..420).rev().step_by(3).map(|length| "h".repeat(length));
+    hosts.enumerate().flat_map(|(number, host)| {
+        let text = String::from_utf8(invite_with("pbx.example.com", &host)).expect("text");
+        let text = text.replacen("5070;branch", "5070;rport;branch", 1);
+        // With nothing but what an answer repeats, as short as can be, and with more.
+        let unrepeated = ["Contact", "User-Agent", "Content-", "Max-Forwards", "v=0"];
+        let is_repeated = |line: &&str| !unrepeated.iter().any(|name| line.starts_with(name));
+        let lean: String = text.split_inclusive('\n').filter(is_repeated).collect();
+        let lean = [("Via: ", "v:"), ("From: ", "f:"), ("To: ", "t:")]
+            .into_iter()
+            .fold(lean, |lean, (name, short)| lean.replacen(name, short, 1));
+        let padding = format!("X-Padding: {}\r\nCSeq", "p".repeat(300));
+        let padded = text.replacen("CSeq", &padding, 1);
+        [("lean", lean), ("padded", padded)].map(|(name, text)| {
+            text.replacen("Call-ID: ", &format!("Call-ID: {name}{number}-"), 1)
+                .into_bytes()
+        })
+    })
+}
+
+#[test]
+fn a_call_whose_redirection_could_not_be_sent_is_no_attempt_and_no_approved_call() {
+    let statuses = |count: Count, max: u64| {
+        let mut bench = Bench::with(|rows| {
+            rows.policies[0].limits = vec![LimitRow {
+                name: "all".to_owned(),
+                who: Who::default(),
+                to: Whereto::Any,
+                count,
+                window: Some(Window::Seconds(3600)),
+                warn: None,
+                max,
+                hold_s: None,
+                during: During::Always,
+                action: LimitAction::Reject,
+                code: Code::R13,
+            }];
+        });
+        let size = Size {
+            keys: 64,
+            attempts: 1 << 12,
+        };
+        let counters = Counters::new(size, [1; 32]).expect("there is address space");
+        bench.uas = bench.uas.with_counters(Arc::new(counters));
+        let mut found = [0_u64; 3];
+        for request in hosts_of_many_lengths() {
+            let status = bench.send(&request).status().expect("an answer");
+            let place = [302, 513, 603].iter().position(|known| *known == status);
+            found[place.unwrap_or_else(|| panic!("{status}"))] += 1;
+        }
+        found
+    };
+    for count in [Count::Attempts, Count::Approved] {
+        let [approved, too_long, _] = statuses(count, 100_000);
+        assert!(approved > 20 && too_long > 20, "{approved} {too_long}");
+        // Just enough for those that were approved, so no other one counts; and one too few.
+        assert_eq!(statuses(count, approved), [approved, too_long, 0]);
+        assert_eq!(statuses(count, approved - 1), [approved - 1, too_long, 1]);
+    }
 }
 
 #[test]

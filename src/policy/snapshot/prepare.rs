@@ -5,6 +5,7 @@
 
 use super::Snapshot;
 use crate::e164::E164;
+use crate::policy::answer::AnswerPlan;
 use crate::policy::attempt::CallAttempt;
 use crate::policy::dialled::{Dialled, bare_user, decode};
 use crate::policy::lists;
@@ -27,6 +28,8 @@ pub struct Prepared {
     pub(super) address: Option<IpAddr>,
     /// Whether the domain trusts the screening headers and there are some.
     pub trusted: bool,
+    /// An answer with a Contact would be longer than the request allows.
+    pub(super) is_too_long: bool,
 }
 
 impl Prepared {
@@ -60,7 +63,22 @@ impl Prepared {
     }
 }
 
+impl Prepared {
+    /// An answer with a Contact would be longer than the request allows: what would be approved is an error, and counts
+    /// nowhere, unless an emergency number was dialled.
+    pub fn mark_too_long(&mut self) {
+        self.is_too_long = !self.is_emergency();
+    }
+}
+
 impl Snapshot {
+    /// How the call is answered if it is approved. `None`: its peer is not of this snapshot.
+    #[must_use]
+    pub fn approval(&self, prepared: &Prepared) -> Option<AnswerPlan> {
+        self.of(prepared)
+            .map(|(domain, _)| domain.answers.approve())
+    }
+
     /// Stage one: domain, subscriber, number.
     #[must_use]
     pub fn prepare(&self, attempt: &CallAttempt<'_>) -> Prepared {
@@ -72,6 +90,7 @@ impl Snapshot {
             policy: 0,
             address: None,
             trusted: false,
+            is_too_long: false,
         };
         let Some(domain_number) = self.peers.domain(attempt) else {
             return nobody;
@@ -112,6 +131,7 @@ impl Snapshot {
                 .filter(|_| trusted)
                 .map(|address| address.to_canonical()),
             trusted,
+            is_too_long: false,
         }
     }
 

@@ -87,7 +87,7 @@ impl Snapshot {
                 // What will be an error is no attempt: it must not count.
                 if let Some(limits) = &policy.limits
                     && ruling.stop.is_none()
-                    && contact_fits(&approve, attempt)
+                    && contact_error(&approve, attempt, prepared).is_none()
                 {
                     self.rule_by_limits(limits, call, foreseen, &mut ruling, (counts, now));
                 }
@@ -118,10 +118,10 @@ impl Snapshot {
                 }
             }
         }
-        if !contact_fits(&decision.plan, attempt) {
-            return error(decision, CallError::AddressIncomplete);
+        match contact_error(&decision.plan, attempt, prepared) {
+            Some(fault) => error(decision, fault),
+            None => decision,
         }
-        decision
     }
 
     /// The peer is of no domain of this snapshot.
@@ -233,15 +233,23 @@ impl Snapshot {
     }
 }
 
-/// Whether the Contact of this answer keeps within what Asterisk dials.
-fn contact_fits(plan: &AnswerPlan, attempt: &impl Facts) -> bool {
+/// Why an answer cannot have its Contact: it keeps within what Asterisk dials, and the answer within what its request allows.
+fn contact_error(
+    plan: &AnswerPlan,
+    attempt: &impl Facts,
+    prepared: &Prepared,
+) -> Option<CallError> {
     let ContactPlan::Redirect { prefix, .. } = plan.contact else {
-        return true;
+        return None;
     };
     // An escape makes three octets of one, so most numbers need not be looked at.
     let user_part = attempt.user_part();
-    user_part.len() <= (CONTACT_USER_BYTES_MAX - prefix.len()) / 3
-        || prefix.len() + user_length(bare_user(user_part)) <= CONTACT_USER_BYTES_MAX
+    let fits = user_part.len() <= (CONTACT_USER_BYTES_MAX - prefix.len()) / 3
+        || prefix.len() + user_length(bare_user(user_part)) <= CONTACT_USER_BYTES_MAX;
+    if !fits {
+        return Some(CallError::AddressIncomplete);
+    }
+    prepared.is_too_long.then_some(CallError::TooLarge)
 }
 
 impl Ruling {
