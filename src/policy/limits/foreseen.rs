@@ -134,7 +134,10 @@ impl Limits {
         *of_prefix = Part::of_word(prefix.map_or(0, E164::key));
         *of_country = Part::of_word(country);
         for (key, limit) in foreseen.keys.iter_mut().zip(&self.limits) {
-            *key = limit.key(&foreseen.parts, hasher);
+            // A limit of simultaneous calls counts nothing; only its hold has a key.
+            if limit.has_sum() || limit.hold_s.is_some() {
+                *key = limit.key(&foreseen.parts, hasher);
+            }
         }
         foreseen.stage = Stage::Keys;
     }
