@@ -102,7 +102,11 @@ mod journal_record {
             "journal_counted",
             "kernel_dropped",
         ] {
-            assert_eq!(sums[nought], 0, "{nought} in {sums}");
+            assert_eq!(
+                sums[nought], 0,
+                "{nought}: the journal gives way to every other program, and its queue bridges 1.6 s at 20,000 calls a second. Free the \
+                 machine, or lower TOLLGATE_JOURNAL_RATE. {sums}"
+            );
         }
 
         let mut recorded: HashMap<String, Call> = HashMap::new();
