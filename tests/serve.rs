@@ -170,7 +170,8 @@ mod serve {
         let own = scheduled(server.pid(), "tollgate");
         for (name, class, nice) in [
             ("shard-0", OTHER, own[0].1),
-            ("keeper", OTHER, own[0].1.max(CONTROL_NICE)),
+            ("keep-holds", OTHER, own[0].1.max(CONTROL_NICE)),
+            ("keep-counters", OTHER, own[0].1.max(CONTROL_NICE)),
             ("admin", OTHER, own[0].1.max(CONTROL_NICE)),
             ("renewal", IDLE, own[0].1),
             ("journal", IDLE, own[0].1),
