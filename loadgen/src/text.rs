@@ -77,6 +77,12 @@ impl<const N: usize> Text<N> {
     /// Adds the last `width` decimal digits of a number (20 at most), with leading zeros; false if there was no room.
     pub fn push_padded(&mut self, number: u64, width: u32) -> bool {
         let width = width.min(DECIMAL_DIGITS_MAX);
+        if width <= EIGHT_DIGITS {
+            let digits = eight_digits(number % HALF) >> (8 * (EIGHT_DIGITS - width)).min(63);
+            let digits = u128::from(digits).to_le_bytes();
+            let length = usize::try_from(width).unwrap_or(0);
+            return self.push_octets(Octets::first(&digits, length));
+        }
         let Some(beyond) = SIXTEEN_DIGITS.checked_sub(width) else {
             let high = number / 10_u64.pow(SIXTEEN_DIGITS);
             return self.push_padded(high, width - SIXTEEN_DIGITS)
@@ -118,22 +124,22 @@ impl<const N: usize> Text<N> {
     /// The octets with the room behind them.
     #[must_use]
     pub fn octets(&self) -> Octets<'_> {
-        Octets {
-            room: &self.octets,
-            length: self.length,
-        }
+        Octets::first(&self.octets, self.length)
     }
 }
 
 /// Digits of the largest number of 64 bits.
 const DECIMAL_DIGITS_MAX: u32 = 20;
 /// Digits that are made at once.
+const EIGHT_DIGITS: u32 = 8;
+/// And twice of them.
 const SIXTEEN_DIGITS: u32 = 16;
+/// The first number that eight digits do not hold.
+const HALF: u64 = 100_000_000;
 
 /// The last sixteen decimal digits of a number, the first in the lowest octet. In registers: digits that are stored one by one
 /// cannot be loaded together until all stores are done.
 fn sixteen_digits(number: u64) -> u128 {
-    const HALF: u64 = 100_000_000;
     let low = eight_digits(number % HALF);
     let high = eight_digits(number / HALF % HALF);
     u128::from(low) << 64 | u128::from(high)
@@ -159,15 +165,20 @@ pub const BLOCK: usize = 64;
 pub struct Octets<'a> {
     room: &'a [u8],
     length: usize,
+    /// The first octets of the room, if these are not more.
+    block: Option<&'a [u8; BLOCK]>,
 }
 
 impl<'a> Octets<'a> {
     /// The first `length` octets of `room`.
     #[must_use]
+    #[inline]
     pub fn first(room: &'a [u8], length: usize) -> Self {
+        let length = length.min(room.len());
         Self {
             room,
-            length: length.min(room.len()),
+            length,
+            block: room.first_chunk().filter(|_| length <= BLOCK),
         }
     }
 
@@ -187,9 +198,10 @@ impl<'a> Octets<'a> {
     /// `out` may be overwritten.
     #[inline]
     pub fn put(self, out: &mut [u8], at: usize) -> Option<usize> {
-        let to = out.get_mut(at..)?;
-        if !self.put_block::<BLOCK>(to) {
-            self.put_exactly(to)?;
+        match (self.block, out.get_mut(at..at + BLOCK)) {
+            (Some(block), Some(to)) => to.copy_from_slice(block),
+            _ if self.length == 0 => {}
+            _ => self.put_exactly(out.get_mut(at..)?)?,
         }
         Some(at + self.length)
     }
@@ -241,10 +253,7 @@ impl<'a> Octets<'a> {
 
 impl<'a> From<&'a [u8]> for Octets<'a> {
     fn from(octets: &'a [u8]) -> Self {
-        Self {
-            room: octets,
-            length: octets.len(),
-        }
+        Self::first(octets, octets.len())
     }
 }
 
@@ -284,7 +293,7 @@ mod tests {
                     assert_eq!(out[..3], [0xEE; 3]);
                     assert_eq!(out[3..3 + length], room[..length]);
                     out.truncate(2 + length);
-                    assert_eq!(octets.put(&mut out, 3), None);
+                    assert_eq!(octets.put(&mut out, 3), (length == 0).then_some(3));
                 }
             }
         }

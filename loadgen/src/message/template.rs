@@ -90,9 +90,16 @@ impl Template {
 
     pub(super) fn render(&self, values: &Values<'_>, out: &mut [u8]) -> Option<usize> {
         let digits = hexadecimal(values.sequence);
+        let sequence = Octets::first(&digits, SEQUENCE_DIGITS);
         let mut written = 0;
         for step in &self.steps {
-            written = Octets::first(&step.text, step.length).put(out, written)?;
+            written = match out.get_mut(written..written + BLOCK) {
+                Some(to) => {
+                    to.copy_from_slice(&step.text);
+                    written + step.length
+                }
+                None => Octets::first(&step.text, step.length).put(out, written)?,
+            };
             let filling = match step.hole {
                 None => continue,
                 Some(Field::User) => values.user,
@@ -102,7 +109,7 @@ impl Template {
                 Some(Field::Address) => values.address,
                 Some(Field::Agent) => values.agent,
                 Some(Field::ReportedCalls) => values.reported_calls,
-                Some(Field::Sequence) => Octets::first(&digits, SEQUENCE_DIGITS),
+                Some(Field::Sequence) => sequence,
                 Some(Field::Authorization) => values.authorization,
                 Some(Field::To) => values.to,
                 // No hole follows it, so that the length without it is known here.
