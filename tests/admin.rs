@@ -1,4 +1,4 @@
-//! The admin port against whoever should not use it (T10): every path, every way of showing a token, a web page in a browser of
+//! The admin port against whoever should not use it: every path, every way of showing a token, a web page in a browser of
 //! this machine, bodies without an end.
 //!
 //! Promises: the paths are all that there are; a request that may change something leaves a line that says who made it.

@@ -1,4 +1,4 @@
-//! Threats T7 and T11: whatever a caller writes into whichever field, what people and programs read of it later is text on one line.
+//! Whatever a caller writes into whichever field, what people and programs read of it later is text on one line.
 //!
 //! Promises: every field of the journal that repeats a caller's words is written, by every kind of octet that ends, hides or turns
 //! something somewhere. Leaves to `uas/sweep.rs`: the answer and the event; to `wire.rs`: what is refused unread.

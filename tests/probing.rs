@@ -1,9 +1,9 @@
-//! Who may ask, and asks in order to learn or to break something: probing for the policy (T3), patterns that cost (T17), a good
+//! Who may ask, and asks in order to learn or to break something: probing for the policy, patterns that cost, a good
 //! call sent again and again (T25).
 //!
 //! Promises: `TOLLGATE_PROBES` calls of each kind are timed (200), in turn, so that a busy machine meets all kinds alike;
 //! `TOLLGATE_PROBE_PERCENT` is how far the medians may lie apart (100; `tests/long` asks for 5 of a release build).
-//! Leaves to `counters::tests::flooding` keys that meet (T15), to `threats.rs` forged sources.
+//! Leaves to `counters::tests::flooding` keys that meet, to `threats.rs` forged sources.
 
 #[cfg(test)]
 #[expect(
@@ -145,7 +145,6 @@ mod probing {
 
     #[test]
     fn no_answer_tells_by_which_rule_a_call_was_rejected() {
-        // T3
         for (profile, status) in [
             ("redirect", "603"),
             ("failover", "486"),
@@ -177,7 +176,6 @@ mod probing {
 
     #[test]
     fn no_answers_time_tells_by_which_rule_a_call_was_rejected() {
-        // T3
         let folder = folder("probing-time", "redirect", |toml| toml);
         let server = Server::start(&folder);
         let socket = client(server.udp);
@@ -229,7 +227,7 @@ mod probing {
 
     #[test]
     fn an_agent_that_was_made_to_cost_costs_a_bounded_time() {
-        // T17: ten thousand parts, and as many expressions as a bundle may have: such as backtracking dies of, and such as have a
+        // Ten thousand parts, and as many expressions as a bundle may have: such as backtracking dies of, and such as have a
         // state for every way in which an agent can go on.
         let mut rows = rows::approving();
         rows.list_files.push("lists/agents.csv".to_owned());

@@ -1,5 +1,5 @@
-//! Threats that stand at a door of the node each: forged sources and scanners (T1, T4, T14), the admin port (T10), a bundle cut
-//! short (T18).
+//! Threats that stand at a door of the node each: forged sources and scanners (T1, T4, T14), the admin port, a bundle cut
+//! short.
 //!
 //! Promises: seeded, so that every run sends the same. `TOLLGATE_SOURCES` is how many sources are forged (50,000),
 //! `TOLLGATE_CUTS` every how many octets a file of the bundle is cut (29; ten times as many while a node serves it).
@@ -140,7 +140,6 @@ mod threats {
 
     #[test]
     fn scanners_hear_not_one_octet_and_are_named_to_the_operator() {
-        // T4
         let folder = sample("scanners");
         let domains = SAMPLE_BUNDLE[0].1.replace("127.0.0.0/8", "127.0.0.1/32");
         write_files(
@@ -201,7 +200,6 @@ mod threats {
 
     #[test]
     fn a_file_cut_anywhere_is_refused_with_sentences_or_is_whole() {
-        // T18
         let folder = sample("cut");
         write_files(&folder, &[("tollgate.toml", SAMPLE_CONFIG)]);
         let source = Source::File(folder.join("tollgate.toml"));
@@ -252,7 +250,6 @@ mod threats {
 
     #[test]
     fn a_node_whose_bundle_is_cut_anywhere_goes_on_with_the_one_in_force() {
-        // T18
         let folder = sample("cut-live");
         write_files(&folder, &[("tollgate.toml", &node_toml(&folder))]);
         let mut server = Server::start(&folder);
@@ -327,7 +324,6 @@ mod threats {
 
     #[test]
     fn nothing_that_is_sent_to_the_admin_port_without_a_token_changes_anything_or_ends_it() {
-        // T10
         let folder = sample("admin");
         write_files(&folder, &[("tollgate.toml", &node_toml(&folder))]);
         let server = Server::start(&folder);

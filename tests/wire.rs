@@ -433,7 +433,7 @@ mod wire {
 
     #[test]
     fn nothing_that_a_caller_writes_comes_out_of_the_admin_port() {
-        // Threats T7 and T11: what operators read is made of our own words, numbers and addresses.
+        // What operators read is made of our own words, numbers and addresses.
         let server = start("wire-injection", &["127.0.0.1:0"], 1, |text| {
             text.replace("127.0.0.0/8", "127.0.0.1")
         });

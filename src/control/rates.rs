@@ -54,16 +54,19 @@ pub(super) fn read(
     });
     if !seen.contains(&None) {
         let count = destinations.len() - rated(&seen, destinations);
-        if count > 0 {
-            findings.warn(
-                file,
-                Place { line: 1, column: 1 },
-                format!(
-                    "{} of the destination table have no rate and cost nothing; a row \"*\" is the rate of all that no other names",
-                    plural(count, "prefix")
-                ),
-            );
-        }
+        let others = if count > 0 {
+            format!(
+                "{} of the destination table and what is no international number have no rate and cost nothing",
+                plural(count, "prefix")
+            )
+        } else {
+            "what is no international number has no rate and costs nothing".to_owned()
+        };
+        findings.warn(
+            file,
+            Place { line: 1, column: 1 },
+            format!("{others}; a row \"*\" is the rate of all that no other names"),
+        );
     }
     digest
 }
@@ -131,6 +134,15 @@ mod tests {
             warnings[0].contains("have no rate and cost nothing"),
             "{warnings:?}"
         );
+    }
+
+    #[test]
+    fn what_is_no_number_costs_nothing_without_a_rate_of_all_others_and_that_is_told() {
+        let (_, faults, warnings) =
+            check("prefix,rate_per_minute\n1,1\n2,1\n3,1\n4,1\n5,1\n6,1\n7,1\n8,1\n9,1\n");
+        assert_eq!(faults, "");
+        let told = warnings[0].contains("no international number has no rate and costs nothing");
+        assert!(told, "{warnings:?}");
     }
 
     #[test]

@@ -3,8 +3,8 @@
 //! Promises: the policy names no table and no clock; every call gets the `now` of its batch.
 //! Leaves to `counters`: how it is done; to the rules: which keys are made, and what a sum means.
 //!
-//! For each limit of a call: `held`, then `add`. Of a later transaction of the same attempt (`attempt` says so) no limit is
-//! evaluated: it takes over what they said. `reported-calls` counts nothing and comes here only for its hold.
+//! For each limit of a call: `held`, then `add`. A later transaction of the same attempt (`attempt` says so) takes over what was
+//! said of it; as long as nothing was, limits are only read for it, and `settle` says what stands. `reported-calls` counts nothing and comes here only for its hold.
 
 use crate::clock::Now;
 use crate::counters::{

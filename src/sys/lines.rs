@@ -1,7 +1,7 @@
 //! Large tables of atomic words that take memory only where they are used.
 //!
-//! Promises: every word is zero at first; what was never touched costs address space and nothing else. (The allocator would
-//! write the zeroes of anything that is aligned to a cache line.)
+//! Promises: every word is zero at first; of what was never touched, a page nothing of which was costs address space and nothing
+//! else. (The allocator would write the zeroes of anything that is aligned to a cache line.)
 #![expect(
     unsafe_code,
     reason = "pages that the system zeroes on first use come from mmap only"

@@ -55,7 +55,6 @@ pub(super) fn admit_call(
         if request.has_more_vias() && has_been_here(&uas.listening, request) {
             prepared.mark_loop();
         }
-        state.foreseen.clear();
         if let Counts::Live(counters) = &uas.counts {
             policy.foresee(&attempt, &prepared, counters.hasher(), &mut state.foreseen);
         }

@@ -170,7 +170,6 @@ fn cost_ns(bench: &Bench, slot: &mut Slot, bytes: &[u8]) -> u64 {
 
 #[test]
 fn the_dearest_datagram_costs_in_proportion_to_its_length() {
-    // Threat T17 for the agents among them.
     let bench = Bench::with(with_agents);
     let mut slot = Slot::new();
     let ordinary = cost_ns(&bench, &mut slot, INVITE.as_bytes());

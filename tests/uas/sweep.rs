@@ -207,7 +207,7 @@ const EVIL: [&[u8]; 12] = [
 
 #[test]
 fn what_a_caller_writes_stays_in_its_field() {
-    // Threats T7 and T11: agent, caller, called number, Call-ID, display name, screening fields
+    // Agent, caller, called number, Call-ID, display name, screening fields
     for evil in EVIL {
         let mut bench = Bench::new();
         for (from, to) in [
@@ -255,7 +255,7 @@ fn what_a_caller_writes_stays_in_its_field() {
 
 #[test]
 fn an_event_holds_a_callers_octets_as_they_were_and_no_more_than_it_has_room_for() {
-    // Threat T11: what is written of an event escapes it; here nothing is lost, joined or spilled.
+    // What is written of an event escapes it; here nothing is lost, joined or spilled.
     let bench = Bench::new();
     for evil in EVIL.into_iter().chain([&[b'x'; 900][..]]) {
         let line = [b"P-tfps: 1;d;;".as_slice(), evil, b";1"].concat();

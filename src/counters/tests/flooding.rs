@@ -1,4 +1,4 @@
-//! Callers who may choose what they are counted by, and would choose keys that meet (T15, hash flooding).
+//! Callers who may choose what they are counted by, and would choose keys that meet (hash flooding).
 
 use super::*;
 use crate::counters::words::WAYS;

@@ -1,6 +1,6 @@
 //! Holds and limits: what a call adds up to with those before it.
 //!
-//! Promises: every call that reaches the limits is counted as an attempt once, whatever they say; what approved calls
+//! Promises: every call that gets past the holds is counted as an attempt once, whatever the limits say; what approved calls
 //! reserve is given back when the call is not approved; no lock, no allocation, no clock. A policy without limits costs
 //! nothing.
 //! Leaves to `Counting`: the sums, the holds and which transactions are one attempt; to `schedule`: when it is working

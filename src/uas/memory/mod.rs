@@ -7,8 +7,8 @@
 //! that is too long for its request is refused anew, by the policy in force.
 //! Leaves to `policy`: deciding; to `shard`: counting.
 //!
-//! A call attempt can be several transactions (a fork, an authentication retry). What its limits said will be kept in a
-//! `Table` of its own, by domain, Call-ID, From tag and called number: a `Table` knows nothing of transactions.
+//! A call attempt can be several transactions (a fork, an authentication retry). What its limits said is kept in
+//! `counters::attempts`, by domain, Call-ID, From tag and called number.
 
 mod answers;
 mod table;
@@ -206,7 +206,7 @@ impl TransactionMemory {
         Key(hash)
     }
 
-    /// Asks for the cache line that `recall` will read.
+    /// Asks for the cache line that `look` will read.
     pub(super) fn touch(&self, key: Key) {
         self.table.touch(key);
     }

@@ -150,6 +150,7 @@ fn a_limits_name_domain_and_shape_are_its_identity() {
             counts: Exact::new(),
             second: Cell::new(0),
             calls: Cell::new(100),
+            foreseen: RefCell::default(),
         };
         // The counts of before.
         for _ in 0..2 {
@@ -203,4 +204,33 @@ fn a_number_that_is_none_counts_by_its_characters_however_they_are_written() {
         "R13"
     );
     assert_eq!(node.code(Caller { to: "1235", ..CALL }), "A00");
+}
+
+#[test]
+fn what_was_foreseen_of_a_number_is_not_counted_for_a_call_of_none() {
+    let mut rows = rows();
+    rows.policies[0].unknown_prefix = Action::Approve;
+    rows.domains[0].bare_e164 = false;
+    rows.policies[0].limits = vec![max(
+        1,
+        LimitRow {
+            who: SUBSCRIBER_AND_CALLER,
+            ..limit(Code::R13)
+        },
+    )];
+    let node = Node::new(&rows);
+    let other = Caller {
+        from: "2002",
+        ..CALL
+    };
+    assert_eq!(node.code(CALL), "A00");
+    // No number, so nothing is foreseen of it, and it is the other caller's only call.
+    assert_eq!(
+        node.code(Caller {
+            to: "1234",
+            ..other
+        }),
+        "A00"
+    );
+    assert_eq!(node.code(other), "R13");
 }

@@ -12,7 +12,7 @@ use crate::policy::rows::{
     DestinationTerm, DivertRow, OffsetRow, RateRow, ScheduleRow, WorkingHours,
 };
 use crate::policy::{ContactHost, ContactPlan, Decider, Foreseen};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// A Monday, 00:00 UTC.
@@ -24,6 +24,8 @@ struct Node {
     counts: Exact,
     second: Cell<u64>,
     calls: Cell<u32>,
+    /// Filled anew for every call, as in a slot.
+    foreseen: RefCell<Foreseen>,
 }
 
 /// One call; each has a Call-ID of its own unless it says one.
@@ -51,6 +53,7 @@ impl Node {
             counts: Exact::new(),
             second: Cell::new(0),
             calls: Cell::new(0),
+            foreseen: RefCell::default(),
         }
     }
 
@@ -85,12 +88,13 @@ impl Node {
         };
         let (snapshot, counts) = (&self.snapshot, &self.counts);
         let prepared = snapshot.prepare(&call);
-        // How far a call was foreseen changes nothing.
-        let mut foreseen = Foreseen::NOTHING;
-        if !self.calls.get().is_multiple_of(3) {
-            snapshot.foresee(&call, &prepared, counts.hasher(), &mut foreseen);
-            snapshot.touch_attempt(&foreseen, counts);
+        if self.calls.get().is_multiple_of(3) {
+            return snapshot.decide(&call, &prepared, counts, self.now());
         }
+        // How far a call was foreseen changes nothing, nor what was foreseen of the call before.
+        let mut foreseen = self.foreseen.borrow_mut();
+        snapshot.foresee(&call, &prepared, counts.hasher(), &mut foreseen);
+        snapshot.touch_attempt(&foreseen, counts);
         if self.calls.get() % 3 == 2 {
             snapshot.touch_counters(&prepared, &mut foreseen, counts);
             snapshot.fetch_counters(&prepared, &foreseen, counts);
