@@ -105,25 +105,29 @@ impl Index {
         };
         loop {
             let words = read(set);
+            // No word that is not in use is as large as this.
+            let (mut is_there, mut longest, mut free) = (false, LIVE, 0);
+            for (at, &word) in words.iter().enumerate() {
+                if word < longest {
+                    // The one that has been free for longest.
+                    (longest, free) = (word, at);
+                } else if word & (LIVE | FINGERPRINT) == live(place) && is_its(record(word)) {
+                    is_there = true;
+                }
+            }
             // The key may have come since it was not found.
-            let is_there =
-                |&word: &u64| word & (LIVE | FINGERPRINT) == live(place) && is_its(record(word));
-            if words.iter().any(is_there) {
+            if is_there {
                 match self.find(place, true, &is_its) {
                     Some(record) => return Entered::Already(record),
                     // It has just been swept away.
                     None => continue,
                 }
             }
-            let free = words
-                .iter()
-                .zip(&set.0)
-                .filter(|(word, _)| **word & LIVE == 0);
-            let Some((word, way)) = free.min_by_key(|(word, _)| **word) else {
+            let Some(way) = set.0.get(free).filter(|_| longest != LIVE) else {
                 return Entered::Full;
             };
             let entry = live(place) | u64::from(new & (RECORDS - 1));
-            let swapped = way.compare_exchange(*word, entry, Ordering::AcqRel, Ordering::Acquire);
+            let swapped = way.compare_exchange(longest, entry, Ordering::AcqRel, Ordering::Acquire);
             if swapped.is_ok() {
                 return Entered::New;
             }

@@ -19,6 +19,7 @@ use crate::limits::{
     COUNTERS_PER_OWNER_DIVISOR, COUNTERS_RESERVE_DIVISOR, COUNTERS_SWEEP_SECONDS, HOLDS_MAX,
 };
 use crate::sys;
+use std::cell::Cell;
 use std::fmt;
 use std::io;
 
@@ -103,12 +104,25 @@ pub(super) enum Kind {
     Long(u64),
 }
 
+/// A reading of the clocks, worked out once for all that an addition wants of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    /// The tables' time, microseconds.
+    time_us: u64,
+    /// The same, seconds.
+    pub(super) now_s: u64,
+    /// Seconds since 1970 UTC.
+    unix_s: u64,
+}
+
 /// A record that a count is made in.
 #[derive(Debug, Clone, Copy)]
 struct Place {
     key: Key,
     record: u32,
     is_folded: bool,
+    /// It was made just now, so it is kept as long as it is to be.
+    is_new: bool,
 }
 
 /// The words of a record's sum.
@@ -162,6 +176,17 @@ impl Counters {
         (now.monotonic_ns / 1000).saturating_add(ahead_us)
     }
 
+    /// What the tables go by at this reading of the clocks.
+    #[inline]
+    fn moment(&self, now: Now) -> Moment {
+        let time_us = self.time_us(now);
+        Moment {
+            time_us,
+            now_s: time_us / 1_000_000,
+            unix_s: now.unix_s(),
+        }
+    }
+
     /// Asks for the set of a key.
     pub fn touch(&self, key: &Key) {
         if let Some(set) = self.index.set(key.place) {
@@ -206,12 +231,11 @@ impl Counters {
     }
 
     /// What `count` comes to: the kind of its window, the name that its record has, and until when the record is kept.
-    fn terms(&self, window: Window, max: u64, now: Now) -> (Kind, u32) {
-        let time_us = self.time_us(now);
+    fn terms(window: Window, max: u64, at: Moment) -> (Kind, u32) {
         match window {
             Window::Seconds(seconds) => {
                 let window_us = u64::from(seconds.max(1)).saturating_mul(1_000_000);
-                let tick = |steps: u64| time_us.saturating_mul(steps) / window_us;
+                let tick = |steps: u64| at.time_us.saturating_mul(steps) / window_us;
                 if seconds <= SHORT_SECONDS_MAX {
                     let kind = Kind::Short(tick(Terms::<false>::CUT.steps));
                     (kind, Terms::<false>::new(max).shift)
@@ -225,20 +249,19 @@ impl Counters {
     }
 
     /// Seconds of the tables' time until which a record is kept at least, and until when it is kept if that is to be set.
-    pub(super) fn expiry(&self, window: Window, now: Now) -> (u32, u32) {
-        let now_s = self.time_us(now) / 1_000_000;
+    pub(super) fn expiry(window: Window, at: Moment) -> (u32, u32) {
         let (least, slack) = match window {
             Window::Seconds(seconds) => {
                 let seconds = u64::from(seconds);
                 (seconds.saturating_add(2), seconds / 8 + 1)
             }
             Window::Since { end_unix_s, .. } => {
-                let left = end_unix_s.saturating_sub(now.unix_s());
+                let left = end_unix_s.saturating_sub(at.unix_s);
                 (left.min(SINCE_SECONDS_MAX), 60)
             }
         };
-        let at = |after: u64| u32::try_from(now_s.saturating_add(after)).unwrap_or(u32::MAX);
-        (at(least), at(least.saturating_add(slack)))
+        let then = |after: u64| u32::try_from(at.now_s.saturating_add(after)).unwrap_or(u32::MAX);
+        (then(least), then(least.saturating_add(slack)))
     }
 
     /// The name of a record: of the key, and in the lowest bits the step in which its history is kept.
@@ -271,27 +294,36 @@ impl Counters {
 
     /// The record of a count, a new one if need be. `None`: there is no room.
     #[inline]
-    fn place(&self, count: &Count, kind: Kind, shift: u32, now: Now) -> Option<Place> {
-        let place = |key: Key, is_folded: bool| {
-            move |record: u32| Place {
-                key,
-                record,
-                is_folded,
-            }
-        };
+    fn place(&self, count: &Count, kind: Kind, shift: u32, at: Moment) -> Option<Place> {
         if let Some(record) = self.find(&count.key, kind, shift, true) {
-            return Some(place(count.key, false)(record));
+            return Some(Place {
+                key: count.key,
+                record,
+                is_folded: false,
+                is_new: false,
+            });
         }
-        let (_, until) = self.expiry(count.window, now);
+        let (_, until) = Self::expiry(count.window, at);
         let share = self.owners.place(count.owner.0.0);
         if let Some(record) = self.enter(&count.key, kind, shift, share, until) {
-            return Some(place(count.key, false)(record));
+            return Some(Place {
+                key: count.key,
+                record,
+                is_folded: false,
+                is_new: true,
+            });
         }
         self.without_room.fetch_add(1, Ordering::Relaxed);
         let rest = self.rest(count)?;
-        self.find(&rest, kind, shift, true)
-            .or_else(|| self.enter(&rest, kind, shift, Owners::nobody(), until))
-            .map(place(rest, true))
+        let record = self
+            .find(&rest, kind, shift, true)
+            .or_else(|| self.enter(&rest, kind, shift, Owners::nobody(), until))?;
+        Some(Place {
+            key: rest,
+            record,
+            is_folded: true,
+            is_new: false,
+        })
     }
 
     /// The key under which a count is made when there is no room for its own.
@@ -306,13 +338,11 @@ impl Counters {
     fn enter(&self, key: &Key, kind: Kind, shift: u32, share: u32, until: u32) -> Option<u32> {
         let name = Self::name(key, shift);
         let is_long = matches!(kind, Kind::Long(_));
-        let entered = self.enter_named(key.place, name, is_long, share, |lines| {
+        self.enter_named(key.place, name, is_long, share, |lines| {
             if let Some(Line([_, meta, ..])) = lines.first() {
                 meta.store(u64::from(until) << 32, Ordering::Relaxed);
             }
-        });
-        self.entered_beside_others(key, name, is_long, until);
-        entered
+        })
     }
 
     pub(super) fn meta(&self, record: u32) -> u64 {
@@ -356,17 +386,28 @@ impl Counters {
         // The part of the place that the index does not keep is wanted when the record is saved.
         let note = u64::from(share) | place >> 34 << 32;
         let record = pool.take(note).map(|record| record | bit);
+        let met_another = Cell::new(false);
         let entered = record.map_or(Entered::Full, |record| {
             let lines = self.lines(record);
             if let Some(Line([there, ..])) = lines.first() {
                 there.store(name, Ordering::Relaxed);
             }
             fill(lines);
-            self.index
-                .enter(place, record, |other| self.is_named(other, is_long, name))
+            let is_its = |other| {
+                let is_its = self.is_named(other, is_long, name);
+                // Of the same place and not the same: of this key, perhaps, with its history in other steps.
+                met_another.set(met_another.get() || !is_its);
+                is_its
+            };
+            self.index.enter(place, record, is_its)
         });
         match (entered, record) {
-            (Entered::New, record) => record,
+            (Entered::New, record) => {
+                if met_another.get() {
+                    self.entered_beside_others(place, name, is_long, record);
+                }
+                record
+            }
             (Entered::Already(other), Some(record)) => {
                 self.give_back(record);
                 Some(other)
@@ -398,12 +439,13 @@ impl Counters {
     /// Adds, then compares.
     #[inline]
     pub fn add(&self, count: &Count, now: Now) -> Counted {
-        let (kind, shift) = self.terms(count.window, count.max, now);
-        let Some(place) = self.place(count, kind, shift, now) else {
+        let at = self.moment(now);
+        let (kind, shift) = Self::terms(count.window, count.max, at);
+        let Some(place) = self.place(count, kind, shift, at) else {
             return Counted::Full;
         };
         let amount = count.amount.min(AMOUNT_MAX);
-        let others = self.others(&place.key, count.window, (kind, shift), now);
+        let others = self.others(&place.key, count.window, (kind, shift), at);
         // What the others have is as good as counted here.
         let max = count.max.saturating_sub(others.total);
         let lines = self.lines(place.record);
@@ -418,14 +460,14 @@ impl Counters {
             return Counted::Full;
         };
         // A stretch may have become longer since (a new holiday), also of a sum that is at its maximum and grows no more.
-        if tick.is_some() || matches!(kind, Kind::Since(..)) {
-            self.keep(first, count.window, now);
+        if !place.is_new && (tick.is_some() || matches!(kind, Kind::Since(..))) {
+            Self::keep(first, count.window, at);
         }
         let total = total.saturating_add(others.total);
         Counted::Sum(Sum {
             total,
             is_over: total > count.max,
-            is_warning: self.warns(first, count, kind, total, others.warned, now),
+            is_warning: Self::warns(first, count, kind, (total, others.warned), at),
             is_folded: place.is_folded,
             reserved: tick.map(|tick| Reserved {
                 key: place.key,
@@ -438,8 +480,8 @@ impl Counters {
     }
 
     /// Keeps the record until its window has passed.
-    fn keep(&self, Line([_, meta, ..]): &Line, window: Window, now: Now) {
-        let (least, until) = self.expiry(window, now);
+    fn keep(Line([_, meta, ..]): &Line, window: Window, at: Moment) {
+        let (least, until) = Self::expiry(window, at);
         let mut seen = meta.load(Ordering::Acquire);
         while seen >> 32 < u64::from(least) {
             let next = u64::from(until) << 32 | seen & 0xffff_ffff;
@@ -453,13 +495,11 @@ impl Counters {
     /// Whether a warning is due, which is once per window: the lower half of the record's second word says until when it is
     /// not due again, or of which begin it was.
     fn warns(
-        &self,
         Line([_, meta, ..]): &Line,
         count: &Count,
         kind: Kind,
-        total: u64,
-        others_warned: u64,
-        now: Now,
+        (total, others_warned): (u64, u64),
+        at: Moment,
     ) -> bool {
         if count.warn.is_none_or(|warn| total < warn) {
             return false;
@@ -467,7 +507,7 @@ impl Counters {
         let mut seen = meta.load(Ordering::Acquire);
         loop {
             let last = (seen & 0xffff_ffff).max(others_warned);
-            let Some(next) = self.next_warning(last, count.window, kind, now) else {
+            let Some(next) = Self::next_warning(last, count.window, kind, at) else {
                 return false;
             };
             let next = seen & !0xffff_ffff | next;
@@ -479,7 +519,7 @@ impl Counters {
     }
 
     /// What to write down of a warning now; `None`: none is due.
-    fn next_warning(&self, last: u64, window: Window, kind: Kind, now: Now) -> Option<u64> {
+    fn next_warning(last: u64, window: Window, kind: Kind, at: Moment) -> Option<u64> {
         match (kind, window) {
             (Kind::Since(tag), _) => {
                 let tag = tag.saturating_add(1);
@@ -487,7 +527,7 @@ impl Counters {
             }
             (Kind::Short(_) | Kind::Long(_), Window::Seconds(seconds)) => {
                 // In whole seconds, rounded so that two are never nearer than the window.
-                let now_s = self.time_us(now) / 1_000_000;
+                let now_s = at.now_s;
                 let until = now_s.saturating_add(u64::from(seconds)).saturating_add(1);
                 (now_s >= last).then(|| until.min(u32::MAX.into()))
             }
@@ -498,7 +538,8 @@ impl Counters {
     /// What `add` would come to; changes nothing.
     #[must_use]
     pub fn peek(&self, count: &Count, now: Now) -> Counted {
-        let (kind, shift) = self.terms(count.window, count.max, now);
+        let at = self.moment(now);
+        let (kind, shift) = Self::terms(count.window, count.max, at);
         let found = self.find(&count.key, kind, shift, false);
         let is_full = found.is_none() && self.is_full_for(count.owner);
         if is_full && count.if_full == IfFull::Refuse {
@@ -515,7 +556,7 @@ impl Counters {
             .saturating_add(count.amount);
         let warned = record.map_or(0, |record| self.meta(record) & 0xffff_ffff);
         let last = warned.max(others.warned);
-        let is_due = || self.next_warning(last, count.window, kind, now).is_some();
+        let is_due = || Self::next_warning(last, count.window, kind, at).is_some();
         Counted::Sum(Sum {
             total,
             is_over: total > count.max,
@@ -550,7 +591,7 @@ impl Counters {
         let Reserved {
             key, tick, amount, ..
         } = *reserved;
-        let (kind, shift) = self.terms(reserved.window, reserved.max, now);
+        let (kind, shift) = Self::terms(reserved.window, reserved.max, self.moment(now));
         let Some(record) = self.find(&key, kind, shift, true) else {
             return;
         };

@@ -6,11 +6,10 @@
 //! Leaves to `live`: making records, and freeing them when they are expired.
 
 use super::key::Key;
-use super::live::{Counters, Kind, LONG, SHIFT_BITS};
+use super::live::{Counters, Kind, LONG, Moment, SHIFT_BITS};
 use super::sum::Terms;
 use super::types::Window;
 use super::words::Ordering;
-use crate::clock::Now;
 
 /// How long an expired record may wait for the sweeps that free it, seconds: they may be late while a snapshot is built.
 const LEFT_SECONDS: u64 = 600;
@@ -27,15 +26,21 @@ pub(super) struct Others {
 impl Counters {
     /// What the other records of a key have, if any key may have some.
     #[inline]
-    pub(super) fn others(&self, key: &Key, window: Window, terms: (Kind, u32), now: Now) -> Others {
+    pub(super) fn others(
+        &self,
+        key: &Key,
+        window: Window,
+        terms: (Kind, u32),
+        at: Moment,
+    ) -> Others {
         let until_s = self.steps_differ_until_s.load(Ordering::Acquire);
-        if until_s == 0 || until_s < self.time_us(now) / 1_000_000 {
+        if until_s == 0 || until_s < at.now_s {
             return Others::default();
         }
         let others = self.look_for_others(key, terms);
         if others.are_there {
             // As long as both are there, either may be the one that an edit makes the key's own again.
-            self.expect_others(self.expiry(window, now).1);
+            self.expect_others(Self::expiry(window, at).1);
         }
         others
     }
@@ -64,10 +69,19 @@ impl Counters {
         others
     }
 
-    /// A record was made: if its key has others, they are looked for from now on. Afterwards, not before: of two shards that
-    /// make two of them at once, the later one sees the other's (`index.rs` says why).
-    pub(super) fn entered_beside_others(&self, key: &Key, name: u64, is_long: bool, until_s: u32) {
-        self.others_of(key.place, name, is_long, |_, _| self.expect_others(until_s));
+    /// A record was made at a place that others have: if they are of the same key, they are looked for from now on. Afterwards,
+    /// not before: of two shards that make two of them at once, the later one sees the other's (`index.rs` says why).
+    #[cold]
+    pub(super) fn entered_beside_others(
+        &self,
+        place: u64,
+        name: u64,
+        is_long: bool,
+        record: Option<u32>,
+    ) {
+        let until_s = record.map_or(0, |record| self.meta(record) >> 32);
+        let until_s = u32::try_from(until_s).unwrap_or(u32::MAX);
+        self.others_of(place, name, is_long, |_, _| self.expect_others(until_s));
     }
 
     /// Until then, and until what is expired by then has been swept away, keys may have several records.

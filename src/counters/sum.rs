@@ -187,14 +187,15 @@ impl<'a, const LONG: bool> Cells<'a, LONG> {
         let even = cut.even();
         let mut sums = 0_u64;
         for (place, word) in (0_u64..).zip(self.history()) {
+            let word = word.load(Ordering::Acquire);
+            // Of most keys little was ever written down.
+            if word == 0 {
+                continue;
+            }
             let Some(group) = cut.group_at(place, newest) else {
                 continue;
             };
-            let word = word.load(Ordering::Acquire);
-            if word >> cut.lap_shift() != cut.lap(group) {
-                continue;
-            }
-            if group < oldest {
+            if word >> cut.lap_shift() != cut.lap(group) || group < oldest {
                 continue;
             }
             let mut fields = word & all;
@@ -276,6 +277,10 @@ impl<'a, const LONG: bool> Cells<'a, LONG> {
     /// itself is older than the new window, everything. Whoever does so at the same time writes the same; the larger amount
     /// stays. Once another one has moved the head on, the history is that one's, and nothing of it is touched.
     fn write_down(self, terms: Terms<LONG>, tick: u64, head: u64, head_tick: u64) {
+        // A new record's head: nothing was written down, and there is nothing to.
+        if head == 0 {
+            return;
+        }
         let cut = Terms::<LONG>::CUT;
         let amount = terms.rounded_up(head & AMOUNT_MAX);
         let newest = head_tick.wrapping_div(cut.fields.into());
@@ -284,6 +289,10 @@ impl<'a, const LONG: bool> Cells<'a, LONG> {
             let group = cut.group_at(place, newest);
             loop {
                 let seen = word.load(Ordering::Acquire);
+                // Nobody writes here but at the newest place.
+                if seen == 0 && group != Some(newest) {
+                    break;
+                }
                 // A word that somebody wrote after moving the head on is read only when the head can be seen to have moved.
                 if self.head().load(Ordering::Acquire) != head {
                     return;

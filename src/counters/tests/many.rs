@@ -59,6 +59,19 @@ fn four_threads_lose_no_addition_and_never_let_more_than_the_maximum_through() {
     let want: u64 = calls_of.iter().map(|calls| *calls.min(&50)).sum();
     assert_eq!(through.iter().sum::<u64>(), want);
     assert_eq!(counters.usage().used, 3 * KEYS.min(additions));
+    println!(
+        "counters: four threads of {additions} calls, each added to three sums of {KEYS} keys, and none is missing; of the limited ones {want} passed, as many as may"
+    );
+}
+
+/// What this process has in memory, KiB.
+fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
 #[test]
@@ -86,7 +99,12 @@ fn callers_rotated_by_one_subscriber_fill_its_share_and_touch_nobody_elses_count
     let rest = LimitId::new(&["rest"]);
     let mut refused = 0;
     let mut passed = 0;
+    let mut resident = 0;
     for caller in 0..rotations {
+        // Once the share is full and all of the index was met.
+        if caller == rotations / 10 {
+            resident = resident_kib();
+        }
         let now = at(caller * 10 * SECOND_NS / rotations);
         match counters.add(&of(1, caller, IfFull::Refuse), now) {
             Counted::Full => refused += 1,
@@ -95,6 +113,12 @@ fn callers_rotated_by_one_subscriber_fill_its_share_and_touch_nobody_elses_count
         let folded = sum(counters.add(&of(1, caller, IfFull::Fold(rest)), now));
         passed += u64::from(folded.is_folded && !folded.is_over);
     }
+    let grown = resident_kib().saturating_sub(resident);
+    println!(
+        "counters: {rotations} callers rotated by one subscriber: {refused} found no room of their own and count together, memory grew by {grown} KiB after the first tenth, and the counts of 200 callers of another one are as they were"
+    );
+    // Fewer are made beside other tests, which have memory of their own.
+    assert!(rotations <= 100_000 || grown < 1024, "{grown} KiB");
     assert_eq!(refused, rotations - share);
     assert_eq!(passed, 3, "what found no room counts together");
     let usage = counters.usage();
