@@ -27,7 +27,7 @@ impl Pool {
     pub(super) fn new(count: u32, lines_each: usize) -> io::Result<Self> {
         let records = usize::try_from(count).unwrap_or(0);
         Ok(Self {
-            lines: Lines::in_large_pages(records.saturating_mul(lines_each))?,
+            lines: Lines::zeroed(records.saturating_mul(lines_each))?,
             lines_each,
             notes: Lines::zeroed(records.div_ceil(8))?,
             begun: AtomicU64::new(0),
