@@ -6,7 +6,7 @@
 //! as differences and ratios within the run, and judged only with `TOLLGATE_RELOAD_STRICT=1`.
 //!
 //! `TOLLGATE_LOADGEN` names the generator's program; `TOLLGATE_RELOADS` (1,000), `TOLLGATE_RELOAD_RATE` (100,000 calls a
-//! second), `TOLLGATE_RELOAD_SECONDS` (10, of each of 20 runs), `TOLLGATE_RELOAD_SHARDS` (1) and `TOLLGATE_RELOAD_THREADS` (1,
+//! second), `TOLLGATE_RELOAD_SECONDS` (15, of each of 20 runs), `TOLLGATE_RELOAD_SHARDS` (1) and `TOLLGATE_RELOAD_THREADS` (1,
 //! of the generator) change what is done.
 
 #![expect(unsafe_code, reason = "a counting allocator is an allocator")]
@@ -380,7 +380,7 @@ mod reload_load {
     )]
     fn a_thousand_reloads_at_half_load_are_not_noticed() {
         let reloads = setting("TOLLGATE_RELOADS", 1000);
-        let seconds = setting("TOLLGATE_RELOAD_SECONDS", 10);
+        let seconds = setting("TOLLGATE_RELOAD_SECONDS", 15);
         let rate = setting("TOLLGATE_RELOAD_RATE", 100_000);
         let shards = usize::try_from(setting("TOLLGATE_RELOAD_SHARDS", 1)).unwrap();
         let folder = folder();
