@@ -34,7 +34,8 @@ impl Counters {
         at: Moment,
     ) -> Others {
         let until_s = self.steps_differ_until_s.load(Ordering::Acquire);
-        if until_s == 0 || until_s < at.now_s {
+        // Of a day or a period each key has one record.
+        if until_s == 0 || until_s < at.now_s || matches!(terms, (Kind::Since(_), _)) {
             return Others::default();
         }
         let others = self.look_for_others(key, terms);

@@ -183,6 +183,9 @@ impl<'a, const LONG: bool> Cells<'a, LONG> {
         // Only the words at the ends have fields that lie outside.
         let in_oldest = !cut.before(first);
         let in_newest = (cut.before(last) << cut.bits) | cut.field_max();
+        let at = newest.wrapping_rem(cut.words);
+        let lap = cut.lap(newest);
+        let lap_before = cut.lap(newest.saturating_sub(cut.words));
         let all = !(u64::MAX << cut.lap_shift());
         let even = cut.even();
         let mut sums = 0_u64;
@@ -195,7 +198,9 @@ impl<'a, const LONG: bool> Cells<'a, LONG> {
             let Some(group) = cut.group_at(place, newest) else {
                 continue;
             };
-            if word >> cut.lap_shift() != cut.lap(group) || group < oldest {
+            // No division for every place: it is one of two.
+            let lap = if place <= at { lap } else { lap_before };
+            if word >> cut.lap_shift() != lap || group < oldest {
                 continue;
             }
             let mut fields = word & all;
