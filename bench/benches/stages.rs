@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tollgate::limits::BATCH_DATAGRAMS;
 use tollgate::uas::Uas;
-use tollgate_bench::work::{Work, policy};
+use tollgate_bench::work::{Work, policy, policy_without_limits};
 
 type Batch = Work<Uas>;
 
@@ -95,6 +95,12 @@ fn stages(criterion: &mut Criterion) {
             measure(bencher, work, |_| {}, Batch::answer, answered);
         });
     }
+    let policy = policy_without_limits(LISTED).expect("the sample is whole");
+    let work = Work::new(966, Arc::new(policy));
+    let mut work = work.expect("this length can be made: a test holds it to that");
+    group.bench_function("whole, 966 octets, no limits", |bencher| {
+        measure(bencher, &mut work, |_| {}, Batch::answer, answered);
+    });
     group.finish();
 }
 

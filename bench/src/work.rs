@@ -61,6 +61,18 @@ pub fn policy(more: u64) -> io::Result<Snapshot> {
     Ok(Snapshot::build(&rows(more)?, Clock::start().now()))
 }
 
+/// The same without its limits: what they take is the difference.
+///
+/// # Errors
+/// The sample is at fault.
+pub fn policy_without_limits(more: u64) -> io::Result<Snapshot> {
+    let mut rows = rows(more)?;
+    for policy in &mut rows.policies {
+        policy.limits.clear();
+    }
+    Ok(Snapshot::build(&rows, Clock::start().now()))
+}
+
 /// The stages of all measurements: everything that `serve` has, the counters of the sample's limits too.
 ///
 /// # Errors
