@@ -67,7 +67,9 @@ pub(super) struct Renewal {
 impl Renewal {
     /// Runs until told to stop, or until nobody can tell any more.
     pub(super) fn run(mut self, clock: Clock, work: &Receiver<Work>) {
-        // Building is done when the shards leave time for it. Refused, it is done beside them.
+        // Building is done when the shards leave time for it. Refused, it is done beside them. At nice 19 and on the cores
+        // that no shard has, it keeps whoever else is there waiting for a whole slice: with the load generator there the longest
+        // gap around a swap was 258 µs above that without one; idle, 64 there and 26 on any core.
         let _idle = sys::idle_class();
         if self.metrics.bundle_stale.get() == 0 {
             self.keep();
