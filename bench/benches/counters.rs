@@ -7,7 +7,9 @@
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use tollgate::clock::Now;
-use tollgate::counters::{Count, Counted, Counters, IfFull, LimitId, Owner, Part, Size, Window};
+use tollgate::counters::{
+    Count, Counted, Counters, IfFull, LimitId, Owner, Part, Seen, Size, Window,
+};
 use tollgate::limits::BATCH_DATAGRAMS;
 
 /// Owners, so that no share is full.
@@ -23,6 +25,7 @@ fn now(ns: u64) -> Now {
 fn count(counters: &Counters, limit: LimitId, number: u64, window: Window) -> Count {
     let parts = [Part::of_word(number), Part::of_word(number >> 7)];
     Count {
+        seen: Seen::Unseen,
         key: counters.hasher().key(limit, &parts),
         owner: Owner(Part::of_word(number % OWNERS + 1)),
         if_full: IfFull::Refuse,
@@ -105,9 +108,11 @@ fn many(criterion: &mut Criterion) {
                     })
                 },
                 |numbers| {
-                    let counts = numbers.map(|number| count(&counters, limit, number, window));
+                    let mut counts = numbers.map(|number| count(&counters, limit, number, window));
                     counts.iter().for_each(|count| counters.touch(&count.key));
-                    counts.iter().for_each(|count| counters.fetch(&count.key));
+                    for count in &mut counts {
+                        count.seen = counters.fetch(&count.key, count.owner);
+                    }
                     for count in &counts {
                         assert!(added(counters.add(count, now(1000))) > 1);
                     }

@@ -9,7 +9,7 @@
 
 use super::key::Key;
 use super::types::{Attempt, Told};
-use super::words::{AtomicU64, Line, Lines, Ordering};
+use super::words::{AtomicU64, Line, Lines, Ordering, WAYS};
 use crate::clock::Now;
 use crate::limits::{ATTEMPT_TRANSACTIONS, COUNTERS_SWEEP_SECONDS, TRANSACTION_SECONDS};
 use std::io;
@@ -62,14 +62,6 @@ fn fingerprint(key: &Key) -> u64 {
     (key.name & FINGERPRINT).max(!FINGERPRINT + 1)
 }
 
-/// Older ones first, absent ones before all.
-fn rank(word: u64, tick: u64) -> u64 {
-    if word == 0 {
-        return u64::MAX;
-    }
-    age_above(word, tick)
-}
-
 impl Attempts {
     pub(super) fn new(entries: usize) -> io::Result<Self> {
         let sets = entries.div_ceil(8).next_power_of_two();
@@ -112,8 +104,8 @@ impl Attempts {
     /// What was told of it, if anything was.
     pub(super) fn told(&self, key: &Key, now: Now) -> Option<Told> {
         let (fingerprint, tick) = (fingerprint(key), tick(now));
-        let (_, word, is_its) = choose(self.set(key)?, fingerprint, tick);
-        told_of(word).filter(|_| is_its && is_known(word, tick))
+        let (_, word) = find(self.set(key)?, fingerprint)?;
+        told_of(word).filter(|_| is_known(word, tick))
     }
 
     /// Tells it, unless something was told already. What stands.
@@ -123,8 +115,10 @@ impl Attempts {
             return told;
         };
         loop {
-            let (way, word, is_its) = choose(set, fingerprint, tick);
-            if !is_its || !is_known(word, tick) {
+            let Some((way, word)) = find(set, fingerprint) else {
+                return told;
+            };
+            if !is_known(word, tick) {
                 return told;
             }
             if let Some(stands) = told_of(word) {
@@ -165,20 +159,47 @@ fn further(word: u64) -> u64 {
     (word & FURTHER_MASK) >> FURTHER_SHIFT
 }
 
-/// The place of this key, else of the oldest entry, the first among equals; and whether the key is there, young or old.
+/// The place of this key, if it is there, young or old.
+#[inline]
+fn find(set: &Line, fingerprint: u64) -> Option<(&AtomicU64, u64)> {
+    set.0.iter().find_map(|way| {
+        let word = way.load(Ordering::Acquire);
+        (word & FINGERPRINT == fingerprint).then_some((way, word))
+    })
+}
+
+/// The place of this key, else of the oldest entry, absent ones before all, the first among equals; and whether the key is
+/// there, young or old.
 #[inline]
 fn choose(set: &Line, fingerprint: u64, tick: u64) -> (&AtomicU64, u64, bool) {
+    // Read once: who read a second time to find the oldest could miss the key that came in between, and enter it twice.
+    let words = set.0.each_ref().map(|way| way.load(Ordering::Acquire));
     let [first, ..] = &set.0;
-    let mut oldest = (first, first.load(Ordering::Acquire), false);
-    for way in &set.0 {
-        let word = way.load(Ordering::Acquire);
-        if word & FINGERPRINT == fingerprint {
-            return (way, word, true);
-        }
-        let (_, other, _) = oldest;
-        if rank(word, tick) > rank(other, tick) {
-            oldest = (way, word, false);
-        }
+    let place = |at: usize| {
+        let way = set.0.get(at).unwrap_or(first);
+        (way, words.get(at).copied().unwrap_or(0))
+    };
+    let is_its = |word: &u64| word & FINGERPRINT == fingerprint;
+    if let Some(at) = words.iter().position(is_its) {
+        let (way, word) = place(at);
+        return (way, word, true);
     }
-    oldest
+    // Rank above the way's number counted from the end: of equals the first is the greatest. There is no branch, since nobody
+    // could foretell it.
+    let mut oldest = 0;
+    for (from_end, word) in (0_u64..).zip(words.iter().rev()) {
+        let rank = if *word == 0 {
+            TICK_MASK + 1
+        } else {
+            age_above(*word, tick)
+        };
+        oldest = oldest.max(rank << WAY_BITS | from_end);
+    }
+    let from_end = usize::try_from(oldest & ((1 << WAY_BITS) - 1)).unwrap_or(0);
+    let (way, word) = place((WAYS - 1).saturating_sub(from_end));
+    (way, word, false)
 }
+
+/// Bits of the number of a way.
+const WAY_BITS: u32 = WAYS.trailing_zeros();
+const _: () = assert!(WAYS.is_power_of_two());

@@ -88,6 +88,17 @@ impl Index {
         }
     }
 
+    /// The record that is probably this key's, whose name is not looked at, and whether a sweep has marked it.
+    #[inline]
+    pub(super) fn glance(&self, place: u64) -> Option<(u32, bool)> {
+        let want = live(place);
+        let word = self.set(place)?.0.iter().find_map(|way| {
+            let word = way.load(Ordering::Acquire);
+            (word & (LIVE | FINGERPRINT) == want).then_some(word)
+        })?;
+        Some((record(word), word & MARK != 0))
+    }
+
     /// Goes over the records of all keys that have this place.
     pub(super) fn each(&self, place: u64, mut each: impl FnMut(u32)) {
         for way in self.set(place).iter().flat_map(|set| &set.0) {

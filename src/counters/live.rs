@@ -11,7 +11,7 @@ use super::key::{Key, KeyHasher, SEED_BYTES};
 use super::pool::{Owners, Pool};
 use super::sum::{AMOUNT_MAX, Added, Cells, Terms, since};
 use super::types::{
-    Attempt, Count, Counted, Held, IfFull, NewHold, Owner, Reserved, Sum, Told, Window,
+    Attempt, Count, Counted, Held, IfFull, NewHold, Owner, Reserved, Seen, Sum, Told, Window,
 };
 use super::words::{AtomicU64, Line, Lines, Ordering};
 use crate::clock::Now;
@@ -206,14 +206,24 @@ impl Counters {
         }
     }
 
-    /// Asks for the record of a key, whose set is at hand.
-    pub fn fetch(&self, key: &Key) {
-        let _first = self.index.find(key.place, false, |record| {
-            for line in self.lines(record) {
-                sys::prefetch_read(line);
+    /// Asks for the record of a key, whose set is at hand. What it saw is of use within the batch: a record is nobody else's
+    /// before two sweeps.
+    #[inline]
+    pub fn fetch(&self, key: &Key, owner: Owner) -> Seen {
+        let Some((record, is_marked)) = self.index.glance(key.place) else {
+            if self.owners.is_full(self.owners.place(owner.0.0)) {
+                return Seen::Full;
             }
-            true
-        });
+            return Seen::Absent;
+        };
+        for line in self.lines(record) {
+            sys::prefetch_read(line);
+        }
+        // A marked one may go at any moment; `find` takes the mark off.
+        if is_marked {
+            return Seen::Unseen;
+        }
+        Seen::Record(record)
     }
 
     pub(super) fn pool(&self, record: u32) -> (&Pool, u32) {
@@ -295,29 +305,52 @@ impl Counters {
     /// The record of a count, a new one if need be. `None`: there is no room.
     #[inline]
     fn place(&self, count: &Count, kind: Kind, shift: u32, at: Moment) -> Option<Place> {
-        if let Some(record) = self.find(&count.key, kind, shift, true) {
-            return Some(Place {
-                key: count.key,
+        let found = |record, is_new| Place {
+            key: count.key,
+            record,
+            is_folded: false,
+            is_new,
+        };
+        let is_its = |record| {
+            self.is_named(
                 record,
-                is_folded: false,
-                is_new: false,
-            });
+                matches!(kind, Kind::Long(_)),
+                Self::name(&count.key, shift),
+            )
+        };
+        match count.seen {
+            Seen::Record(record) if is_its(record) => return Some(found(record, false)),
+            Seen::Record(_) | Seen::Unseen => {
+                if let Some(record) = self.find(&count.key, kind, shift, true) {
+                    return Some(found(record, false));
+                }
+            }
+            Seen::Absent => {}
+            Seen::Full => return self.place_of_rest(count, kind, shift, at),
         }
         let (_, until) = Self::expiry(count.window, at);
         let share = self.owners.place(count.owner.0.0);
         if let Some(record) = self.enter(&count.key, kind, shift, share, until) {
-            return Some(Place {
-                key: count.key,
-                record,
-                is_folded: false,
-                is_new: true,
-            });
+            return Some(found(record, true));
         }
+        // Another call of the batch may have had the last room, for the same key.
+        if count.seen == Seen::Absent
+            && let Some(record) = self.find(&count.key, kind, shift, true)
+        {
+            return Some(found(record, false));
+        }
+        self.place_of_rest(count, kind, shift, at)
+    }
+
+    /// The record in which a count is made that found no room for its own.
+    fn place_of_rest(&self, count: &Count, kind: Kind, shift: u32, at: Moment) -> Option<Place> {
         self.without_room.fetch_add(1, Ordering::Relaxed);
         let rest = self.rest(count)?;
-        let record = self
-            .find(&rest, kind, shift, true)
-            .or_else(|| self.enter(&rest, kind, shift, Owners::nobody(), until))?;
+        let enter = || {
+            let (_, until) = Self::expiry(count.window, at);
+            self.enter(&rest, kind, shift, Owners::nobody(), until)
+        };
+        let record = self.find(&rest, kind, shift, true).or_else(enter)?;
         Some(Place {
             key: rest,
             record,

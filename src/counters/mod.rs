@@ -23,5 +23,6 @@ pub use key::{Key, KeyHasher, LimitId, Part};
 pub use live::{Counters, Size, Usage};
 pub use state::{Kind as StateKind, Saved, StateFault};
 pub use types::{
-    Attempt, Count, Counted, Held, HoldText, IfFull, NewHold, Owner, Reserved, Sum, Told, Window,
+    Attempt, Count, Counted, Held, HoldText, IfFull, NewHold, Owner, Reserved, Seen, Sum, Told,
+    Window,
 };

@@ -36,11 +36,27 @@ pub enum IfFull {
     Fold(LimitId),
 }
 
+/// What `fetch` saw of a key: of use to the `add` that follows in the same batch, which need not look again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Seen {
+    /// Nothing.
+    #[default]
+    Unseen,
+    /// Its record, as far as that can be told without reading it.
+    Record(u32),
+    /// It had none.
+    Absent,
+    /// It had none, and the share of its owner had no room for one.
+    Full,
+}
+
 /// Something to be counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Count {
     /// Where.
     pub key: Key,
+    /// What was seen of it in this batch.
+    pub seen: Seen,
     /// Whose.
     pub owner: Owner,
     /// What is done when there is no room for another key.

@@ -8,8 +8,8 @@
 
 use crate::clock::Now;
 use crate::counters::{
-    Attempt, Count, Counted, Counters, Held, Key, KeyHasher, LimitId, NewHold, Part, Reserved, Sum,
-    Told,
+    Attempt, Count, Counted, Counters, Held, Key, KeyHasher, LimitId, NewHold, Owner, Part,
+    Reserved, Seen, Sum, Told,
 };
 
 /// Counters, as the rules see them.
@@ -24,8 +24,9 @@ pub trait Counting {
     /// Asks for what `held` reads: best for the whole batch, before any of it.
     fn touch_hold(&self, key: &Key);
 
-    /// Asks for the second one, which the first one names: best for the whole batch, after `touch`.
-    fn fetch(&self, key: &Key);
+    /// Asks for the second one, which the first one names: best for the whole batch, after `touch`. What `add` may be told of
+    /// the key in the same batch.
+    fn fetch(&self, key: &Key, owner: Owner) -> Seen;
 
     /// Adds, then compares. A sum at its maximum is read and not written.
     fn add(&self, count: &Count, now: Now) -> Counted;
@@ -93,7 +94,9 @@ impl Counting for Uncounted {
 
     fn touch_hold(&self, _key: &Key) {}
 
-    fn fetch(&self, _key: &Key) {}
+    fn fetch(&self, _key: &Key, _owner: Owner) -> Seen {
+        Seen::Unseen
+    }
 
     fn add(&self, count: &Count, now: Now) -> Counted {
         self.peek(count, now)
@@ -151,8 +154,8 @@ impl<C: Counting> Counting for ReadOnly<'_, C> {
         self.0.touch_hold(key);
     }
 
-    fn fetch(&self, key: &Key) {
-        self.0.fetch(key);
+    fn fetch(&self, key: &Key, owner: Owner) -> Seen {
+        self.0.fetch(key, owner)
     }
 
     fn add(&self, count: &Count, now: Now) -> Counted {
@@ -203,8 +206,8 @@ impl Counting for Counters {
         self.touch_hold(key);
     }
 
-    fn fetch(&self, key: &Key) {
-        self.fetch(key);
+    fn fetch(&self, key: &Key, owner: Owner) -> Seen {
+        self.fetch(key, owner)
     }
 
     fn add(&self, count: &Count, now: Now) -> Counted {

@@ -222,7 +222,7 @@ impl Uas {
                 policy.touch_counters(prepared, &mut state.foreseen, counters);
             }
             (Touch::Sums, Some(counters)) => {
-                policy.fetch_counters(prepared, &state.foreseen, counters);
+                policy.fetch_counters(prepared, &mut state.foreseen, counters);
             }
             (Touch::Counters | Touch::Sums, None) => {}
         }

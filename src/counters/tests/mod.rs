@@ -3,10 +3,11 @@
 mod flooding;
 mod many;
 mod saved;
+mod seen;
 mod windows;
 
 use super::{
-    Count, Counted, Counters, HoldText, IfFull, Key, LimitId, Owner, Part, Size, Sum, Window,
+    Count, Counted, Counters, HoldText, IfFull, Key, LimitId, Owner, Part, Seen, Size, Sum, Window,
 };
 use crate::clock::Now;
 
@@ -39,6 +40,7 @@ fn owner(number: u64) -> Owner {
 
 fn count(counters: &Counters, number: u64, window: Window, max: u64) -> Count {
     Count {
+        seen: Seen::Unseen,
         key: key(counters, number),
         owner: owner(1),
         if_full: IfFull::Refuse,

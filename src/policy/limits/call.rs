@@ -8,7 +8,7 @@ use super::limit::Limit;
 use super::told::told;
 use super::{Asked, Called, Decider, LimitRuling, Limits, Parties, Stop};
 use crate::clock::Now;
-use crate::counters::{self, Counted, HoldText, IfFull, Key, NewHold, Owner, Reserved};
+use crate::counters::{self, Counted, HoldText, IfFull, Key, NewHold, Owner, Reserved, Seen};
 use crate::policy::code::Code;
 use crate::policy::counting::Counting;
 use crate::policy::rows::{Action, Count, LimitAction, Whereto};
@@ -27,7 +27,7 @@ pub(super) struct Call<'a, C> {
 impl<C: Counting> Call<'_, C> {
     /// Whose share of the counters its keys take.
     pub(super) fn owner(&self) -> Owner {
-        Owner(self.asked.foreseen.parts.subscriber())
+        self.asked.foreseen.owner()
     }
 
     /// The limits, each with the key by which it holds.
@@ -61,13 +61,16 @@ impl<C: Counting> Call<'_, C> {
     /// if the call is not approved.
     pub(super) fn limits_from(&self, number: u8, ruling: &mut LimitRuling) {
         let at = usize::from(number);
-        let (Some(limit), Some(key)) =
-            (self.limits.limits.get(at), self.asked.foreseen.keys.get(at))
-        else {
+        let foreseen = self.asked.foreseen;
+        let (Some(limit), Some(key), Some(seen)) = (
+            self.limits.limits.get(at),
+            foreseen.keys.get(at),
+            foreseen.seen.get(at),
+        ) else {
             self.settle(ruling);
             return;
         };
-        let reserved = self.limit(number, limit, key, ruling);
+        let reserved = self.limit(number, limit, (key, *seen), ruling);
         self.limits_from(number + 1, ruling);
         if let Some(reserved) = reserved
             && ruling.stop.is_some()
@@ -81,7 +84,7 @@ impl<C: Counting> Call<'_, C> {
         &self,
         number: u8,
         limit: &Limit,
-        key: &Key,
+        (key, seen): (&Key, Seen),
         ruling: &mut LimitRuling,
     ) -> Option<Reserved> {
         if !limit.is_in_force(self.moment.as_ref()) {
@@ -113,6 +116,7 @@ impl<C: Counting> Call<'_, C> {
         let counted = self.counts.add(
             &counters::Count {
                 key: limit.sum_key(key),
+                seen,
                 owner: self.owner(),
                 if_full,
                 window: limit.window(self.moment.as_ref())?,

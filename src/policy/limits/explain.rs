@@ -4,7 +4,7 @@ use super::call::Call;
 use super::limit::Limit;
 use super::{Asked, Limits};
 use crate::clock::Now;
-use crate::counters::{self, Counted, IfFull, Key};
+use crate::counters::{self, Counted, IfFull, Key, Seen};
 use crate::policy::counting::Counting;
 use crate::policy::rows::{Count, LimitAction};
 
@@ -87,6 +87,7 @@ impl<C: Counting> Call<'_, C> {
         let counted = self.counts.peek(
             &counters::Count {
                 key: limit.sum_key(key),
+                seen: Seen::Unseen,
                 owner: self.owner(),
                 if_full: IfFull::Refuse,
                 window,

@@ -6,7 +6,7 @@
 
 use super::Limits;
 use super::parts::Parts;
-use crate::counters::{Key, KeyHasher, Part};
+use crate::counters::{Key, KeyHasher, Owner, Part, Seen};
 use crate::e164::E164;
 use crate::limits::LIMITS_PER_POLICY_MAX;
 use crate::policy::counting::{Counting, attempt_key};
@@ -21,6 +21,8 @@ pub struct Foreseen {
     pub(super) parts: Parts,
     /// By which every limit holds; of it the key of its sum is made.
     pub(super) keys: [Key; LIMITS_PER_POLICY_MAX],
+    /// What was seen of the keys of the sums.
+    pub(super) seen: [Seen; LIMITS_PER_POLICY_MAX],
     /// Row of the destination table, and how many digits of the number are its prefix.
     destination: Option<(u32, u8)>,
 }
@@ -64,6 +66,7 @@ impl Foreseen {
         attempt: Key::UNUSED,
         parts: Parts([Part::of_word(0); 8]),
         keys: [Key::UNUSED; LIMITS_PER_POLICY_MAX],
+        seen: [Seen::Unseen; LIMITS_PER_POLICY_MAX],
         destination: None,
     };
 
@@ -75,6 +78,11 @@ impl Foreseen {
     /// The attempt's key, once it is known.
     pub(in crate::policy) fn attempt(&self) -> Option<&Key> {
         (self.stage != Stage::Nothing).then_some(&self.attempt)
+    }
+
+    /// Whose share of the counters its keys take.
+    pub(super) fn owner(&self) -> Owner {
+        Owner(self.parts.subscriber())
     }
 
     /// The destination, once it is looked up.
@@ -133,7 +141,9 @@ impl Limits {
         let Parts([.., of_prefix, of_country, _]) = &mut foreseen.parts;
         *of_prefix = Part::of_word(prefix.map_or(0, E164::key));
         *of_country = Part::of_word(country);
-        for (key, limit) in foreseen.keys.iter_mut().zip(&self.limits) {
+        let places = foreseen.keys.iter_mut().zip(&mut foreseen.seen);
+        for ((key, seen), limit) in places.zip(&self.limits) {
+            *seen = Seen::Unseen;
             // A limit of simultaneous calls counts nothing; only its hold has a key.
             if limit.has_sum() || limit.hold_s.is_some() {
                 *key = limit.key(&foreseen.parts, hasher);
@@ -155,10 +165,12 @@ impl Limits {
     }
 
     /// Asks for the second ones, which the first ones name.
-    pub(in crate::policy) fn fetch<C: Counting>(&self, foreseen: &Foreseen, counts: &C) {
-        for (key, limit) in foreseen.keys.iter().zip(&self.limits) {
+    pub(in crate::policy) fn fetch<C: Counting>(&self, foreseen: &mut Foreseen, counts: &C) {
+        let owner = foreseen.owner();
+        let places = foreseen.keys.iter().zip(&mut foreseen.seen);
+        for ((key, seen), limit) in places.zip(&self.limits) {
             if limit.has_sum() {
-                counts.fetch(&limit.sum_key(key));
+                *seen = counts.fetch(&limit.sum_key(key), owner);
             }
         }
     }

@@ -67,7 +67,7 @@ impl Snapshot {
     pub fn fetch_counters<C: Counting>(
         &self,
         prepared: &Prepared,
-        foreseen: &Foreseen,
+        foreseen: &mut Foreseen,
         counts: &C,
     ) {
         if foreseen.attempt().is_some()

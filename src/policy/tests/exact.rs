@@ -6,7 +6,8 @@
 use super::super::counting::Counting;
 use crate::clock::Now;
 use crate::counters::{
-    Attempt, Count, Counted, Held, Key, KeyHasher, NewHold, Reserved, Sum, Told, Window,
+    Attempt, Count, Counted, Held, Key, KeyHasher, NewHold, Owner, Reserved, Seen, Sum, Told,
+    Window,
 };
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -81,7 +82,9 @@ impl Counting for Exact {
 
     fn touch_hold(&self, _key: &Key) {}
 
-    fn fetch(&self, _key: &Key) {}
+    fn fetch(&self, _key: &Key, _owner: Owner) -> Seen {
+        Seen::Unseen
+    }
 
     fn add(&self, count: &Count, now: Now) -> Counted {
         let Counted::Sum(mut sum) = self.peek(count, now) else {
@@ -190,6 +193,7 @@ fn the_exact_counters_count_hold_and_know_attempts() {
     let key = exact.hasher().key(LimitId::new(&["a"]), &[]);
     let owner = Owner(Part::of_word(1));
     let count = Count {
+        seen: Seen::Unseen,
         key,
         owner,
         if_full: IfFull::Refuse,

@@ -240,7 +240,9 @@ impl Counting for Tight {
 
     fn touch(&self, _key: &Key) {}
 
-    fn fetch(&self, _key: &Key) {}
+    fn fetch(&self, _key: &Key, _owner: counters::Owner) -> counters::Seen {
+        counters::Seen::Unseen
+    }
 
     fn add(&self, count: &counters::Count, now: Now) -> Counted {
         if count.max == NO_ROOM_MAX {

@@ -97,7 +97,9 @@ impl Counting for Meanwhile<'_> {
 
     fn touch_hold(&self, _key: &Key) {}
 
-    fn fetch(&self, _key: &Key) {}
+    fn fetch(&self, _key: &Key, _owner: counters::Owner) -> counters::Seen {
+        counters::Seen::Unseen
+    }
 
     fn add(&self, count: &counters::Count, now: Now) -> Counted {
         self.step().add(count, now)

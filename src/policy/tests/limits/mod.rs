@@ -97,7 +97,7 @@ impl Node {
         snapshot.touch_attempt(&foreseen, counts);
         if self.calls.get() % 3 == 2 {
             snapshot.touch_counters(&prepared, &mut foreseen, counts);
-            snapshot.fetch_counters(&prepared, &foreseen, counts);
+            snapshot.fetch_counters(&prepared, &mut foreseen, counts);
         }
         snapshot.decide_foreseen(&call, &prepared, &foreseen, (counts, self.now()))
     }
