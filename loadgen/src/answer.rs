@@ -179,7 +179,8 @@ impl<'a> Iterator for Lines<'a> {
     }
 }
 
-fn status_of(line: &[u8]) -> Option<u16> {
+/// The status in a first line; `None` if it is none of a SIP response.
+pub(crate) fn status_of(line: &[u8]) -> Option<u16> {
     let (code, rest) = line.strip_prefix(b"SIP/2.0 ")?.split_at_checked(3)?;
     if !matches!(rest.first(), None | Some(b' ')) {
         return None;

@@ -40,19 +40,38 @@ impl Judge<'_> {
             self.stats.counts.lost_on_purpose += 1;
             return;
         }
-        let Some(answer) = Answer::parse(octets) else {
-            self.stats.counts.unparsable += 1;
-            return;
-        };
         let ports = self.ports;
         let Some(Port { messages, .. }) = ports.get(self.port) else {
+            return;
+        };
+        if let Some((answer, name)) = messages.read_usual(octets) {
+            self.answer_to(name, true, &answer, octets, messages, arrived);
+            return;
+        }
+        let Some(answer) = Answer::parse(octets) else {
+            self.stats.counts.unparsable += 1;
             return;
         };
         let Some(name) = messages.name_of(answer.branch) else {
             self.probe_or_foreign(&answer, messages, arrived);
             return;
         };
-        let Some(number) = self.number_of(name, &answer, messages) else {
+        let agrees = messages.agree(&Echo::of(&answer));
+        self.answer_to(name, agrees, &answer, octets, messages, arrived);
+    }
+
+    /// An answer to a branch of this run; `agrees`: it repeats the From tag and Call-ID of that call.
+    fn answer_to(
+        &mut self,
+        name: Name,
+        agrees: bool,
+        answer: &Answer<'_>,
+        octets: &[u8],
+        messages: &Messages,
+        arrived: Nanos,
+    ) {
+        let number = self.number_of(name, answer).filter(|_| agrees);
+        let Some(number) = number else {
             self.stats.counts.mismatched += 1;
             return;
         };
@@ -66,8 +85,8 @@ impl Judge<'_> {
             }
             return;
         }
-        if self.is_challenge(&answer, name, number) {
-            self.answer_challenge(octets, &answer, name, number, arrived);
+        if self.is_challenge(answer, name, number) {
+            self.answer_challenge(octets, answer, name, number, arrived);
             return;
         }
         let found = match name.attempt {
@@ -84,7 +103,7 @@ impl Judge<'_> {
                 self.stats.statuses.record(answer.status);
                 record_latency(self.stats, self.interval, times, arrived);
                 let call = self.recent.get(number, || plan.call(name.sequence));
-                let reading = verdict(plan, self.stats, call, name, &answer, messages);
+                let reading = verdict(plan, self.stats, call, name, answer, messages);
                 if let Some(record) = self.record.as_mut() {
                     let latency = arrived.saturating_sub(times.intended);
                     write_line(
@@ -92,7 +111,7 @@ impl Judge<'_> {
                         record,
                         call,
                         name,
-                        &answer,
+                        answer,
                         messages,
                         (reading, times, latency),
                     );
@@ -106,7 +125,7 @@ impl Judge<'_> {
             Match::Unasked => {
                 // Nobody acknowledges what must not have come.
                 let call = self.recent.get(number, || plan.call(name.sequence));
-                let _reading = verdict(plan, self.stats, call, name, &answer, messages);
+                let _reading = verdict(plan, self.stats, call, name, answer, messages);
                 return;
             }
             Match::Unknown => {
@@ -114,7 +133,7 @@ impl Judge<'_> {
                 return;
             }
         }
-        self.acknowledge(name, number, &answer, messages);
+        self.acknowledge(name, number, answer, messages);
     }
 
     /// An answer to a branch that is no call's.
@@ -131,18 +150,12 @@ impl Judge<'_> {
     }
 
     /// The engine's own number of the call that an answer names; `None` if the rest of the answer speaks of another.
-    fn number_of(&self, name: Name, answer: &Answer<'_>, messages: &Messages) -> Option<u64> {
-        let echo = Echo {
-            branch: answer.branch,
-            from_tag: answer.from_tag,
-            call_id: answer.call_id,
-        };
+    fn number_of(&self, name: Name, answer: &Answer<'_>) -> Option<u64> {
         let number = name.sequence / self.plan.threads;
         let ours = name.sequence % self.plan.threads == self.thread
             && port_of(number, self.ports.len()) == self.port
             && answer.cseq == name.attempt.cseq()
-            && answer.cseq_method == b"INVITE"
-            && messages.agree(&echo);
+            && answer.cseq_method == b"INVITE";
         ours.then_some(number)
     }
 

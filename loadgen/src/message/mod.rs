@@ -7,9 +7,11 @@
 //! header order. Leaves to `check`: an independent reading of all.
 
 mod template;
+mod usual;
 
 use std::net::SocketAddr;
 
+use crate::answer::Answer;
 use crate::call::{Call, Datagram, Family};
 use crate::fault::spoil;
 use crate::limits::{ACK_BYTES_STEP, HOST_BYTES_MAX, INVITE_BYTES_STEP};
@@ -17,6 +19,7 @@ use crate::recent::Brief;
 use crate::text::{Octets, Text};
 
 use template::{Template, Values};
+use usual::Usual;
 
 /// The number that every INVITE's `CSeq` has, as `chan_sip`'s first one does.
 pub const CSEQ: u32 = 102;
@@ -177,6 +180,7 @@ pub struct Messages {
     call_id_tail: Box<[u8]>,
     /// The socket's address and port as they stand in a URI.
     own_host: Text<HOST_BYTES_MAX>,
+    usual: Usual,
 }
 
 /// What an answer must repeat of a call.
@@ -188,6 +192,18 @@ pub struct Echo<'a> {
     pub from_tag: &'a [u8],
     /// The Call-ID.
     pub call_id: &'a [u8],
+}
+
+impl<'a> Echo<'a> {
+    /// What an answer repeats.
+    #[must_use]
+    pub fn of(answer: &Answer<'a>) -> Self {
+        Self {
+            branch: answer.branch,
+            from_tag: answer.from_tag,
+            call_id: answer.call_id,
+        }
+    }
 }
 
 impl Messages {
@@ -240,13 +256,16 @@ impl Messages {
         let options = fixed(&OPTIONS.replace("{own_agent}", OWN_AGENT));
         let mut run_digits = [0; RUN_DIGITS];
         run_digits.copy_from_slice(run.as_bytes());
+        let call_id_tail = format!("@{local}").into_bytes();
+        let via = format!("Via: SIP/2.0/{transport} {local};branch=z9hG4bK{run}");
         Self {
             plain: of_attempt(Attempt::Plain),
             authorized: of_attempt(Attempt::Authorized),
             options: Template::compile(&options, 1),
             target: in_uri(target),
             run: run_digits,
-            call_id_tail: format!("@{local}").into_bytes().into(),
+            usual: Usual::new(via, &call_id_tail),
+            call_id_tail: call_id_tail.into(),
             // An IPv6 address in brackets with its port has 47 octets.
             own_host: Text::of(local.as_bytes()).unwrap_or_default(),
         }
@@ -368,6 +387,18 @@ impl Messages {
             sequence: number_of(digits)?,
             attempt,
         })
+    }
+
+    /// Reads an answer to a call's first INVITE that is written as most are: it repeats branch, From tag, Call-ID and `CSeq` of the
+    /// call that is told with it. `None` says nothing: it is for [`Answer::parse`], [`Self::name_of`] and [`Self::agree`] then.
+    #[must_use]
+    pub fn read_usual<'a>(&self, datagram: &'a [u8]) -> Option<(Answer<'a>, Name)> {
+        let (answer, sequence) = self.usual.read(datagram)?;
+        let name = Name {
+            sequence,
+            attempt: Attempt::Plain,
+        };
+        Some((answer, name))
     }
 
     /// The number of the OPTIONS whose branch this is; `None` if it is none of this run's.

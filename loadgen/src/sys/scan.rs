@@ -28,6 +28,17 @@ pub fn find2(one: u8, other: u8, octets: &[u8]) -> Option<usize> {
     )
 }
 
+/// Where one of three octets stands first.
+#[inline]
+#[must_use]
+pub fn find3(one: u8, other: u8, third: u8, octets: &[u8]) -> Option<usize> {
+    search(
+        octets,
+        |block| equal(block, one) | equal(block, other) | equal(block, third),
+        |octet| octet == one || octet == other || octet == third,
+    )
+}
+
 #[inline(always)]
 fn search(
     octets: &[u8],
@@ -167,6 +178,7 @@ mod tests {
                 assert_eq!(find(0xFF, &octets), first(b"\xFF"), "{octets:?}");
                 assert_eq!(find(0, &octets), first(b"\0"), "{octets:?}");
                 assert_eq!(find2(b';', b',', &octets), first(b";,"), "{octets:?}");
+                assert_eq!(find3(b';', b',', 0xFF, &octets), first(b";,\xFF"));
                 let feeds: Vec<usize> = (0..length).filter(|&at| octets[at] == b'\n').collect();
                 assert_eq!(LineFeeds::of(&octets).collect::<Vec<_>>(), feeds);
             }
