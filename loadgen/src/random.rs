@@ -39,6 +39,11 @@ impl SplitMix64 {
         high_half(wide)
     }
 
+    /// The same for a small bound.
+    pub fn below_octet(&mut self, bound: u8) -> u8 {
+        u8::try_from(self.below(u32::from(bound))).unwrap_or(0)
+    }
+
     /// A number below `bound` (0 for a bound of 0), of all 64 bits.
     pub fn below_u64(&mut self, bound: u64) -> u64 {
         let wide = u128::from(self.next_u64()) * u128::from(bound);

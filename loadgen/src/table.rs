@@ -229,6 +229,7 @@ impl Table {
         if !self.retransmit {
             return None;
         }
+        self.unanswered()?;
         // From the last copy to the first, so that of several missed ones the latest counts.
         for level in (0..TIMER_A_LEVELS).rev() {
             while let Some((number, due)) = self.waiting_at(level) {
@@ -277,8 +278,9 @@ impl Table {
 
     /// When the next timer fires.
     pub fn next_due(&mut self) -> Option<Nanos> {
+        // First, so that the others need not pass what it has passed.
         let mut due = self.unanswered().map(|(_, due)| due);
-        if self.retransmit {
+        if self.retransmit && due.is_some() {
             for level in 0..TIMER_A_LEVELS {
                 if let Some((_, copy)) = self.waiting_at(level) {
                     due = Some(due.map_or(copy, |due| due.min(copy)));
@@ -289,9 +291,10 @@ impl Table {
     }
 
     /// The first call at or after a level's cursor that still waits for its first answer, and when its copy is due.
-    /// Calls that are over need no timer, so the cursor passes them at once.
+    /// Calls that are over need no timer, so the cursor passes them at once; those that Timer B's cursor has passed, unseen.
     fn waiting_at(&mut self, level: usize) -> Option<(u64, Nanos)> {
-        let mut number = self.cursors.get(level).copied()?.max(self.base);
+        let cursor = self.cursors.get(level).copied()?;
+        let mut number = cursor.max(self.lost_cursor).max(self.base);
         let after = self.copies_after.get(level).copied()?;
         let found = loop {
             let Some(entry) = self.entry(number) else {

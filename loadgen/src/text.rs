@@ -39,7 +39,12 @@ impl<const N: usize> Text<N> {
 
     /// Adds one octet; false if there was no room.
     pub fn push(&mut self, octet: u8) -> bool {
-        self.push_all(&[octet])
+        let Some(place) = self.octets.get_mut(self.length) else {
+            return false;
+        };
+        *place = octet;
+        self.length += 1;
+        true
     }
 
     /// Adds all octets or none; false if there was no room.
@@ -66,7 +71,16 @@ impl<const N: usize> Text<N> {
     }
 
     /// Adds the decimal digits of a long number; false if there was no room.
+    #[inline]
     pub fn push_decimal_u64(&mut self, number: u64) -> bool {
+        if number < HALF {
+            let digits = eight_digits(number);
+            // A leading zero is an octet without any of its lower bits; the last digit is one whatever it is.
+            let zeros = ((digits & 0x0F0F_0F0F_0F0F_0F0F).trailing_zeros() / 8).min(7);
+            if self.push_word(digits >> (8 * zeros), EIGHT_DIGITS - zeros) {
+                return true;
+            }
+        }
         let width = match number.checked_ilog10() {
             Some(zeros) => zeros + 1,
             None => 1,
@@ -79,6 +93,9 @@ impl<const N: usize> Text<N> {
         let width = width.min(DECIMAL_DIGITS_MAX);
         if width <= EIGHT_DIGITS {
             let digits = eight_digits(number % HALF) >> (8 * (EIGHT_DIGITS - width)).min(63);
+            if self.push_word(digits, width) {
+                return true;
+            }
             let digits = u128::from(digits).to_le_bytes();
             let length = usize::try_from(width).unwrap_or(0);
             return self.push_octets(Octets::first(&digits, length));
@@ -91,6 +108,37 @@ impl<const N: usize> Text<N> {
         let digits = (sixteen_digits(number) >> (8 * beyond).min(127)).to_le_bytes();
         let length = usize::try_from(width).unwrap_or(0);
         self.push_octets(Octets::first(&digits, length))
+    }
+
+    /// Adds the lowest `length` octets of a word; false, and nothing, if there was no room for all eight.
+    #[inline]
+    fn push_word(&mut self, word: u64, length: u32) -> bool {
+        let place = self.octets.get_mut(self.length..);
+        let Some(place) = place.and_then(<[u8]>::first_chunk_mut) else {
+            return false;
+        };
+        *place = word.to_le_bytes();
+        self.length += usize::try_from(length).unwrap_or(0);
+        true
+    }
+
+    /// Adds the decimal digits of an octet and a dot; false if there was no room for four octets.
+    #[inline]
+    pub fn push_dotted(&mut self, octet: u8) -> bool {
+        let place = self.octets.get_mut(self.length..);
+        let entry = DOTTED.get(usize::from(octet)).copied();
+        let (Some(place), Some((text, length))) = (place.and_then(<[u8]>::first_chunk_mut), entry)
+        else {
+            return false;
+        };
+        *place = text;
+        self.length += usize::from(length);
+        true
+    }
+
+    /// Takes the last octet out, if there is one.
+    pub fn pop(&mut self) {
+        self.length = self.length.saturating_sub(1);
     }
 
     /// Adds the hexadecimal digits of a number; false if there was no room.
@@ -127,6 +175,26 @@ impl<const N: usize> Text<N> {
         Octets::first(&self.octets, self.length)
     }
 }
+
+/// The decimal digits of every octet with a dot behind them, and how many octets that is.
+const DOTTED: [([u8; 4], u8); 256] = {
+    let mut all = [([b'.'; 4], 0); 256];
+    let mut octet: u8 = 0;
+    loop {
+        let (hundreds, tens, ones) = (octet / 100, octet / 10 % 10, octet % 10);
+        let (hundreds, tens, ones) = (b'0' + hundreds, b'0' + tens, b'0' + ones);
+        all[octet as usize] = match octet {
+            0..10 => ([ones, b'.', b'.', b'.'], 2),
+            10..100 => ([tens, ones, b'.', b'.'], 3),
+            100.. => ([hundreds, tens, ones, b'.'], 4),
+        };
+        if octet == u8::MAX {
+            break;
+        }
+        octet += 1;
+    }
+    all
+};
 
 /// Digits of the largest number of 64 bits.
 const DECIMAL_DIGITS_MAX: u32 = 20;
@@ -342,6 +410,20 @@ mod tests {
             let from = 20 - usize::try_from(width).unwrap();
             assert_eq!(text.as_bytes(), &all.as_bytes()[from..]);
         }
+    }
+
+    #[test]
+    fn an_octet_is_added_with_its_dot_or_not_at_all() {
+        for octet in 0..=255 {
+            let mut text = Text::<8>::new();
+            assert!(text.push_dotted(octet));
+            assert_eq!(text.as_bytes(), format!("{octet}.").as_bytes());
+            text.pop();
+            assert_eq!(text.as_bytes(), octet.to_string().as_bytes());
+        }
+        let mut full = Text::<4>::of(b"1").unwrap();
+        assert!(!full.push_dotted(2));
+        assert_eq!(full.as_bytes(), b"1");
     }
 
     #[test]

@@ -226,19 +226,23 @@ impl Part {
             }
             Order::Rising => self.next_number(seed, index),
         };
-        let mut plain = Text::<USER_BYTES_MAX>::new();
-        if let Some(prefix) = prefix {
-            plain.push_octets(prefix.octets());
+        let spell = |user: &mut Text<USER_BYTES_MAX>| {
+            if let Some(prefix) = prefix {
+                user.push_octets(prefix.octets());
+            }
+            if let Some(range) = range {
+                user.push_octets(range.prefix.octets());
+                user.push_padded(rest, range.more);
+            }
+        };
+        match disguise {
+            None | Some(Disguise::Plain) => spell(user),
+            Some(disguise) => {
+                let mut plain = Text::new();
+                spell(&mut plain);
+                disguised(disguise, plain.as_bytes(), user);
+            }
         }
-        if let Some(range) = range {
-            plain.push_octets(range.prefix.octets());
-            plain.push_padded(rest, range.more);
-        }
-        if disguise.is_none_or(|disguise| disguise == Disguise::Plain) {
-            user.push_octets(plain.octets());
-            return;
-        }
-        disguised(disguise.unwrap_or(Disguise::Plain), plain.as_bytes(), user);
     }
 
     fn any_number(&self, random: &mut SplitMix64) -> (Option<&Range>, u64) {
@@ -291,17 +295,10 @@ fn address(block: Option<Block>, random: &mut SplitMix64, text: &mut Text<ADDRES
                     1 + random.below(size - 1)
                 }
             };
-            for (index, octet) in first
-                .wrapping_add(offset)
-                .to_be_bytes()
-                .into_iter()
-                .enumerate()
-            {
-                if index > 0 {
-                    text.push(b'.');
-                }
-                text.push_decimal(u32::from(octet));
+            for octet in first.wrapping_add(offset).to_be_bytes() {
+                text.push_dotted(octet);
             }
+            text.pop();
         }
         Some(Block::V6(first, bits)) => {
             let mask = u64::MAX
@@ -329,7 +326,7 @@ fn pattern<const N: usize>(
     for piece in pieces {
         match piece {
             Piece::Text(octets) => text.push_octets(octets.octets()),
-            Piece::Digit => text.push_decimal(random.below(10)),
+            Piece::Digit => text.push(b'0' + random.below_octet(10)),
             Piece::Subscriber => text.push_decimal(subscriber.unwrap_or(0)),
         };
     }
