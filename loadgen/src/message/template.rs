@@ -6,6 +6,8 @@ use crate::text::{BLOCK, Octets};
 /// What stands in a hole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Field {
+    /// Nothing: two pieces of text stand behind each other.
+    Nothing,
     User,
     Caller,
     Domain,
@@ -16,9 +18,12 @@ enum Field {
     Sequence,
     Authorization,
     To,
-    /// Blanks before a header's value (RFC 3261 §25.1: HCOLON) up to a round length.
+    /// Behind all others: blanks before a header's value (RFC 3261 §25.1: HCOLON) up to a round length.
     Padding,
 }
+
+/// Fields that are not padding.
+const FIELDS_COUNT: usize = Field::Padding as usize;
 
 const FIELDS: &[(&str, Field)] = &[
     ("{user}", Field::User),
@@ -53,8 +58,10 @@ pub(super) struct Values<'a> {
 #[derive(Debug, Clone)]
 pub(super) struct Template {
     steps: Box<[Step]>,
-    /// Octets of text behind the hole for padding, if there is one.
-    behind_padding: usize,
+    /// Whether there is a hole for padding, behind all others.
+    padded: bool,
+    /// What follows the last hole.
+    tail: Box<[u8]>,
     /// Messages are padded to a multiple of so many octets: a power of two.
     step: usize,
 }
@@ -62,95 +69,109 @@ pub(super) struct Template {
 /// A piece of text and the hole behind it.
 #[derive(Debug, Clone)]
 struct Step {
-    text: [u8; BLOCK],
+    /// The piece, if it is no longer than a block.
+    block: [u8; BLOCK],
+    /// The piece, if it is.
+    long: Box<[u8]>,
     length: usize,
-    hole: Option<Field>,
+    hole: Field,
 }
 
 impl Template {
     pub(super) fn compile(source: &str, step: usize) -> Self {
         let mut steps = Vec::new();
-        let mut behind_padding = 0;
+        let mut padded = false;
         let mut rest = source;
         while let Some((at, name, field)) = first_hole(rest) {
-            add_text(&mut steps, rest.as_bytes().get(..at).unwrap_or_default());
-            add_hole(&mut steps, field);
+            let text = rest.as_bytes().get(..at).unwrap_or_default();
             rest = rest.get(at + name.len()..).unwrap_or_default();
             if field == Field::Padding {
-                behind_padding = rest.len();
+                steps.push(Step::new(text, Field::Nothing));
+                padded = true;
+                break;
             }
+            steps.push(Step::new(text, field));
         }
-        add_text(&mut steps, rest.as_bytes());
         Self {
             steps: steps.into(),
-            behind_padding,
+            padded,
+            tail: rest.as_bytes().into(),
             step,
         }
     }
 
     pub(super) fn render(&self, values: &Values<'_>, out: &mut [u8]) -> Option<usize> {
         let digits = hexadecimal(values.sequence);
-        let sequence = Octets::first(&digits, SEQUENCE_DIGITS);
+        let fillings = values.by_field(&digits);
         let mut written = 0;
         for step in &self.steps {
-            written = match out.get_mut(written..written + BLOCK) {
-                Some(to) => {
-                    to.copy_from_slice(&step.text);
-                    written + step.length
-                }
-                None => Octets::first(&step.text, step.length).put(out, written)?,
-            };
-            let filling = match step.hole {
-                None => continue,
-                Some(Field::User) => values.user,
-                Some(Field::Caller) => values.caller,
-                Some(Field::Domain) => values.domain,
-                Some(Field::FromHost) => values.from_host,
-                Some(Field::Address) => values.address,
-                Some(Field::Agent) => values.agent,
-                Some(Field::ReportedCalls) => values.reported_calls,
-                Some(Field::Sequence) => sequence,
-                Some(Field::Authorization) => values.authorization,
-                Some(Field::To) => values.to,
-                // No hole follows it, so that the length without it is known here.
-                Some(Field::Padding) => {
-                    let length = written + self.behind_padding;
-                    let blanks = length.wrapping_neg() & (self.step - 1);
-                    out.get_mut(written..written + blanks)?.fill(b' ');
-                    written += blanks;
-                    continue;
-                }
-            };
+            written = step.put(out, written)?;
+            let filling = fillings.get(step.hole as usize)?;
             written = filling.put(out, written)?;
         }
-        Some(written)
-    }
-}
-
-/// Adds text in pieces of at most a block.
-fn add_text(steps: &mut Vec<Step>, text: &[u8]) {
-    for piece in text.chunks(BLOCK) {
-        let mut block = [b' '; BLOCK];
-        for (place, octet) in block.iter_mut().zip(piece) {
-            *place = *octet;
+        if self.padded {
+            let length = written + self.tail.len();
+            let blanks = length.wrapping_neg() & (self.step - 1);
+            out.get_mut(written..written + blanks)?.fill(b' ');
+            written += blanks;
         }
-        steps.push(Step {
-            text: block,
-            length: piece.len(),
-            hole: None,
-        });
+        let end = written + self.tail.len();
+        out.get_mut(written..end)?.copy_from_slice(&self.tail);
+        Some(end)
     }
 }
 
-/// Adds a hole behind the text that was added last.
-fn add_hole(steps: &mut Vec<Step>, hole: Field) {
-    match steps.last_mut() {
-        Some(last) if last.hole.is_none() => last.hole = Some(hole),
-        Some(_) | None => steps.push(Step {
-            text: [b' '; BLOCK],
-            length: 0,
-            hole: Some(hole),
-        }),
+impl<'a> Values<'a> {
+    /// What goes into each hole, in the order of [`Field`].
+    #[inline(always)]
+    fn by_field(&self, digits: &'a [u8; BLOCK]) -> [Octets<'a>; FIELDS_COUNT] {
+        [
+            Octets::default(),
+            self.user,
+            self.caller,
+            self.domain,
+            self.from_host,
+            self.address,
+            self.agent,
+            self.reported_calls,
+            Octets::first(digits, SEQUENCE_DIGITS),
+            self.authorization,
+            self.to,
+        ]
+    }
+}
+
+impl Step {
+    fn new(text: &[u8], hole: Field) -> Self {
+        let mut block = [b' '; BLOCK];
+        let long = match block.get_mut(..text.len()) {
+            Some(place) => {
+                place.copy_from_slice(text);
+                Box::default()
+            }
+            None => text.into(),
+        };
+        Self {
+            block,
+            long,
+            length: text.len(),
+            hole,
+        }
+    }
+
+    /// Writes the piece at a place and returns where it ends; `None` if there is too little room.
+    #[inline(always)]
+    fn put(&self, out: &mut [u8], at: usize) -> Option<usize> {
+        let end = at + self.length;
+        match out.get_mut(at..at + BLOCK) {
+            Some(to) if self.length <= BLOCK => to.copy_from_slice(&self.block),
+            _ if self.length <= BLOCK => {
+                let text = self.block.get(..self.length)?;
+                out.get_mut(at..end)?.copy_from_slice(text);
+            }
+            _ => out.get_mut(at..end)?.copy_from_slice(&self.long),
+        }
+        Some(end)
     }
 }
 
