@@ -39,7 +39,25 @@ pub enum Received {
 
 /// Room for the datagrams of a batch; about 130 KiB.
 #[derive(Debug)]
-pub struct RxBatch(ReceiveBatch);
+pub struct RxBatch {
+    batch: ReceiveBatch,
+    /// What the kernel says of each, read once a batch: every stage goes through the datagrams anew.
+    arrivals: [Arrival; BATCH_DATAGRAMS],
+}
+
+/// A datagram without its octets.
+#[derive(Debug, Clone, Copy)]
+struct Arrival {
+    full_length: usize,
+    source: SocketAddr,
+    local: Option<IpAddr>,
+}
+
+const NO_ARRIVAL: Arrival = Arrival {
+    full_length: 0,
+    source: NOBODY,
+    local: None,
+};
 
 impl RxBatch {
     /// Room for one batch.
@@ -49,16 +67,31 @@ impl RxBatch {
         reason = "it allocates; nobody should get one by accident"
     )]
     pub fn new() -> Self {
-        Self(ReceiveBatch::new(BATCH_DATAGRAMS, DATAGRAM_BYTES_MAX))
+        Self {
+            batch: ReceiveBatch::new(BATCH_DATAGRAMS, DATAGRAM_BYTES_MAX),
+            arrivals: [NO_ARRIVAL; BATCH_DATAGRAMS],
+        }
     }
 
     /// Reads at most a batch. A batch that is not full found the socket empty, so that one system call is saved.
     pub fn receive(&mut self, socket: &Socket) -> Received {
         let read = if socket.is_wildcard() {
-            self.0.receive_with_local(socket.as_fd())
+            self.batch.receive_with_local(socket.as_fd())
         } else {
-            self.0.receive(socket.as_fd())
+            self.batch.receive(socket.as_fd())
         };
+        for (index, arrival) in (0..self.len()).zip(&mut self.arrivals) {
+            let (full_length, source) = self.batch.arrival(index);
+            *arrival = Arrival {
+                full_length,
+                source: source.unwrap_or(NOBODY),
+                // Nothing can leave from a group's address.
+                local: self
+                    .batch
+                    .local(index)
+                    .filter(|local| !local.is_multicast()),
+            };
+        }
         match read {
             Ok(BATCH_DATAGRAMS) => Received::Full,
             Ok(_) => Received::Drained,
@@ -70,7 +103,7 @@ impl RxBatch {
     /// How many datagrams the last `receive` read.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.received()
+        self.batch.received()
     }
 
     /// Whether the last `receive` read none.
@@ -82,15 +115,12 @@ impl RxBatch {
     /// The datagrams of the last `receive`, in order. One whose source the kernel did not name (it names all) comes from
     /// 0.0.0.0:0, which is nobody's peer.
     pub fn iter(&self) -> impl Iterator<Item = Datagram<'_>> {
-        (0..self.len()).map(|index| {
-            let (bytes, full_length, source) = self.0.get(index);
-            Datagram {
-                bytes,
-                full_length,
-                source: source.unwrap_or(NOBODY),
-                // Nothing can leave from a group's address.
-                local: self.0.local(index).filter(|local| !local.is_multicast()),
-            }
+        let arrivals = self.arrivals.iter().take(self.len());
+        arrivals.enumerate().map(|(index, arrival)| Datagram {
+            bytes: self.batch.bytes(index, arrival.full_length),
+            full_length: arrival.full_length,
+            source: arrival.source,
+            local: arrival.local,
         })
     }
 }

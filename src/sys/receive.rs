@@ -93,22 +93,31 @@ impl ReceiveBatch {
         self.received
     }
 
-    /// One of them: the octets that were stored, its length on the wire, its source unless the kernel named none. Past the
-    /// last there is nothing.
+    /// One of them: its length on the wire, its source unless the kernel named none. Past the last there is nothing.
+    #[must_use]
+    pub fn arrival(&self, index: usize) -> (usize, Option<SocketAddr>) {
+        let header = self.headers.get(index).filter(|_| index < self.received);
+        let (Some(header), Some(address)) = (header, self.addresses.get(index)) else {
+            return (0, None);
+        };
+        let full_length = usize::try_from(header.msg_len).unwrap_or(usize::MAX);
+        (full_length, address.read())
+    }
+
+    /// The same, and the octets that were stored before them.
     #[must_use]
     pub fn get(&self, index: usize) -> (&[u8], usize, Option<SocketAddr>) {
-        let (Some(header), Some(address)) = (self.headers.get(index), self.addresses.get(index))
-        else {
-            return (&[], 0, None);
-        };
-        if index >= self.received {
-            return (&[], 0, None);
-        }
-        let full_length = usize::try_from(header.msg_len).unwrap_or(usize::MAX);
+        let (full_length, source) = self.arrival(index);
+        (self.bytes(index, full_length), full_length, source)
+    }
+
+    /// The octets that were stored of one that had this length on the wire.
+    #[must_use]
+    #[inline]
+    pub fn bytes(&self, index: usize, full_length: usize) -> &[u8] {
         let start = index * self.stride;
         let stored = full_length.min(self.datagram_bytes_max);
-        let bytes = self.storage.get(start..start + stored).unwrap_or(&[]);
-        (bytes, full_length, address.read())
+        self.storage.get(start..start + stored).unwrap_or(&[])
     }
 
     /// The address of this machine that one of them came to; `None` when that was not asked for.
