@@ -57,6 +57,11 @@ impl Header {
     #[must_use]
     #[inline]
     pub fn of(name: &[u8]) -> Option<Self> {
+        // Most names of a request are nobody's business, and most of these are told by their length and first letter.
+        let firsts = FIRSTS.get(name.len())?;
+        if firsts >> (name.first()? & 0x1f) & 1 == 0 {
+            return None;
+        }
         let is = |wanted: &[u8]| words(name) == words(wanted);
         match name.len() {
             1 => match name.first()? | 0x20 {
@@ -99,6 +104,53 @@ impl Header {
     pub(super) const fn bit(self) -> u32 {
         1_u32.wrapping_shl(self as u32)
     }
+}
+
+/// Names that `Header::of` knows; those with `_` begin and are as long as those with `-`.
+const NAMES: [&[u8]; 24] = [
+    b"v",
+    b"f",
+    b"t",
+    b"i",
+    b"l",
+    b"to",
+    b"via",
+    b"from",
+    b"cseq",
+    b"p-ua",
+    b"p-tfps",
+    b"x-tfps",
+    b"call-id",
+    b"require",
+    b"p-calls",
+    b"diversion",
+    b"user-agent",
+    b"p-received",
+    b"max-forwards",
+    b"history-info",
+    b"content-length",
+    b"remote-party-id",
+    b"p-asserted-identity",
+    b"p-preferred-identity",
+];
+
+/// Of the names of each length the first letters: a bit each, by the letter's place in the alphabet.
+const FIRSTS: [u32; 21] = firsts();
+
+#[expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "evaluated by the compiler, bounded by the loop's condition"
+)]
+const fn firsts() -> [u32; 21] {
+    let mut firsts = [0; 21];
+    let mut at = 0;
+    while at < NAMES.len() {
+        let name = NAMES[at];
+        firsts[name.len()] |= 1 << (name[0] & 0x1f);
+        at += 1;
+    }
+    firsts
 }
 
 /// Names of one to sixteen octets as two words that overlap, letters in lower case: equal for names of one length that
