@@ -47,6 +47,14 @@ const NO_STOP: Stop = (usize::MAX >> 1, 0);
 pub fn read<'a, R>(text: &'a [u8], read: impl FnOnce(&Marked<'a>) -> R) -> Option<R> {
     let last_word = text.len().checked_sub(8)?;
     #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("bmi1")
+        && is_x86_feature_detected!("bmi2")
+    {
+        // SAFETY: the processor has what the function asks for.
+        return Some(unsafe { avx512::read(text, last_word, read) });
+    }
+    #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2")
         && is_x86_feature_detected!("bmi1")
         && is_x86_feature_detected!("bmi2")
@@ -265,21 +273,75 @@ struct Classes {
     stops: u64,
 }
 
+/// Of the lower half of an octet: it is plain when both halves have a bit in common, and a control when that is the sign.
+/// Bits: 1 `-` and `.`, 2 digits, 4 letters up to `o`, 8 letters from `p` on, 16 `_`.
+#[cfg(target_arch = "x86_64")]
+const LOW: [i8; 16] = [
+    -118, -114, -114, -114, -114, -114, -114, -114, -114, -114, -116, -124, -124, -123, -123, -108,
+];
+
+/// Of the upper half.
+#[cfg(target_arch = "x86_64")]
+const HIGH: [i8; 16] = [-128, -128, 1, 2, 4, 24, 4, 8, 0, 0, 0, 0, 0, 0, 0, 0];
+
+/// A block at once, its bits as the processor makes them of a comparison.
+#[cfg(target_arch = "x86_64")]
+mod avx512 {
+    use super::{BLOCK, Classes, HIGH, LOW, Marked};
+    use std::arch::x86_64::{
+        __m128i, __m512i, _mm_loadu_si128, _mm512_and_si512, _mm512_broadcast_i32x4,
+        _mm512_cmplt_epi8_mask, _mm512_loadu_si512, _mm512_movepi8_mask, _mm512_set1_epi8,
+        _mm512_shuffle_epi8, _mm512_srli_epi16,
+    };
+
+    #[target_feature(enable = "avx512f,avx512bw,bmi1,bmi2")]
+    pub(super) fn read<'a, R>(
+        text: &'a [u8],
+        last_word: usize,
+        read: impl FnOnce(&Marked<'a>) -> R,
+    ) -> R {
+        let mut marked = Marked::new(text, last_word);
+        marked.mark(|block| classes(block));
+        read(&marked)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    fn load(octets: &[u8; BLOCK]) -> __m512i {
+        // SAFETY: sixty-four octets are there to read, and they need not be aligned.
+        unsafe { _mm512_loadu_si512(octets.as_ptr().cast()) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    fn table(half: &[i8; 16]) -> __m512i {
+        // SAFETY: sixteen octets are there to read, and they need not be aligned.
+        let lane: __m128i = unsafe { _mm_loadu_si128(half.as_ptr().cast()) };
+        _mm512_broadcast_i32x4(lane)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    fn classes(block: &[u8; BLOCK]) -> Classes {
+        let lanes = load(block);
+        // As with 32 octets at a time, below.
+        let low = _mm512_shuffle_epi8(table(&LOW), lanes);
+        let halved = _mm512_and_si512(_mm512_srli_epi16::<4>(lanes), _mm512_set1_epi8(0x0f));
+        let both = _mm512_and_si512(low, _mm512_shuffle_epi8(table(&HIGH), halved));
+        Classes {
+            controls: _mm512_movepi8_mask(both),
+            stops: _mm512_cmplt_epi8_mask(both, _mm512_set1_epi8(1)),
+        }
+    }
+}
+
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
-    use super::{Classes, Marked};
+    use super::{Classes, HIGH, LOW, Marked};
     use std::arch::x86_64::{
         __m256i, _mm256_and_si256, _mm256_cmpgt_epi8, _mm256_loadu_si256, _mm256_movemask_epi8,
         _mm256_set1_epi8, _mm256_setr_epi8, _mm256_shuffle_epi8, _mm256_srli_epi16,
     };
-
-    /// Of an octet's halves: it is plain when both have a bit in common, and a control when that is the sign. Bits: 1 `-`
-    /// and `.`, 2 digits, 4 letters up to `o`, 8 letters from `p` on, 16 `_`.
-    const LOW: [i8; 16] = [
-        -118, -114, -114, -114, -114, -114, -114, -114, -114, -114, -116, -124, -124, -123, -123,
-        -108,
-    ];
-    const HIGH: [i8; 16] = [-128, -128, 1, 2, 4, 24, 4, 8, 0, 0, 0, 0, 0, 0, 0, 0];
 
     #[target_feature(enable = "avx2,bmi1,bmi2")]
     pub(super) fn read<'a, R>(
@@ -406,6 +468,12 @@ mod tests {
         let by_vectors = read(text, |marked| check(text, marked, end));
         assert_eq!(by_vectors.is_some(), text.len() >= 8);
         if let Some(last_word) = text.len().checked_sub(8) {
+            // Where the widest registers are, `read` goes no other way.
+            #[cfg(target_arch = "x86_64")]
+            if is_x86_feature_detected!("avx2") {
+                // SAFETY: whatever has AVX2 has the others.
+                unsafe { avx2::read(text, last_word, |marked| check(text, marked, end)) };
+            }
             let mut marked = Marked::new(text, last_word);
             marked.mark(portable::classes);
             check(text, &marked, end);
