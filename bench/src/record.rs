@@ -17,6 +17,8 @@ pub struct Environment {
     pub kernel: String,
     /// Processor.
     pub processor: String,
+    /// How the compiler laid the programs out: `tuning/build` says "by a profile".
+    pub build: &'static str,
     /// The command line.
     pub command: String,
     /// Seconds since 1970 UTC.
@@ -51,6 +53,7 @@ impl Environment {
                 .trim()
                 .to_owned(),
             processor: processor.to_owned(),
+            build: option_env!("TOLLGATE_BUILD").unwrap_or("by no profile"),
             command,
             unix_s,
         }
@@ -160,10 +163,11 @@ pub fn markdown(
     all: &[Figures<'_>],
 ) -> String {
     let mut text = format!(
-        "`{}`\n\nCommit {}, Linux {}, {}. {}, {} rounds, INVITEs of {} ± 16 octets{}. Medians (least–most); ratios are taken \
+        "`{}`\n\nCommit {}, laid out {}, Linux {}, {}. {}, {} rounds, INVITEs of {} ± 16 octets{}. Medians (least–most); ratios are taken \
          round by round.\n\n",
         environment.command,
         environment.commit,
+        environment.build,
         environment.kernel,
         environment.processor,
         load_text(plan.load),
@@ -273,6 +277,7 @@ pub fn json(
         "schema": "tollgate-bench/1",
         "command": environment.command,
         "commit": environment.commit,
+        "build": environment.build,
         "kernel": environment.kernel,
         "processor": environment.processor,
         "unix_s": environment.unix_s,
