@@ -116,7 +116,7 @@ mod balancer {
             let log = fs::File::create(folder.join("kamailio.log")).unwrap();
             let child = spawned(
                 kamailio()
-                    .args(["-DD", "-E", "-m", "32", "-M", "8", "-f"])
+                    .args(["-DD", "-E", "-m", "256", "-M", "8", "-f"])
                     .arg(folder.join("kamailio.cfg"))
                     .arg("-Y")
                     .arg(folder)
