@@ -1,7 +1,7 @@
 //! What a long run showed, written down with where and how it was made.
 //!
 //! Promises: nothing is written unless `TOLLGATE_RECORD` names a folder; the file names the commit (with `+` when the working
-//! tree had changes), the kernel, the processor, how busy the machine was, and a command that makes it again.
+//! tree had changes other than records), the kernel, the processor, how busy the machine was, and a command that makes it again.
 //! Leaves to the test: judging the figures. It writes first and judges then, so that a run that missed its aim is recorded, too.
 
 use std::env;
@@ -74,7 +74,18 @@ fn machine() -> String {
         String::from_utf8_lossy(&text).trim().to_owned()
     };
     let commit = said("git", &["rev-parse", "--short=12", "HEAD"]);
-    let changed = said("git", &["status", "--porcelain", "--untracked-files=no"]);
+    // Of several stages each finds what the one before wrote down.
+    let changed = said(
+        "git",
+        &[
+            "status",
+            "--porcelain",
+            "--untracked-files=no",
+            "--",
+            ".",
+            ":(exclude)bench/record",
+        ],
+    );
     let mark = if changed.is_empty() { "" } else { "+" };
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let processor = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
