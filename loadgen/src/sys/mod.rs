@@ -7,6 +7,7 @@
     reason = "recvmmsg, sendmmsg, ppoll and socket options have no safe form that does not allocate"
 )]
 
+mod pages;
 mod raw;
 mod refusal;
 mod rx;

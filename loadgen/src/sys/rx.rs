@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 
+use super::pages::Pages;
 use super::raw::{CONTROL_HEADER_BYTES, no_header, no_iovec};
 use crate::limits::{DATAGRAM_BYTES_MAX, RX_BATCH, RX_RUN_BYTES_MAX};
 
@@ -80,7 +81,7 @@ impl Eq for Peer {}
 
 /// Datagrams to be received.
 pub struct RxBatch {
-    storage: Box<[u8]>,
+    storage: Pages,
     slot_bytes: usize,
     control: Box<[Control]>,
     peers: Box<[Peer]>,
@@ -109,7 +110,7 @@ impl RxBatch {
         // Slots a power of two apart would all fall into the same sets of the cache.
         let slot_bytes = room + SLOT_SHIFT;
         Self {
-            storage: vec![0; slot_bytes * RX_BATCH].into(),
+            storage: Pages::zeroed(slot_bytes * RX_BATCH),
             slot_bytes,
             control: vec![Control([0; CONTROL_BYTES]); RX_BATCH].into(),
             peers: vec![Peer::NONE; RX_BATCH].into(),

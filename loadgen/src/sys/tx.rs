@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 
+use super::pages::Pages;
 use super::raw::{CONTROL_HEADER_BYTES, no_header, no_iovec};
 use super::rx::Peer;
 use crate::limits::{BATCH, DATAGRAM_BYTES_MAX, SEGMENTED_BYTES_MAX};
@@ -24,7 +25,7 @@ pub struct Sent {
 
 /// Datagrams to be sent.
 pub struct TxBatch {
-    storage: Box<[u8]>,
+    storage: Pages,
     /// Where each datagram ends in `storage`; it begins where the one before ends.
     ends: [usize; BATCH],
     count: usize,
@@ -48,7 +49,7 @@ impl TxBatch {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            storage: vec![0; BATCH * DATAGRAM_BYTES_MAX].into(),
+            storage: Pages::zeroed(BATCH * DATAGRAM_BYTES_MAX),
             ends: [0; BATCH],
             count: 0,
             iovecs: vec![no_iovec(); BATCH].into(),
