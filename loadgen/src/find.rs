@@ -5,7 +5,8 @@
 //!
 //! Promises: a round is discarded by one rule alone, fixed before the first: the yardstick (this generator against its own
 //! responder) read right before or right after it is outside its band around the median of the first readings; then the
-//! machine was not itself. What the round showed plays no part. A result near the generator's own ceiling is marked.
+//! machine was not itself. What the round showed plays no part. No round begins while the yardstick is outside the band. A result
+//! near the generator's own ceiling is marked.
 
 use serde_json::{Value, json};
 
@@ -13,7 +14,7 @@ use crate::cli::RunArgs;
 use crate::cli::search::FindArgs;
 use crate::conclusion::Conclusion;
 use crate::limits::{
-    FIND_DISCARDED_MAX, FIND_GAP, FIND_GROWTH, FIND_STEP, RATE_MAX, YARDSTICK_BAND,
+    FIND_DISCARDED_MAX, FIND_GAP, FIND_GROWTH, FIND_STEP, FIND_WAITS_MAX, RATE_MAX, YARDSTICK_BAND,
     YARDSTICK_READINGS,
 };
 use crate::report::{Results, SCHEMA};
@@ -90,6 +91,8 @@ struct Search<'a> {
     before: f64,
     rounds: Vec<Round>,
     discarded: usize,
+    /// Readings that were outside the band, so that no round was begun.
+    waits: usize,
     last: Option<Results>,
 }
 
@@ -117,6 +120,7 @@ impl<'a> Search<'a> {
             before: reference,
             rounds: Vec::new(),
             discarded: 0,
+            waits: 0,
             last: None,
         })
     }
@@ -124,6 +128,7 @@ impl<'a> Search<'a> {
     /// Whether the server keeps its promises at this rate: a round that the rule discards is made again.
     fn round(&mut self, rate: f64) -> Result<bool, String> {
         loop {
+            self.wait_for_the_machine()?;
             let results = self.measure(rate)?;
             if results.signalled > 0 {
                 return Err("ended by a signal".to_owned());
@@ -146,6 +151,20 @@ impl<'a> Search<'a> {
                 ));
             }
         }
+    }
+
+    /// Reads the yardstick again while it is outside its band: a round beside it would not count, whatever it showed.
+    fn wait_for_the_machine(&mut self) -> Result<(), String> {
+        while !is_in_band(self.before, self.reference) {
+            if self.waits == FIND_WAITS_MAX {
+                return Err(format!(
+                    "the machine was not itself in {FIND_WAITS_MAX} readings: the yardstick left its band; measure when nothing else runs here"
+                ));
+            }
+            self.waits += 1;
+            self.before = self.yardstick.reading(self.args.yardstick)?;
+        }
+        Ok(())
     }
 
     fn measure(&self, rate: f64) -> Result<Results, String> {
@@ -210,7 +229,7 @@ fn judge(rate: f64, results: &Results, yardsticks: (f64, f64), reference: f64) -
         reason,
         exit,
     } = results.conclusion();
-    let within = |reading: f64| (reading - reference).abs() <= reference * YARDSTICK_BAND;
+    let within = |reading| is_in_band(reading, reference);
     Round {
         rate,
         passed: valid && exit == 0,
@@ -220,6 +239,11 @@ fn judge(rate: f64, results: &Results, yardsticks: (f64, f64), reference: f64) -
         yardsticks,
         discarded: !(within(yardsticks.0) && within(yardsticks.1)),
     }
+}
+
+/// Whether a reading of the yardstick says that the machine is still what it was.
+fn is_in_band(reading: f64, reference: f64) -> bool {
+    reading.min(reference) >= reading.max(reference) * (1.0 - YARDSTICK_BAND)
 }
 
 /// The mean of the walk's rates and how far it is uncertain: two standard errors, but at least a step.
@@ -364,6 +388,14 @@ mod tests {
         assert_eq!(estimate(&[100.0, 102.0, 100.0, 102.0], 2.5), (101.0, 2.5));
         let (mean, half) = estimate(&[80.0, 120.0, 80.0, 120.0], 2.5);
         assert!((mean - 100.0).abs() < 1e-9 && half > 20.0, "{half}");
+    }
+
+    #[test]
+    fn a_round_counts_while_the_yardstick_is_in_its_band() {
+        for (reading, within) in [(790.0, false), (810.0, true), (1000.0, true)] {
+            assert_eq!(is_in_band(reading, 1000.0), within, "{reading}");
+            assert_eq!(is_in_band(1000.0, reading), within, "{reading}");
+        }
     }
 
     #[test]

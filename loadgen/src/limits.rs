@@ -25,7 +25,7 @@ const _: () = assert!(
 );
 
 /// Calls whose number, caller and expected verdict an engine remembers for their answers; those of older ones are made again. About 200 octets each.
-pub const RECENT_CALLS: u64 = 2048;
+pub const RECENT_CALLS: u64 = 1024;
 
 /// Octets kept for one datagram, sent or received. An INVITE has about 950, an answer about 400; a longer answer is cut by the kernel and counted as unparsable.
 pub const DATAGRAM_BYTES_MAX: usize = 2048;
@@ -185,11 +185,17 @@ pub const GENERATOR_BOUND_PERCENT: f64 = 20.0;
 /// Calls that are out at a time when the generator's own ceiling is measured: enough for full batches on both sides, and their INVITEs fit into a receive buffer.
 pub const YARDSTICK_CALLS_OUT: u64 = 1024;
 
+/// Parts of a reading of the yardstick, of which the second best counts: what another program or the hypervisor takes for some
+/// milliseconds is taken from a part, and one part that was lucky does not count either.
+pub const YARDSTICK_PARTS: u32 = 7;
+
 /// Readings of the yardstick before the first round of `find-max`; the median is what later ones are held against.
 pub const YARDSTICK_READINGS: usize = 5;
 
-/// How far, as a share, the yardstick beside a round may be from that median for the round to count.
-pub const YARDSTICK_BAND: f64 = 0.1;
+/// By what share the yardstick beside a round may be below that median, or that median below it, for the round to count. Under a
+/// hypervisor the ceiling has levels a third and more apart, by where the processors are placed, and a server's rate follows
+/// them: the band holds one level with what it wavers.
+pub const YARDSTICK_BAND: f64 = 0.2;
 
 /// By what the rate grows until a round fails.
 pub const FIND_GROWTH: f64 = 1.5;
@@ -202,6 +208,9 @@ pub const FIND_STEP: f64 = 0.025;
 
 /// Rounds that may be discarded; after that the machine is no place to measure on.
 pub const FIND_DISCARDED_MAX: usize = 20;
+
+/// Readings of the yardstick outside its band, with no round between, that are waited for in one search: some two minutes.
+pub const FIND_WAITS_MAX: usize = 150;
 
 /// Rounds of the last step at most.
 pub const FIND_ROUNDS_MAX: usize = 1000;
