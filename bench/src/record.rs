@@ -35,7 +35,15 @@ impl Environment {
             output.status.success().then(|| text.trim().to_owned())
         };
         let commit = git(&["rev-parse", "--short=12", "HEAD"]).unwrap_or_else(|| "unknown".into());
-        let changed = git(&["status", "--porcelain", "--untracked-files=no"]);
+        // Of several measurements each finds what the one before wrote down.
+        let changed = git(&[
+            "status",
+            "--porcelain",
+            "--untracked-files=no",
+            "--",
+            ".",
+            ":(exclude)bench/record",
+        ]);
         let mark = if changed.is_some_and(|text| !text.is_empty()) {
             "+"
         } else {

@@ -47,7 +47,8 @@ const NO_STOP: Stop = (usize::MAX >> 1, 0);
 pub fn read<'a, R>(text: &'a [u8], read: impl FnOnce(&Marked<'a>) -> R) -> Option<R> {
     let last_word = text.len().checked_sub(8)?;
     #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx512bw")
+    if is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("bmi1")
         && is_x86_feature_detected!("bmi2")
     {
@@ -470,8 +471,11 @@ mod tests {
         if let Some(last_word) = text.len().checked_sub(8) {
             // Where the widest registers are, `read` goes no other way.
             #[cfg(target_arch = "x86_64")]
-            if is_x86_feature_detected!("avx2") {
-                // SAFETY: whatever has AVX2 has the others.
+            if is_x86_feature_detected!("avx2")
+                && is_x86_feature_detected!("bmi1")
+                && is_x86_feature_detected!("bmi2")
+            {
+                // SAFETY: the processor has what the function asks for.
                 unsafe { avx2::read(text, last_word, |marked| check(text, marked, end)) };
             }
             let mut marked = Marked::new(text, last_word);
