@@ -115,14 +115,15 @@ pub(super) struct Moment {
     unix_s: u64,
 }
 
-/// A record that a count is made in.
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    key: Key,
-    record: u32,
-    is_folded: bool,
+/// How a count came by its record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// It was there.
+    Finding,
     /// It was made just now, so it is kept as long as it is to be.
-    is_new: bool,
+    Making,
+    /// There was no room, so it is the one of what counts together.
+    Folding,
 }
 
 /// The words of a record's sum.
@@ -302,61 +303,54 @@ impl Counters {
         })
     }
 
-    /// The record of a count, a new one if need be. `None`: there is no room.
+    /// The key and the record of a count, a new one if need be. `None`: there is no room.
     #[inline]
-    fn place(&self, count: &Count, kind: Kind, shift: u32, at: Moment) -> Option<Place> {
-        let found = |record, is_new| Place {
-            key: count.key,
-            record,
-            is_folded: false,
-            is_new,
-        };
+    fn place(&self, count: &Count, kind: Kind, shift: u32, at: Moment) -> Option<(Key, u32, By)> {
+        let key = &count.key;
         let is_its = |record| {
-            self.is_named(
-                record,
-                matches!(kind, Kind::Long(_)),
-                Self::name(&count.key, shift),
-            )
+            let is_long = matches!(kind, Kind::Long(_));
+            self.is_named(record, is_long, Self::name(key, shift))
         };
         match count.seen {
-            Seen::Record(record) if is_its(record) => return Some(found(record, false)),
+            Seen::Record(record) if is_its(record) => return Some((*key, record, By::Finding)),
             Seen::Record(_) | Seen::Unseen => {
-                if let Some(record) = self.find(&count.key, kind, shift, true) {
-                    return Some(found(record, false));
+                if let Some(record) = self.find(key, kind, shift, true) {
+                    return Some((*key, record, By::Finding));
                 }
             }
-            Seen::Absent => {}
-            Seen::Full => return self.place_of_rest(count, kind, shift, at),
+            Seen::Absent | Seen::Full => {}
         }
-        let (_, until) = Self::expiry(count.window, at);
-        let share = self.owners.place(count.owner.0.0);
-        if let Some(record) = self.enter(&count.key, kind, shift, share, until) {
-            return Some(found(record, true));
+        if count.seen != Seen::Full {
+            let (_, until) = Self::expiry(count.window, at);
+            let share = self.owners.place(count.owner.0.0);
+            if let Some(record) = self.enter(key, kind, shift, share, until) {
+                return Some((*key, record, By::Making));
+            }
+            // Another call of the batch may have had the last room, for the same key.
+            if count.seen == Seen::Absent
+                && let Some(record) = self.find(key, kind, shift, true)
+            {
+                return Some((*key, record, By::Finding));
+            }
         }
-        // Another call of the batch may have had the last room, for the same key.
-        if count.seen == Seen::Absent
-            && let Some(record) = self.find(&count.key, kind, shift, true)
-        {
-            return Some(found(record, false));
-        }
-        self.place_of_rest(count, kind, shift, at)
-    }
-
-    /// The record in which a count is made that found no room for its own.
-    fn place_of_rest(&self, count: &Count, kind: Kind, shift: u32, at: Moment) -> Option<Place> {
         self.without_room.fetch_add(1, Ordering::Relaxed);
         let rest = self.rest(count)?;
-        let enter = || {
-            let (_, until) = Self::expiry(count.window, at);
-            self.enter(&rest, kind, shift, Owners::nobody(), until)
-        };
-        let record = self.find(&rest, kind, shift, true).or_else(enter)?;
-        Some(Place {
-            key: rest,
-            record,
-            is_folded: true,
-            is_new: false,
-        })
+        let record = self.find(&rest, kind, shift, true);
+        let record = record.or_else(|| self.enter_rest(&rest, count.window, (kind, shift), at))?;
+        Some((rest, record, By::Folding))
+    }
+
+    /// Makes the record of what counts together.
+    #[cold]
+    fn enter_rest(
+        &self,
+        rest: &Key,
+        window: Window,
+        (kind, shift): (Kind, u32),
+        at: Moment,
+    ) -> Option<u32> {
+        let (_, until) = Self::expiry(window, at);
+        self.enter(rest, kind, shift, Owners::nobody(), until)
     }
 
     /// The key under which a count is made when there is no room for its own.
@@ -474,14 +468,14 @@ impl Counters {
     pub fn add(&self, count: &Count, now: Now) -> Counted {
         let at = self.moment(now);
         let (kind, shift) = Self::terms(count.window, count.max, at);
-        let Some(place) = self.place(count, kind, shift, at) else {
+        let Some((key, record, by)) = self.place(count, kind, shift, at) else {
             return Counted::Full;
         };
         let amount = count.amount.min(AMOUNT_MAX);
-        let others = self.others(&place.key, count.window, (kind, shift), at);
+        let others = self.others(&key, count.window, (kind, shift), at);
         // What the others have is as good as counted here.
         let max = count.max.saturating_sub(others.total);
-        let lines = self.lines(place.record);
+        let lines = self.lines(record);
         let added = match kind {
             Kind::Since(tag) => cells(lines).map(|cells| since::add(cells, tag, amount, max)),
             Kind::Short(tick) => cells(lines)
@@ -493,7 +487,7 @@ impl Counters {
             return Counted::Full;
         };
         // A stretch may have become longer since (a new holiday), also of a sum that is at its maximum and grows no more.
-        if !place.is_new && (tick.is_some() || matches!(kind, Kind::Since(..))) {
+        if by != By::Making && (tick.is_some() || matches!(kind, Kind::Since(..))) {
             Self::keep(first, count.window, at);
         }
         let total = total.saturating_add(others.total);
@@ -501,9 +495,9 @@ impl Counters {
             total,
             is_over: total > count.max,
             is_warning: Self::warns(first, count, kind, (total, others.warned), at),
-            is_folded: place.is_folded,
+            is_folded: by == By::Folding,
             reserved: tick.map(|tick| Reserved {
-                key: place.key,
+                key,
                 tick,
                 amount,
                 max: count.max,
