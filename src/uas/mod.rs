@@ -236,14 +236,13 @@ impl Uas {
             prepared.mark_too_long();
         }
         let state = &mut slot.state;
-        let decision = match &self.memory {
-            None => self.decide_anew(policy, state, packet.bytes, now),
+        match &self.memory {
+            None => state.decision = self.decide_anew(policy, state, packet.bytes, now),
             Some(memory) if state.prepared.is_some() => {
-                self.decide_once(memory, policy, packet.bytes, now, state)
+                self.decide_once(memory, policy, packet.bytes, now, state);
             }
-            Some(_) => None,
-        };
-        state.decision = decision;
+            Some(_) => state.decision = None,
+        }
     }
 
     /// As it was decided before, if it was.
@@ -254,17 +253,17 @@ impl Uas {
         bytes: &[u8],
         now: Now,
         state: &mut State,
-    ) -> Option<Decision> {
+    ) {
         let place = match memory.look(state.key, now) {
             Looked::Known(recalled) => return repeat(policy, &recalled, state),
             Looked::Unknown(place) => place,
         };
-        let decision = self.decide_anew(policy, state, bytes, now)?;
-        match memory.remember(place, state.key, &decision, policy, now) {
-            Remembered::Stands(recall) => {
-                state.recall = recall;
-                Some(decision)
-            }
+        state.decision = self.decide_anew(policy, state, bytes, now);
+        let Some(decision) = &state.decision else {
+            return;
+        };
+        match memory.remember(place, state.key, decision, policy, now) {
+            Remembered::Stands(recall) => state.recall = recall,
             // Another shard was first.
             Remembered::Repeats(recalled) => repeat(policy, &recalled, state),
         }
@@ -320,10 +319,11 @@ impl Uas {
     }
 }
 
-fn repeat(policy: &Snapshot, recalled: &Recalled, state: &mut State) -> Option<Decision> {
-    let prepared = state.prepared.as_ref()?;
-    let decision = policy.repeat(prepared, &recalled.told);
+fn repeat(policy: &Snapshot, recalled: &Recalled, state: &mut State) {
+    let Some(prepared) = &state.prepared else {
+        return;
+    };
+    state.decision = Some(policy.repeat(prepared, &recalled.told));
     state.recall = Recall::Repeated;
     state.answer = Some(recalled.answer);
-    Some(decision)
 }
