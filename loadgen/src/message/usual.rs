@@ -121,13 +121,14 @@ fn is_other(first: u8, line: &[u8]) -> bool {
     !matters && find(b':', line).is_some()
 }
 
-/// The first line, up to its CRLF, and what follows; `None` if that goes on with the same line (RFC 3261 §7.3.1: folding).
+/// The first line, up to its CRLF, and what follows. A line that goes on there begins with white space (RFC 3261 §7.3.1), as no
+/// usual one does.
 #[inline(always)]
 fn line_of(octets: &[u8]) -> Option<(&[u8], &[u8])> {
     let feed = find(b'\n', octets)?;
     let rest = octets.get(feed + 1..)?;
     let line = octets.get(..feed)?.strip_suffix(b"\r")?;
-    (!matches!(rest.first(), Some(b' ' | b'\t'))).then_some((line, rest))
+    Some((line, rest))
 }
 
 /// A value without white space at either end.
