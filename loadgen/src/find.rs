@@ -4,9 +4,9 @@
 //! after each success and down a step after each failure, and the mean of their rates is the answer.
 //!
 //! Promises: a round is discarded by one rule alone, fixed before the first: the yardstick (this generator against its own
-//! responder) read right before or right after it is outside its band around the median of the first readings; then the
-//! machine was not itself. What the round showed plays no part. No round begins while the yardstick is outside the band. A result
-//! near the generator's own ceiling is marked.
+//! responder) read right before or right after it is outside its band around the median of the first readings, or around what
+//! the operator says; then the machine was not itself. What the round showed plays no part. No round begins while the yardstick
+//! is outside the band. A result near the generator's own ceiling, the least that was read beside a round that counts, is marked.
 
 use serde_json::{Value, json};
 
@@ -46,8 +46,10 @@ pub struct Round {
 pub struct Found {
     /// The rate, calls per second, and how far to either side it is uncertain.
     pub rate: Option<(f64, f64)>,
-    /// The generator's own ceiling, calls per second.
+    /// The generator's own ceiling, calls per second: the least beside a round that counts.
     pub ceiling: f64,
+    /// What the band of the yardstick was around, calls per second.
+    pub reference: f64,
     /// Why there is no result.
     pub reason: Option<String>,
     /// All rounds, in order.
@@ -68,7 +70,8 @@ pub fn find(args: &FindArgs, progress: &mut dyn Progress) -> Result<Found, Strin
     let start = run::per_second(args.run.rate);
     let rate = steps(start, args.rounds, &mut |rate| search.round(rate));
     let found = Found {
-        ceiling: search.reference,
+        ceiling: least_ceiling(&search.rounds).unwrap_or(search.reference),
+        reference: search.reference,
         reason: rate.as_ref().err().cloned(),
         rate: rate.ok(),
         rounds: search.rounds,
@@ -107,9 +110,10 @@ impl<'a> Search<'a> {
         for _ in 0..YARDSTICK_READINGS {
             readings.push(yardstick.reading(args.yardstick)?);
         }
-        let reference = median(&mut readings);
+        let here = median(&mut readings);
+        let reference = args.yardstick_reference.map_or(here, calls_per_second);
         progress.note(&format!(
-            "the generator's own ceiling here: {reference:.0} calls/s; a round counts if the yardstick beside it is within {:.0} % of that",
+            "the generator's own ceiling here: {here:.0} calls/s; a round counts if that beside it is no more than {:.0} % below {reference:.0} nor {reference:.0} below it",
             YARDSTICK_BAND * 100.0
         ));
         Ok(Self {
@@ -117,7 +121,7 @@ impl<'a> Search<'a> {
             yardstick,
             progress,
             reference,
-            before: reference,
+            before: here,
             rounds: Vec::new(),
             discarded: 0,
             waits: 0,
@@ -255,6 +259,19 @@ fn estimate(rates: &[f64], step: f64) -> (f64, f64) {
     (mean, (2.0 * error).max(step))
 }
 
+/// The least yardstick beside a round that counts; `None` when none does.
+fn least_ceiling(rounds: &[Round]) -> Option<f64> {
+    let counted = rounds.iter().filter(|round| !round.discarded);
+    counted
+        .map(|round| round.yardsticks.0.min(round.yardsticks.1))
+        .reduce(f64::min)
+}
+
+/// A rate that was given as a whole number.
+fn calls_per_second(rate: u64) -> f64 {
+    run::per_second(rate.saturating_mul(1000))
+}
+
 fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(0.0)
@@ -323,6 +340,7 @@ impl Found {
             "high_per_s": rate.zip(half).map(|(rate, half)| rate + half),
             "half_width_percent": self.rate.map(|(rate, half)| (half / rate * 1000.0).round() / 10.0),
             "ceiling_per_s": self.ceiling.round(),
+            "reference_per_s": self.reference.round(),
             "generator_bound": self.generator_bound(),
             "discarded": self.rounds.iter().filter(|round| round.discarded).count(),
             "rounds": self.rounds.iter().map(Round::json).collect::<Vec<_>>(),
@@ -392,10 +410,32 @@ mod tests {
 
     #[test]
     fn a_round_counts_while_the_yardstick_is_in_its_band() {
-        for (reading, within) in [(790.0, false), (810.0, true), (1000.0, true)] {
+        for (reading, within) in [(870.0, false), (890.0, true), (1000.0, true)] {
             assert_eq!(is_in_band(reading, 1000.0), within, "{reading}");
             assert_eq!(is_in_band(1000.0, reading), within, "{reading}");
         }
+    }
+
+    #[test]
+    fn a_result_is_held_against_the_least_ceiling_beside_a_round_that_counts() {
+        let round = |yardsticks, discarded| Round {
+            rate: 800.0,
+            passed: true,
+            reason: None,
+            generator_late: false,
+            p99_us: 1.0,
+            yardsticks,
+            discarded,
+        };
+        let rounds = [
+            round((1000.0, 960.0), false),
+            round((910.0, 990.0), false),
+            round((300.0, 990.0), true),
+        ];
+        let ceiling = least_ceiling(&rounds).unwrap();
+        assert!((ceiling - 910.0).abs() < 1e-9, "{ceiling}");
+        assert!(is_generator_bound(800.0, ceiling) && !is_generator_bound(800.0, 1001.0));
+        assert_eq!(least_ceiling(&rounds[2..]), None);
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! The generator's own ceiling: how many calls a second it makes against a responder that is as quick as itself.
 //!
 //! Promises: the same engine, switches, threads and cores as the run that is held against it; the responder has no faults.
-//! A reading is the second best of several short parts. A closed loop (so many calls out at a time), since a ceiling is what cannot be offered. Where the responder is the
-//! slower of the two the ceiling comes out too low, which marks more results as the generator's, never fewer.
+//! A closed loop (so many calls out at a time), since a ceiling is what cannot be offered. Where the responder is the
+//! slower of the two the ceiling comes out too low, which marks more results as the generator's.
+//! A reading is the second best of several short parts: what interrupts a part is no ceiling. What the generator does in the long run on a
+//! machine that is interrupted all the time is less.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;

@@ -67,8 +67,8 @@ pub enum Command {
     /// Looks for the highest rate at which the bounds hold, with an interval around it.
     ///
     /// The rate grows until a round misses, the gap is halved, then rounds go up and down around it. Before and after each
-    /// round the generator's own ceiling is measured against its own responder: a round beside which that is more than 20 %
-    /// off its first median does not count, and a result within 20 % of it is marked as generator-bound.
+    /// round the generator's own ceiling is measured against its own responder: a round beside which that is more than 12 %
+    /// below its first median, or that below it, does not count, and a result within 20 % of the least is marked as generator-bound.
     /// Exit status: 0 found; 2 usage; 3 no valid result.
     #[command(mut_args(|arg| unless_refused(arg, &FIND_MAX_REFUSES)))]
     #[command(mut_arg("rate", |arg| arg.default_value("5000")), mut_arg("duration", |arg| arg.default_value("2s")), mut_arg("p99_max", |arg| arg.default_value("20ms")))]

@@ -1,6 +1,7 @@
-//! Octets in large pages, all there at once: buffers that the kernel and we go through for every batch.
+//! Octets all there at once, in large pages where the system has them to give: buffers that the kernel and we go through for every batch.
 //!
-//! Promises: zero at first; where the system has no large pages to give, small ones.
+//! Promises: zero at first. Kernels from 6.7 on put a mapping of this length where large pages fit; earlier ones may give
+//! one large page fewer.
 
 use std::ops::{Deref, DerefMut};
 use std::ptr::{self, NonNull};
