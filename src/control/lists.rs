@@ -72,19 +72,18 @@ pub(super) fn read(
     rows: &mut Vec<ListRow>,
     findings: &mut Findings,
 ) -> Option<FileDigest> {
-    let is_expression = |pattern: &Pattern| matches!(pattern, Pattern::AgentExpression(_));
     let mut expressions = rows
         .iter()
-        .filter(|row| is_expression(&row.pattern))
+        .filter(|row| matches!(row.pattern, Pattern::AgentExpression(_)))
         .count();
     table::read(file, source, &COLUMNS, findings, |row, findings| {
         // Every field is looked at before any is given up, so that one reading shows all faults of a row.
         let scope = row.check(SCOPE, scope(row.text(SCOPE), names), findings);
         let kind = row.check(KIND, Kind::from_text(row.text(KIND)), findings);
-        let pattern =
-            kind.and_then(|kind| row.check(MATCH, pattern(kind, row.text(MATCH)), findings));
-        expressions += usize::from(pattern.as_ref().is_some_and(is_expression));
-        if pattern.as_ref().is_some_and(is_expression) && expressions > AGENT_EXPRESSIONS_MAX {
+        let is_expression = kind == Some(Kind::Agent) && row.text(MATCH).starts_with("re:");
+        expressions += usize::from(is_expression);
+        // One too many is not compiled: a refused one takes a millisecond, and a file has room for any number.
+        let pattern = if is_expression && expressions > AGENT_EXPRESSIONS_MAX {
             row.fault(
                 MATCH,
                 findings,
@@ -93,7 +92,10 @@ pub(super) fn read(
                      Parts of agents without re: may be as many as you like"
                 ),
             );
-        }
+            None
+        } else {
+            kind.and_then(|kind| row.check(MATCH, pattern(kind, row.text(MATCH)), findings))
+        };
         let denies = row.check(VERDICT, denies(row.text(VERDICT)), findings);
         let deny = kind.zip(denies).and_then(|(kind, denies)| {
             row.check(CODE, code(kind, denies, row.text(CODE)), findings)
@@ -213,6 +215,12 @@ mod tests {
             let want = format!("three:{line}:14: is expression {number} of the bundle; 64 at most");
             assert!(faults.contains(&want), "{faults}");
         }
+        // Not even a look is taken at what is too many.
+        let faults = add("four", 0, 1, "re:(");
+        assert!(
+            faults.contains("is expression 65") && !faults.contains("unclosed"),
+            "{faults}"
+        );
     }
 
     #[test]
