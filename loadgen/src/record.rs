@@ -264,8 +264,9 @@ mod tests {
         ..LINE
     };
 
-    fn written(ending: &str, lines: &[Line<'_>]) -> String {
-        let name = format!("tollgate-loadgen-record-{}.{ending}", std::process::id());
+    /// What a record of these lines says; `name` is the test's own, since tests run at once.
+    fn written(name: &str, lines: &[Line<'_>]) -> String {
+        let name = format!("tollgate-loadgen-record-{}-{name}", std::process::id());
         let path = std::env::temp_dir().join(name);
         let record = Record::create(&path).unwrap();
         let mut recorder = record.recorder();
@@ -282,7 +283,7 @@ mod tests {
     #[test]
     fn a_line_of_csv_has_the_columns_of_its_header() {
         assert_eq!(
-            written("csv", &[LINE, LOST]),
+            written("columns.csv", &[LINE, LOST]),
             format!(
                 "{HEADER}0f@127.0.0.1:5070,\"+44,20\",approve,A00,302,approve,1234,89\n\
                  0f@127.0.0.1:5070,8816,lost,,,reject,1234,89\n"
@@ -292,7 +293,7 @@ mod tests {
 
     #[test]
     fn the_ending_of_the_name_makes_json_lines() {
-        let text = written("jsonl", &[LINE, LOST]);
+        let text = written("lines.jsonl", &[LINE, LOST]);
         let lines: Vec<Value> = text
             .lines()
             .map(|line| serde_json::from_str(line).unwrap())
@@ -314,7 +315,10 @@ mod tests {
     #[test]
     fn many_blocks_keep_every_line() {
         let many = RECORD_BLOCK_BYTES / 64 * 4;
-        assert_eq!(written("csv", &vec![LOST; many]).lines().count(), many + 1);
+        assert_eq!(
+            written("many.csv", &vec![LOST; many]).lines().count(),
+            many + 1
+        );
     }
 
     #[test]
