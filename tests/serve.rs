@@ -110,6 +110,22 @@ mod serve {
         text
     }
 
+    #[test]
+    fn a_second_node_on_the_same_state_folder_is_refused() {
+        let folder = folder("one-state", "[\"127.0.0.0/8\"]", &["127.0.0.1:0"], 1);
+        let config = folder.join("tollgate.toml");
+        let first = Server::start(&folder);
+        let second = Command::new(env!("CARGO_BIN_EXE_tollgate"))
+            .args(["serve", "--config"])
+            .arg(&config)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&second.stderr);
+        assert_eq!(second.status.code(), Some(69), "{said}");
+        assert!(said.contains("belongs to another node"), "{said}");
+        drop(first);
+    }
+
     /// The sums that a server printed as its only line of standard output.
     fn sums(stdout: &str) -> Value {
         assert_eq!(stdout.lines().count(), 1, "{stdout}");

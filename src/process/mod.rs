@@ -6,6 +6,7 @@
 //! Leaves to `control`: what the configuration means; to `shard`: answering.
 
 mod accounting;
+mod claim;
 mod cores;
 mod journal;
 mod keeper;

@@ -1,5 +1,6 @@
 //! `tollgate serve`: opens what the configuration names, says what runs, operates it to its end, says what was done.
 
+use super::claim::claim;
 use super::cores;
 use super::key::{self, KEY_BYTES, Origin};
 use super::node::{Node, NodeSetup, Operation};
@@ -38,6 +39,10 @@ pub fn serve(start: Start, overrides: ServeOverrides) -> ExitCode {
     };
     let cores = match cores::plan(loaded.node.shards, &loaded.node.cores, &allowed_cores()) {
         Ok(cores) => cores,
+        Err(sentence) => return refuse(&sentence),
+    };
+    let _claimed = match claim(&loaded.node.state_dir) {
+        Ok(claimed) => claimed,
         Err(sentence) => return refuse(&sentence),
     };
     let (key, key_text) = match node_key(&loaded.node) {
