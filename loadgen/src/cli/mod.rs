@@ -67,7 +67,7 @@ pub enum Command {
     /// Looks for the highest rate at which the bounds hold, with an interval around it.
     ///
     /// The rate grows until a round misses, the gap is halved, then rounds go up and down around it. Before and after each
-    /// round the generator's own ceiling is measured against its own responder: a round beside which that is more than 12 %
+    /// round the generator's own ceiling is measured against its own responder: a round beside which that is more than 20 %
     /// below its first median, or that below it, does not count, and a result within 20 % of the least is marked as generator-bound.
     /// Exit status: 0 found; 2 usage; 3 no valid result.
     #[command(mut_args(|arg| unless_refused(arg, &FIND_MAX_REFUSES)))]
