@@ -6,7 +6,7 @@
 use super::respond::SIP_PORT;
 use super::slot::{Admission, CallSpans, State};
 use super::{Counts, Uas};
-use crate::policy::{CallAttempt, Peer, Scheme, Screening, Snapshot};
+use crate::policy::{Scheme, Screening, Snapshot};
 use crate::sip::octet::{split_list, trim};
 use crate::sip::{Address, Header, Request, Span, Uri, Via};
 use std::net::SocketAddr;
@@ -51,7 +51,7 @@ pub(super) fn admit_call<'a>(
     };
     state.admission = Admission::Call;
     if let Some(peer) = state.peer {
-        let attempt = attempt(peer, bytes, screening, state);
+        let attempt = state.attempt_screened(peer, bytes, *screening);
         let mut prepared = policy.prepare(&attempt);
         if request.has_more_vias() && has_been_here(&uas.listening, request) {
             prepared.mark_loop();
@@ -64,35 +64,6 @@ pub(super) fn admit_call<'a>(
         state.prepared = Some(prepared);
     }
     Admission::Call
-}
-
-/// What `State::attempt` would make of the call, with the screening headers as they were read.
-#[inline]
-fn attempt<'a>(
-    peer: Peer,
-    bytes: &'a [u8],
-    screening: &Screening<'a>,
-    state: &State,
-) -> CallAttempt<'a> {
-    let call = &state.call;
-    let within = |span: Option<Span>| span.map(|span| span.within(bytes));
-    CallAttempt {
-        peer,
-        peer_address: state.peer_address,
-        proxy_address: state.proxy_address,
-        scheme: call.scheme,
-        user_part: call.user_part.within(bytes),
-        from_user: call.from_user.within(bytes),
-        from_host: call.from_host.within(bytes),
-        asserted_identity_user: within(call.asserted_identity_user),
-        preferred_identity_user: within(call.preferred_identity_user),
-        remote_party_user: within(call.remote_party_user),
-        call_id: call.call_id.within(bytes),
-        from_tag: within(state.from_tag).unwrap_or_default(),
-        user_agent: within(call.user_agent),
-        screening: *screening,
-        diverted: call.diverted,
-    }
 }
 
 /// The user of the first URI of an identity header.

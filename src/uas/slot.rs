@@ -342,6 +342,28 @@ impl State {
     fn attempt_of<'a>(&self, peer: Peer, bytes: &'a [u8]) -> CallAttempt<'a> {
         let call = &self.call;
         let within = |span: Option<Span>| span.map(|span| span.within(bytes));
+        let screening = Screening {
+            family: call.family,
+            user: within(call.user),
+            domain: within(call.domain),
+            address: call.address,
+            agent: within(call.agent),
+            reported_calls: call.reported_calls,
+            suspect: call.suspect,
+        };
+        self.attempt_screened(peer, bytes, screening)
+    }
+
+    /// The facts of a call whose screening headers are at hand as they were read.
+    #[inline]
+    pub(super) fn attempt_screened<'a>(
+        &self,
+        peer: Peer,
+        bytes: &'a [u8],
+        screening: Screening<'a>,
+    ) -> CallAttempt<'a> {
+        let call = &self.call;
+        let within = |span: Option<Span>| span.map(|span| span.within(bytes));
         CallAttempt {
             peer,
             peer_address: self.peer_address,
@@ -356,15 +378,7 @@ impl State {
             call_id: call.call_id.within(bytes),
             from_tag: within(self.from_tag).unwrap_or_default(),
             user_agent: within(call.user_agent),
-            screening: Screening {
-                family: call.family,
-                user: within(call.user),
-                domain: within(call.domain),
-                address: call.address,
-                agent: within(call.agent),
-                reported_calls: call.reported_calls,
-                suspect: call.suspect,
-            },
+            screening,
             diverted: call.diverted,
         }
     }
