@@ -2,7 +2,7 @@
 //! what runs.
 //!
 //! Promises: SIGHUP reloads; SIGTERM drains, and what was started is stopped within a second of the end of the drain
-//! time, of a second SIGTERM or of SIGINT, with the sums of what was done on standard output; a port in use, or a state folder that cannot be written, ends it before anything starts.
+//! time, of a second SIGTERM or of SIGINT, with the sums of what was done on standard output; a port in use, a state folder that cannot be written, or one that another node has, ends it before anything starts.
 //! Leaves to `control`: what the configuration means; to `shard`: answering.
 
 mod accounting;

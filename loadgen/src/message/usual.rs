@@ -4,7 +4,7 @@
 //! those of one call of this socket; of an answer in any other form it says nothing. Linear, copies nothing. Half of what a
 //! checked call cost was the general reading of its answer.
 
-use super::{CSEQ, RUN_DIGITS, SEQUENCE_DIGITS, number_of};
+use super::{BRANCH_COOKIE, CSEQ, RUN_DIGITS, SEQUENCE_DIGITS, number_of};
 use crate::answer::{Answer, status_of};
 use crate::sys::scan::{find, find3};
 
@@ -104,13 +104,10 @@ impl Usual {
         let before = self
             .via
             .len()
-            .checked_sub(BRANCH_BEGIN.len() + RUN_DIGITS)?;
+            .checked_sub(BRANCH_COOKIE.len() + RUN_DIGITS)?;
         line.get(before..self.via.len() + SEQUENCE_DIGITS)
     }
 }
-
-/// What the branch begins with, before the run.
-const BRANCH_BEGIN: &[u8] = super::BRANCH_COOKIE;
 
 /// Whether a line of this first octet has a name, and none that matters in any spelling.
 fn is_other(first: u8, line: &[u8]) -> bool {
