@@ -331,6 +331,58 @@ fn the_generators_own_ceiling_marks_what_is_near_it() {
     responder.finish();
 }
 
+fn find_max(target: &str, options: &str) -> (i32, Value) {
+    let output = Command::new(PROGRAM)
+        .args(["find-max", "--target", target, "--json", "-"])
+        .args(options.split_whitespace())
+        .output()
+        .unwrap();
+    let json = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
+    (output.status.code().unwrap(), json)
+}
+
+#[test]
+fn a_search_holds_its_result_against_the_least_ceiling_beside_a_round_that_counts() {
+    let silent = Responder::start("--drop 100");
+    let quick = "-r 8 --duration 200ms --t1 1ms --yardstick 20ms";
+    let (exit, json) = find_max(&silent.target, quick);
+    assert_eq!(exit, 3, "{json:#}");
+    let rounds = json["rounds"].as_array().unwrap();
+    let counted = rounds.iter().filter(|round| round["discarded"] == false);
+    let readings = counted.flat_map(|round| {
+        ["yardstick_before_per_s", "yardstick_after_per_s"]
+            .map(|name| round[name].as_f64().unwrap())
+    });
+    let least = readings.reduce(f64::min);
+    let reference = quantile(&json, "/reference_per_s");
+    assert_eq!(
+        quantile(&json, "/ceiling_per_s").to_bits(),
+        least.unwrap_or(reference).to_bits(),
+        "{json:#}"
+    );
+    silent.finish();
+}
+
+#[test]
+fn a_search_goes_by_the_reference_that_it_is_given() {
+    let responder = Responder::start("");
+    let mut search = Command::new(PROGRAM)
+        .args(["find-max", "--target", &responder.target, "-r", "8"])
+        .args(["--yardstick", "20ms", "--yardstick-reference", "1"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(search.stderr.take().unwrap()).lines();
+    let told = said.find(|line| line.as_ref().unwrap().contains("own ceiling here"));
+    let told = told.unwrap().unwrap();
+    assert!(told.contains("below 1 nor 1 below it"), "{told}");
+    search.kill().unwrap();
+    search.wait().unwrap();
+    responder.finish();
+}
+
 #[test]
 fn what_belongs_to_one_run_is_refused_for_many() {
     let output = Command::new(PROGRAM)
