@@ -510,10 +510,10 @@ system,number,+3906,deny
          acme,,,1,,,\n",
         );
         case.refused(&[
-        r#"bundle/subscribers.csv:2:13: range "200-100" ends before it begins"#,
+        r#"bundle/subscribers.csv:2:13: users: range "200-100" ends before it begins; a range is two numbers of one length, the lower one first, like "1001-1099""#,
         r#"bundle/subscribers.csv:3:6: subscriber "alice" stands twice in domain "acme""#,
         r#"bundle/subscribers.csv:3:12: policy "strict" is not in policies.toml"#,
-        r#"bundle/subscribers.csv:3:19: range "99-100" has ends of 2 and 3 digits; they must be of one length"#,
+        r#"bundle/subscribers.csv:3:19: users: range "99-100" has ends of 2 and 3 digits; a range is two numbers of one length, the lower one first, like "1001-1099""#,
         r#"bundle/subscribers.csv:3:26: "pbx" is no address and no block, like "192.0.2.1" or "192.0.2.0/28""#,
         r#"bundle/subscribers.csv:3:26: peer 198.51.100.1 is none of the peers of domain "acme""#,
         r#"bundle/subscribers.csv:3:43: tech_prefix "77 8" has the character ' '; digits, letters and +*#._- only"#,
@@ -521,6 +521,19 @@ system,number,+3906,deny
         r#"bundle/subscribers.csv:5:6: subscriber "unknown" is the default_subscriber of domain "acme": callers that match no row count under it, so it has no row"#,
         "bundle/subscribers.csv:6:6: the name is empty",
     ]);
+    }
+
+    #[test]
+    fn a_user_that_looks_like_a_range_and_is_none_is_pointed_out() {
+        let case = Case::new("users");
+        case.write(
+            "bundle/subscribers.csv",
+            "domain,name,users\nacme,alice,anna 200-19x\nacme,bob,\"1001,1002\"\nacme,carol,anna-lisa 300-399\n",
+        );
+        case.accepted(&[
+            r#"warning: bundle/subscribers.csv:2:12: users: "200-19x" is taken for the name of one user; a range is two numbers of one length, the lower one first, like "1001-1099""#,
+            r#"warning: bundle/subscribers.csv:3:10: users: "1001,1002" is taken for the name of one user; several users are parted by blanks"#,
+        ]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::domains::Names;
 use super::fault::Findings;
 use super::parse;
 use super::table::{self, Column, FileDigest, Row};
+use crate::limits::{TECH_PREFIX_BYTES_MAX, USER_RANGE_DIGITS_MAX};
 use crate::policy::rows::{DomainRow, SubscriberRow};
 use std::collections::HashSet;
 use std::io::Read;
@@ -105,8 +106,17 @@ fn matchers(
     for token in row.text(USERS).split_ascii_whitespace() {
         match user_range(token) {
             Ok(Some(range)) => subscriber.user_ranges.push(range),
-            Ok(None) => subscriber.users.push(token.to_owned()),
-            Err(sentence) => row.fault(USERS, findings, sentence),
+            Ok(None) => {
+                if let Some(meant) = likely_meant(token) {
+                    row.warn(
+                        USERS,
+                        findings,
+                        format!("users: \"{token}\" is taken for the name of one user; {meant}"),
+                    );
+                }
+                subscriber.users.push(token.to_owned());
+            }
+            Err(sentence) => row.fault(USERS, findings, format!("users: {sentence}; {A_RANGE}")),
         }
     }
     for token in row.text(PEERS).split_ascii_whitespace() {
@@ -114,19 +124,26 @@ fn matchers(
             subscriber.peers.push(block);
         }
     }
-    let tech_prefix = row.text(TECH_PREFIX);
-    if !tech_prefix.is_empty()
+    let prefix = row.text(TECH_PREFIX);
+    if !prefix.is_empty()
         && row
-            .check(
-                TECH_PREFIX,
-                parse::dialled("tech_prefix", tech_prefix),
-                findings,
-            )
+            .check(TECH_PREFIX, tech_prefix(prefix), findings)
             .is_some()
     {
-        subscriber.tech_prefix = Some(tech_prefix.to_owned());
+        subscriber.tech_prefix = Some(prefix.to_owned());
     }
     subscriber
+}
+
+fn tech_prefix(text: &str) -> Result<(), String> {
+    parse::dialled("tech_prefix", text)?;
+    if text.len() > TECH_PREFIX_BYTES_MAX {
+        return Err(format!(
+            "tech_prefix has {} characters; {TECH_PREFIX_BYTES_MAX} at most",
+            text.len()
+        ));
+    }
+    Ok(())
 }
 
 fn against_domain(
@@ -173,18 +190,21 @@ fn against_domain(
     }
 }
 
+/// What a range of users is.
+const A_RANGE: &str =
+    "a range is two numbers of one length, the lower one first, like \"1001-1099\"";
+
 /// `1001-1099` as its ends; `None` for a plain user. Only two runs of digits are a range: `anna-lisa` is a user.
 fn user_range(token: &str) -> Result<Option<(String, String)>, String> {
     let Some((first, last)) = token.split_once('-') else {
         return Ok(None);
     };
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|octet| octet.is_ascii_digit());
-    if !digits(first) || !digits(last) {
+    if !is_number(first) || !is_number(last) {
         return Ok(None);
     }
     if first.len() != last.len() {
         return Err(format!(
-            "range \"{token}\" has ends of {} and {} digits; they must be of one length",
+            "range \"{token}\" has ends of {} and {} digits",
             first.len(),
             last.len()
         ));
@@ -192,7 +212,35 @@ fn user_range(token: &str) -> Result<Option<(String, String)>, String> {
     if first > last {
         return Err(format!("range \"{token}\" ends before it begins"));
     }
+    if first.len() > USER_RANGE_DIGITS_MAX {
+        return Err(format!(
+            "range \"{token}\" has numbers of {} digits, {USER_RANGE_DIGITS_MAX} at most",
+            first.len()
+        ));
+    }
     Ok(Some((first.to_owned(), last.to_owned())))
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|octet| octet.is_ascii_digit())
+}
+
+/// What somebody who wrote this user most likely meant: a user's name may hold nearly everything (RFC 3261 §25.1, `user`),
+/// a range with a slip of the finger, too, and a list that is parted by other than blanks.
+fn likely_meant(user: &str) -> Option<&'static str> {
+    if user.contains([',', ';']) {
+        return Some("several users are parted by blanks");
+    }
+    // Spreadsheets make a dash of a hyphen.
+    let (first, last) = [
+        "-", "\u{2010}", "\u{2011}", "\u{2012}", "\u{2013}", "\u{2014}", "..",
+    ]
+    .into_iter()
+    .find_map(|between| user.split_once(between))?;
+    // `anna-lisa`, `200-fax` and `-x` are names.
+    let like_number = |end: &str| end.is_empty() || end.starts_with(|c: char| c.is_ascii_digit());
+    let is_slip = like_number(first) && like_number(last) && !(first.is_empty() && last.is_empty());
+    is_slip.then_some(A_RANGE)
 }
 
 #[cfg(test)]
@@ -209,11 +257,62 @@ mod tests {
             ("100-", Ok(None)),
             (
                 "99-1001",
-                Err("range \"99-1001\" has ends of 2 and 4 digits; they must be of one length"),
+                Err("range \"99-1001\" has ends of 2 and 4 digits"),
             ),
             ("200-100", Err("range \"200-100\" ends before it begins")),
+            (
+                "10000000000000000001-10000000000000000002",
+                Err(
+                    "range \"10000000000000000001-10000000000000000002\" has numbers of 20 digits, 19 at most",
+                ),
+            ),
         ] {
             assert_eq!(user_range(token), wanted.map_err(str::to_owned), "{token}");
         }
+    }
+
+    #[test]
+    fn a_user_that_is_likely_a_range_or_a_list_is_pointed_out() {
+        for slip in [
+            "200-19x",
+            "2O0-299",
+            "200-2O9",
+            "200-",
+            "-200",
+            "100-200-300",
+            "1001\u{2013}1099",
+            "1001..1099",
+        ] {
+            assert_eq!(likely_meant(slip), Some(A_RANGE), "{slip}");
+        }
+        for list in ["1001,1002", "1001;1002", "anna,"] {
+            let meant = likely_meant(list);
+            assert_eq!(meant, Some("several users are parted by blanks"), "{list}");
+        }
+        for name in [
+            "1001",
+            "anna",
+            "anna-lisa",
+            "200-fax",
+            "fax-200",
+            "200.fax",
+            "x-1",
+            "-",
+            "-x",
+            "a..b",
+            "+39-06",
+        ] {
+            assert_eq!(likely_meant(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_tech_prefix_that_nobody_would_look_for_is_refused() {
+        let longest = "7".repeat(TECH_PREFIX_BYTES_MAX);
+        assert_eq!(tech_prefix(&longest), Ok(()));
+        assert_eq!(
+            tech_prefix(&(longest + "7")),
+            Err("tech_prefix has 64 characters; 63 at most".to_owned())
+        );
     }
 }
