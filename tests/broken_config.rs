@@ -7,6 +7,7 @@
 mod broken_config {
     use std::fs;
     use std::net::UdpSocket;
+    use std::os::unix::fs::PermissionsExt as _;
     use std::path::{Path, PathBuf};
     use std::process::{Command, Output};
 
@@ -25,7 +26,7 @@ mod broken_config {
         fn new(name: &str) -> Self {
             let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
                 .join(format!("broken-config-{name}-{}", std::process::id()));
-            fs::create_dir_all(folder.join("bundle/lists")).unwrap();
+            fs::create_dir_all(folder.join("bundle")).unwrap();
             let port = UdpSocket::bind("127.0.0.1:0").unwrap();
             let address = port.local_addr().unwrap();
             let case = Self {
@@ -110,6 +111,7 @@ default_subscriber = "unknown"
 
     const POLICIES: &str = r#"[[policy]]
 name = "std"
+destination = { deny = ["satellite"] }
 "#;
 
     const LIST_HEADER: &str = "scope,kind,match,verdict,code,reason,source,expires\n";
@@ -149,7 +151,7 @@ http = "0.0.0.0:0"
         );
         case.write(
             "bundle/policies.toml",
-            &format!("{POLICIES}[[policy]]\nname = \"other\"\n"),
+            &format!("{POLICIES}{}", POLICIES.replace("std", "other")),
         );
         case.write(
             "bundle/subscribers.csv",
@@ -162,7 +164,7 @@ http = "0.0.0.0:0"
         case.write("bundle/destinations.csv", "prefix,risk\n+3906,high\n");
         case.write("bundle/README", "");
         case.accepted(&[
-        "warning: tollgate.toml:13:8: admin.http 0.0.0.0:0 can be reached from other machines; without admin.token_file it shows them only /healthz, /readyz and /metrics",
+        "warning: tollgate.toml:13:8: admin.http 0.0.0.0:0 can be reached from other machines: /healthz, /readyz and /metrics are shown to everybody; /v1 shows and changes nothing for them, since there is no admin.token_file",
         r#"warning: bundle/destinations.csv:2:1: prefix "+3906": 28 longer prefixes below it in the table keep what they say"#,
         "warning: bundle/domains.toml:8:9: domain.email has no effect in this version",
         "warning: bundle/subscribers.csv:2:12: email has no effect in this version",
@@ -171,6 +173,37 @@ http = "0.0.0.0:0"
         r#"warning: bundle/policies.toml: policy "other" is nobody's"#,
         "warning: expired list rows: 1; they decide nothing",
     ]);
+    }
+
+    #[test]
+    fn what_protects_too_little_is_accepted_with_a_warning() {
+        let case = Case::new("unprotected");
+        case.write("bundle/policies.toml", "[[policy]]\nname = \"std\"\n");
+        fs::create_dir(case.folder.join("bundle/lists")).unwrap();
+        let no_rule = r#"warning: bundle/policies.toml:1:1: policy "std" has neither destination.allow nor destination.deny, so premium-rate and satellite numbers are approved like others; besides lists it can reject by unknown.prefix only"#;
+        case.accepted(&[
+            no_rule,
+            "warning: bundle/lists/: has no list (NAME.csv), so no number, address or agent is allowed or denied",
+        ]);
+        case.write("bundle/lists/irsf.csv", LIST_HEADER);
+        case.accepted(&[
+            no_rule,
+            "warning: bundle/lists/irsf.csv:1:1: has no row, so it allows and denies nothing",
+        ]);
+        let token = case.folder.join("token");
+        fs::write(&token, "0123456789abcdef\n").unwrap();
+        fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
+        let text = fs::read_to_string(case.folder.join("tollgate.toml")).unwrap();
+        let text = text.replace("127.0.0.1:0", "[::]:0") + "token_file = \"token\"\n";
+        case.write("tollgate.toml", &text);
+        case.write("bundle/policies.toml", POLICIES);
+        case.write(
+            "bundle/lists/irsf.csv",
+            &format!("{LIST_HEADER}system,number,+39069,deny,,,,\n"),
+        );
+        case.accepted(&[
+            "warning: tollgate.toml:8:8: admin.http [::]:0 can be reached from other machines: /healthz, /readyz and /metrics are shown to everybody; /v1 wants the token, which anybody on the way can read, since this is HTTP without TLS",
+        ]);
     }
 
     #[test]

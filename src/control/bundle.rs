@@ -62,6 +62,12 @@ pub(super) fn read(folder: &Folder, findings: &mut Findings) -> Rows {
             stray_file(folder, file, findings);
         }
     }
+    if has("lists/") && reading.rows.list_files.is_empty() {
+        findings.warnings.push(format!(
+            "{}: has no list (NAME.csv), so no number, address or agent is allowed or denied",
+            folder.display("lists/")
+        ));
+    }
     unused_policies(&reading, findings);
     reading.finish()
 }

@@ -1,7 +1,7 @@
 //! `lists/*.csv`: numbers, addresses and agents that are allowed or denied, for whom, and until when.
 
 use super::domains::Names;
-use super::fault::{Findings, did_you_mean, one_of};
+use super::fault::{Findings, Place, did_you_mean, one_of};
 use super::parse;
 use super::table::{self, Column, FileDigest};
 use crate::limits::AGENT_EXPRESSIONS_MAX;
@@ -76,7 +76,9 @@ pub(super) fn read(
         .iter()
         .filter(|row| matches!(row.pattern, Pattern::AgentExpression(_)))
         .count();
-    table::read(file, source, &COLUMNS, findings, |row, findings| {
+    let mut is_empty = true;
+    let digest = table::read(file, source, &COLUMNS, findings, |row, findings| {
+        is_empty = false;
         // Every field is looked at before any is given up, so that one reading shows all faults of a row.
         let scope = row.check(SCOPE, scope(row.text(SCOPE), names), findings);
         let kind = row.check(KIND, Kind::from_text(row.text(KIND)), findings);
@@ -113,7 +115,12 @@ pub(super) fn read(
                 line: u32::try_from(row.line()).unwrap_or(u32::MAX),
             });
         }
-    })
+    });
+    if is_empty {
+        let place = Place { line: 1, column: 1 };
+        findings.warn(file, place, "has no row, so it allows and denies nothing");
+    }
+    digest
 }
 
 fn scope(text: &str, names: &Names) -> Result<Scope, String> {

@@ -5,7 +5,7 @@ use super::document::{Table, Text, Value};
 use super::fault::{Findings, did_you_mean, one_of};
 use super::{limits, parse, schedule};
 use crate::limits::ASSUMED_MINUTES_MAX;
-use crate::policy::rows::{Action, DestinationTerm, PolicyRow, Risk};
+use crate::policy::rows::{Action, DestinationTerm, LimitAction, LimitRow, PolicyRow, Risk};
 
 /// Reads the document; rows in file order.
 pub(super) fn read(
@@ -85,8 +85,37 @@ fn policy_table(
     row.limits = limits::read(&mut table, &row, has_rates, findings);
     // Bears on verdicts, and this version does not have it.
     table.refuse("origin", findings);
+    if row.destination_allow.is_empty() && row.destination_deny.is_empty() {
+        findings.warn(table.file(), table.place(), without_destinations(&row));
+    }
     table.finish(findings);
     policies.push(row);
+}
+
+/// What a policy comes to that names no destination: right where limits are all that is wanted, and a forgotten line elsewhere.
+fn without_destinations(row: &PolicyRow) -> String {
+    let stops = |limit: &LimitRow| limit.action != LimitAction::Report;
+    let rejecting = [
+        (row.unknown_prefix == Action::Reject, "unknown.prefix"),
+        (row.unknown_identity == Action::Reject, "unknown.identity"),
+        (row.limits.iter().any(stops), "its limits"),
+    ];
+    let rejecting: Vec<&str> = rejecting
+        .into_iter()
+        .filter_map(|(rejects, by)| rejects.then_some(by))
+        .collect();
+    let others = if rejecting.is_empty() {
+        "it can reject nothing, only lists can".to_owned()
+    } else {
+        format!(
+            "besides lists it can reject by {} only",
+            rejecting.join(" and ")
+        )
+    };
+    format!(
+        "policy \"{}\" has neither destination.allow nor destination.deny, so premium-rate and satellite numbers are approved like others; {others}",
+        row.name
+    )
 }
 
 /// The words for what a policy does.
@@ -151,5 +180,51 @@ fn term(text: &str, world: &World) -> Result<DestinationTerm, String> {
                 "\"{text}\" is no destination: a country like \"CU\", \"satellite\", \"global\", or one that begins with continent:, type: or risk:{hint}"
             ))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is warned of in a policy with these keys.
+    fn check(keys: &str, want: &[&str]) {
+        let text = format!("[[policy]]\nname = \"std\"\n{keys}");
+        let mut findings = Findings::default();
+        let _rows = read("p", &text, World::embedded(), false, &mut findings);
+        assert_eq!(findings.faults.to_string(), "", "{keys}");
+        let said: Vec<&str> = findings
+            .warnings
+            .iter()
+            .filter_map(|said| Some(said.split_once("approved like others; ")?.1))
+            .collect();
+        assert_eq!(said, want, "{keys}: {:?}", findings.warnings);
+    }
+
+    #[test]
+    fn a_policy_that_names_no_destination_is_pointed_out_with_what_it_can_reject() {
+        check("destination = { deny = [\"satellite\"] }\n", &[]);
+        check("destination = { allow = [\"continent:EU\"] }\n", &[]);
+        let prefix = "besides lists it can reject by unknown.prefix only";
+        check("", &[prefix]);
+        check("destination = { deny = [] }\n", &[prefix]);
+        check(
+            "unknown = { prefix = \"report\", identity = \"report\" }\n",
+            &["it can reject nothing, only lists can"],
+        );
+        let limit = |action: &str| {
+            format!(
+                "unknown = {{ prefix = \"approve\", identity = \"reject\" }}\n[[policy.limit]]\nname = \"a\"\nper = [\"subscriber\"]\nto = \"any\"\n\
+                 count = \"attempts\"\nwindow = \"1m\"\nmax = 9\ncode = \"X01\"\naction = \"{action}\"\n"
+            )
+        };
+        check(
+            &limit("reject"),
+            &["besides lists it can reject by unknown.identity and its limits only"],
+        );
+        check(
+            &limit("report"),
+            &["besides lists it can reject by unknown.identity only"],
+        );
     }
 }

@@ -479,12 +479,16 @@ fn admin_table(
     }
     if let Some(value) = &http
         && !config.admin_http.ip().is_loopback()
-        && config.token_file.is_none()
     {
+        let guarded = if config.token_file.is_some() {
+            "/v1 wants the token, which anybody on the way can read, since this is HTTP without TLS"
+        } else {
+            "/v1 shows and changes nothing for them, since there is no admin.token_file"
+        };
         value.warn(
             findings,
             format!(
-                "admin.http {} can be reached from other machines; without admin.token_file it shows them only /healthz, /readyz and /metrics",
+                "admin.http {} can be reached from other machines: /healthz, /readyz and /metrics are shown to everybody; {guarded}",
                 config.admin_http
             ),
         );
