@@ -143,6 +143,31 @@ mod operate {
     }
 
     #[test]
+    fn status_shows_who_asks_and_is_nobodys_peer() {
+        let folder = folder("operate-unknown", "drain_time = \"0s\"");
+        let server = Server::start(&folder);
+        let (code, out, _) = tollgate(&folder, "status");
+        assert_eq!(code, 0, "{out}");
+        has(&out, "nobody's peers: datagrams 0");
+        let strangers = [("127.0.0.7", 1), ("127.0.0.8", 3)];
+        for (address, datagrams) in strangers {
+            let stranger = client(address, server.udp);
+            for number in 0..datagrams {
+                let text = request("INVITE", &format!("stranger-{number}"), &stranger, "");
+                stranger.send(text.as_bytes()).unwrap();
+            }
+        }
+        let counted = "tollgate_unknown_sources_total 4";
+        while !metrics(&server).lines().any(|line| line == counted) {}
+        let (_, out, _) = tollgate(&folder, "status");
+        has(
+            &out,
+            "nobody's peers: datagrams 4, never answered; most from 127.0.0.8 (3), 127.0.0.7 (1)",
+        );
+        assert!(server.stop().status.success());
+    }
+
+    #[test]
     fn a_new_bundle_is_in_force_whole_and_a_broken_one_changes_nothing() {
         let folder = folder("operate-reload", "drain_time = \"0s\"");
         let mut server = Server::start(&folder);

@@ -298,13 +298,7 @@ async fn metrics(State(view): State<Arc<View>>) -> Response {
 }
 
 async fn unknown_sources(State(view): State<Arc<View>>) -> Response {
-    let sources: Vec<Value> = view
-        .strangers()
-        .into_iter()
-        .map(|(address, datagrams)| {
-            serde_json::json!({ "address": address.to_string(), "datagrams": datagrams })
-        })
-        .collect();
+    let sources = view.strangers_as_json();
     json(&serde_json::json!({ "sources": sources }))
 }
 

@@ -16,6 +16,9 @@ use std::sync::Arc;
 /// Unknown sources that are shown.
 const STRANGERS_SHOWN: usize = 20;
 
+/// Of them in the node's status.
+const STRANGERS_IN_SHORT: usize = 5;
+
 const NS_PER_S: u64 = 1_000_000_000;
 
 /// One shard as the control plane knows it.
@@ -124,6 +127,13 @@ impl View {
             })
             .collect();
         let faults = self.trouble.get().unwrap_or_default();
+        let unknown: u64 = self
+            .shards
+            .iter()
+            .map(|shard| shard.metrics.unknown_sources.get())
+            .sum();
+        let mut strangers = self.strangers_as_json();
+        strangers.truncate(STRANGERS_IN_SHORT);
         json!({
             "node": self.name,
             "version": env!("CARGO_PKG_VERSION"),
@@ -140,7 +150,16 @@ impl View {
                 "faults": faults.lines().collect::<Vec<_>>(),
             },
             "shards": shards,
+            "unknown_sources": { "datagrams": unknown, "most": strangers },
         })
+    }
+
+    /// `strangers` as the admin port shows them.
+    pub(super) fn strangers_as_json(&self) -> Vec<Value> {
+        self.strangers()
+            .into_iter()
+            .map(|(address, datagrams)| json!({ "address": address.to_string(), "datagrams": datagrams }))
+            .collect()
     }
 
     /// The unknown sources that send most, with their datagrams, most first. A count may be too high by what forged

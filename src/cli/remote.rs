@@ -249,8 +249,9 @@ fn summary(body: &Value) -> String {
             )
         })
         .collect();
+    let unknown = unknown_sources(&body["unknown_sources"]);
     format!(
-        "{}: {state}; tollgate {}, up {} s\nbundle: generation {}, in force for {} s, domains {}, refused {}\n{stale}{shards}",
+        "{}: {state}; tollgate {}, up {} s\nbundle: generation {}, in force for {} s, domains {}, refused {}\n{stale}{shards}{unknown}",
         text(&body["node"]),
         text(&body["version"]),
         body["uptime_seconds"],
@@ -259,6 +260,22 @@ fn summary(body: &Value) -> String {
         bundle["domains"],
         bundle["refused_total"],
     )
+}
+
+/// Who asks and is nobody's peer: a PBX that hears nothing is most likely among them.
+fn unknown_sources(unknown: &Value) -> String {
+    let most: Vec<String> = unknown["most"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|source| format!("{} ({})", text(&source["address"]), source["datagrams"]))
+        .collect();
+    let from = if most.is_empty() {
+        String::new()
+    } else {
+        format!(", never answered; most from {}", most.join(", "))
+    };
+    format!("nobody's peers: datagrams {}{from}\n", unknown["datagrams"])
 }
 
 /// A line for every hold: what it is ended by, its code, how long it lasts, and whom it holds.
@@ -390,7 +407,8 @@ mod tests {
             r#"{"node":"a","version":"1","uptime_seconds":5,"ready":false,"why_not_ready":"draining",
                "bundle":{"generation":"0a","age_seconds":4,"domains":2,"refused_total":1,"stale":true,
                "faults":["x.csv:1:1: no"]},
-               "shards":[{"running":true,"datagrams":7,"kernel_dropped":0}]}"#,
+               "shards":[{"running":true,"datagrams":7,"kernel_dropped":0}],
+               "unknown_sources":{"datagrams":6,"most":[{"address":"192.0.2.7","datagrams":5},{"address":"2001:db8::1","datagrams":1}]}}"#,
         )
         .unwrap();
         assert_eq!(
@@ -398,7 +416,10 @@ mod tests {
             "a: NOT READY: draining; tollgate 1, up 5 s\n\
              bundle: generation 0a, in force for 4 s, domains 2, refused 1\n\
              bundle REFUSED, the one in force is older:\n  x.csv:1:1: no\n\
-             shard 0: running, datagrams 7, dropped by the kernel 0\n"
+             shard 0: running, datagrams 7, dropped by the kernel 0\n\
+             nobody's peers: datagrams 6, never answered; most from 192.0.2.7 (5), 2001:db8::1 (1)\n"
         );
+        let none = serde_json::json!({ "datagrams": 0, "most": [] });
+        assert_eq!(unknown_sources(&none), "nobody's peers: datagrams 0\n");
     }
 }
