@@ -133,6 +133,22 @@ mod command_line {
         fs::remove_dir_all(&folder).unwrap();
     }
 
+    /// The first address of a block is the name of a network, and nobody's.
+    #[test]
+    fn explain_asks_as_a_host_of_the_first_peers() {
+        let text = said(&["explain", "011442071838750"]);
+        let line = "# asked as 127.0.0.1, one of the domain's peers; --peer asks as another\n";
+        assert!(
+            text.contains(line) && text.contains("\npeer: 127.0.0.1\n"),
+            "{text}"
+        );
+        let text = said(&["explain", "011442071838750", "--peer", "127.0.0.9"]);
+        assert!(
+            !text.contains("asked as") && text.contains("\npeer: 127.0.0.9\n"),
+            "{text}"
+        );
+    }
+
     #[test]
     fn a_wrong_command_line_exits_64_and_help_exits_0() {
         for (arguments, code) in [

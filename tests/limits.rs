@@ -351,13 +351,15 @@ mod limits {
         assert_eq!(code, 0, "{alone}");
         for line in [
             "# by the configuration alone: no running node answers at admin.http, so all counts are empty",
-            "domain: redirect, prevention, Redirect",
-            "subscriber: pair-4000 (row 5 of the subscribers)",
+            "# asked as 127.0.0.2, one of the domain's peers; --peer asks as another",
+            "peer: 127.0.0.2",
+            "domain: redirect, prevention, profile redirect",
+            "subscriber: pair-4000 (row 5 of subscribers.csv)",
             "dialled: 39-0612345678",
             "without separators: 390612345678",
             "number: +390612345678",
-            "R13 limit pair, by redirect pair-4000 4000 +390612345678: passes: with this call 1, max 2",
-            "exposure: 0.500000",
+            "R13 limit pair, by redirect pair-4000 4000 +390612345678: passes: with this call 1, max 2 in 1 h",
+            "exposure: 0.5: 4 assumed minutes at 0.125 each by rates.csv",
             "verdict: approved, A00",
         ] {
             assert!(alone.lines().any(|said| said == line), "{line}\n{alone}");
@@ -375,7 +377,7 @@ mod limits {
                 "{live}"
             );
             assert!(
-                live.contains(": REJECTS: with this call 3, max 2\n"),
+                live.contains(": REJECTS: with this call 3, max 2 in 1 h\n"),
                 "{live}"
             );
             assert!(
@@ -396,7 +398,10 @@ mod limits {
                 &["1", "--domain", "nobody"],
                 "domain \"nobody\" is not in domains.toml",
             ),
-            (&["--datagram", "/dev/null"], "no INVITE that is decided"),
+            (
+                &["--datagram", "/dev/null"],
+                "no INVITE that is decided: line ends, blanks or nothing: silence",
+            ),
         ] {
             let (code, said) = explain(&folder, arguments);
             assert_eq!((code, said.contains(part)), (65, true), "{said}");

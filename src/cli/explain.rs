@@ -7,11 +7,12 @@ use super::{ConfigArgument, Exit, refuse, say};
 use crate::clock::Clock;
 use crate::control::{self, Loaded};
 use crate::policy::counting::Uncounted;
+use crate::policy::rows::AddressBlock;
 use crate::study::explain::{Question, explain};
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -55,9 +56,14 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Err(faults) => return refuse(&faults),
     };
     let told = call(arguments, &loaded).and_then(|(peer, datagram)| {
+        let asked = if arguments.peer.is_none() {
+            format!("\n# asked as {peer}, one of the domain's peers; --peer asks as another")
+        } else {
+            String::new()
+        };
         Ok(match remote::explained(&loaded.node, peer, &datagram)? {
             Some(Explained { generation, steps }) => page(
-                &format!("by the running node, generation {generation}, and its counters"),
+                &format!("by the running node, generation {generation}, and its counters{asked}"),
                 &steps,
             ),
             None => {
@@ -69,7 +75,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
                     .map(|step| (step.what, step.answer))
                     .collect();
                 page(
-                    "by the configuration alone: no running node answers at admin.http, so all counts are empty",
+                    &format!("by the configuration alone: no running node answers at admin.http, so all counts are empty{asked}"),
                     &steps,
                 )
             }
@@ -98,7 +104,7 @@ fn call(arguments: &Arguments, loaded: &Loaded) -> Result<(IpAddr, Vec<u8>), Str
     };
     let peer = match (arguments.peer, domain.peers.first()) {
         (Some(peer), _) => peer,
-        (None, Some(block)) => block.first,
+        (None, Some(block)) => a_host(block),
         (None, None) => return Err("the domain has no peer".to_owned()),
     };
     if let Some(path) = &arguments.datagram {
@@ -114,6 +120,19 @@ fn call(arguments: &Arguments, loaded: &Loaded) -> Result<(IpAddr, Vec<u8>), Str
         reported_calls: arguments.reported_calls,
     };
     Ok((peer, question.datagram(peer)?))
+}
+
+/// An address of a block that a machine may have: the first one of a network is its own name.
+fn a_host(block: &AddressBlock) -> IpAddr {
+    match block.first {
+        IpAddr::V4(first) if block.prefix_bits < 31 => {
+            Ipv4Addr::from_bits(first.to_bits() | 1).into()
+        }
+        IpAddr::V6(first) if block.prefix_bits < 127 => {
+            Ipv6Addr::from_bits(first.to_bits() | 1).into()
+        }
+        first => first,
+    }
 }
 
 fn page(head: &str, steps: &[(String, String)]) -> String {

@@ -97,10 +97,7 @@ impl PolicyNeeds {
     /// Why such a policy cannot be in force in this domain.
     pub(super) fn fault(self, domain: &DomainRow) -> Option<String> {
         let prefix = self.divert_prefix?;
-        let profile = PROFILES
-            .iter()
-            .find(|(_, profile)| *profile == domain.profile)
-            .map_or("", |&(word, _)| word);
+        let profile = domain.profile.text();
         match domain.profile {
             Profile::Failover | Profile::NextRoute | Profile::Monitor => {
                 return Some(format!(
@@ -456,11 +453,11 @@ fn emergency(value: &Value<'_>, row: &mut DomainRow, findings: &mut Findings) {
 
 /// The words for profiles.
 pub(super) const PROFILES: [(&str, Profile); 5] = [
-    ("redirect", Profile::Redirect),
-    ("redirect-codes", Profile::RedirectCodes),
-    ("failover", Profile::Failover),
-    ("next-route", Profile::NextRoute),
-    ("monitor", Profile::Monitor),
+    (Profile::Redirect.text(), Profile::Redirect),
+    (Profile::RedirectCodes.text(), Profile::RedirectCodes),
+    (Profile::Failover.text(), Profile::Failover),
+    (Profile::NextRoute.text(), Profile::NextRoute),
+    (Profile::Monitor.text(), Profile::Monitor),
 ];
 
 /// How answers are worn: `profile`, `contact_host`, `force_rport`, `codes`, `statuses`, and what proxies do to them.

@@ -6,6 +6,7 @@ use crate::e164::E164;
 use crate::limits::{E164_DIGITS_MAX, FIXED_HOST_BYTES_MAX, SCREENING_VALUE_BYTES_MAX};
 use crate::policy::agents::check_agent_expression;
 use crate::policy::rows::{AddressBlock, Pattern};
+use crate::policy::words;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Longest name of a domain, policy or subscriber, octets.
@@ -274,14 +275,7 @@ pub(super) fn micros(text: &str, max: u64) -> Result<u64, String> {
         .parse()
         .ok()
         .filter(|micros| *micros <= max)
-        .ok_or_else(|| format!("\"{text}\" is more than {}", micros_text(max)))
-}
-
-/// Millionths as an amount.
-pub(super) fn micros_text(micros: u64) -> String {
-    let text = format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000);
-    let text = text.trim_end_matches('0');
-    text.strip_suffix('.').unwrap_or(text).to_owned()
+        .ok_or_else(|| format!("\"{text}\" is more than {}", words::amount(max)))
 }
 
 /// A name of a domain, policy or subscriber: it appears in headers, lists, labels and on command lines.

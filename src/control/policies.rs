@@ -127,9 +127,9 @@ pub(super) const ACTIONS: [(&str, Action); 3] = [
 
 /// The words for risk classes.
 pub(super) const RISKS: [(&str, Risk); 3] = [
-    ("low", Risk::Low),
-    ("medium", Risk::Medium),
-    ("high", Risk::High),
+    (Risk::Low.text(), Risk::Low),
+    (Risk::Medium.text(), Risk::Medium),
+    (Risk::High.text(), Risk::High),
 ];
 
 fn terms(value: &Value<'_>, world: &World, findings: &mut Findings) -> Vec<DestinationTerm> {

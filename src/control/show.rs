@@ -7,13 +7,14 @@ use super::fault::plural;
 use super::journal::{JournalConfig, rotate_text, seconds_text};
 use super::node::{Cores, NodeConfig, STEERINGS, Shards, Steering, cores_allowed};
 use super::statuses::Answer;
-use super::{Loaded, Source, domains, limits, parse, policies, schedule};
+use super::{Loaded, Source, domains, limits, policies, schedule};
 use crate::clock::Now;
 use crate::policy::Code;
 use crate::policy::rows::{
     Action, AddressBlock, ContactHostRow, Count, DestinationTerm, DomainRow, LimitRow, PolicyRow,
     Profile, Risk, TranslateRow, Window,
 };
+use crate::policy::words;
 use crate::uas::entries_for;
 use std::net::IpAddr;
 use toml::Value;
@@ -364,7 +365,7 @@ fn limit_table(page: &mut Page, row: &LimitRow) {
     }
     let amount = |page: &mut Page, key, count: u64| {
         if row.count == Count::Exposure {
-            page.line(&format!("{key} = {}", parse::micros_text(count)));
+            page.line(&format!("{key} = {}", words::amount(count)));
         } else {
             page.set(key, i64::try_from(count).unwrap_or(i64::MAX));
         }

@@ -24,6 +24,13 @@ pub enum CallError {
 }
 
 impl CallError {
+    /// RFC 3261's own status and phrase, as a status line has them.
+    #[must_use]
+    pub fn text(self) -> String {
+        let (status, phrase) = self.status();
+        format!("{} {}", status.0, phrase.text(status))
+    }
+
     /// RFC 3261's own status and phrase.
     #[must_use]
     pub const fn status(self) -> (Status, Phrase) {

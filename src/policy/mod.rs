@@ -28,6 +28,7 @@ pub mod snapshot;
 #[cfg(test)]
 mod tests;
 mod who;
+pub mod words;
 
 pub use answer::{AnswerPlan, CallError, ContactHost, ContactPlan};
 pub use attempt::{CallAttempt, Facts, HeaderFamily, Scheme, Screening};

@@ -34,6 +34,20 @@ pub enum Profile {
     Monitor,
 }
 
+impl Profile {
+    /// Its word in `domains.toml`.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Redirect => "redirect",
+            Self::RedirectCodes => "redirect-codes",
+            Self::Failover => "failover",
+            Self::NextRoute => "next-route",
+            Self::Monitor => "monitor",
+        }
+    }
+}
+
 /// Whether verdicts block or are only recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -441,6 +455,18 @@ pub enum Risk {
     Medium,
     /// Known for fraud.
     High,
+}
+
+impl Risk {
+    /// Its word in `policies.toml` and `destinations.csv`.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
 }
 
 /// One row of the destination table. Its words are those of the table in the program, whoever wrote the row.

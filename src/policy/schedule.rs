@@ -50,6 +50,9 @@ pub struct Schedule {
     /// Whether the first stretch is a working one. They take turns.
     first_works: bool,
     good_until_unix_s: u64,
+    /// The time zone's name and its offsets, for who reads.
+    zone: String,
+    offsets: Vec<OffsetRow>,
 }
 
 /// Rising moments, the first of which is 0.
@@ -116,7 +119,24 @@ impl Schedule {
             stretches: Moments::new(stretches),
             first_works,
             good_until_unix_s: unsigned(zone.reaches((end_day - 366) * DAY_S)),
+            zone: row.zone.clone(),
+            offsets: row.offsets.clone(),
         }
+    }
+
+    /// A moment as the wall clock of the policy's time zone shows it: `2026-11-23 17:00 America/New_York`.
+    #[must_use]
+    pub fn clock(&self, unix_s: u64) -> String {
+        let zone = Zone(&self.offsets);
+        let local_s = unix_signed(unix_s) + zone.offset_s(unix_signed(unix_s));
+        let (year, month, day) = civil(local_s.div_euclid(DAY_S));
+        let minute = local_s.rem_euclid(DAY_S) / 60;
+        format!(
+            "{year:04}-{month:02}-{day:02} {:02}:{:02} {}",
+            minute / 60,
+            minute % 60,
+            self.zone
+        )
     }
 
     /// What this moment is.
@@ -212,12 +232,16 @@ struct Zone<'a>(&'a [OffsetRow]);
 impl Zone<'_> {
     /// Days from 1970-01-01 to the local day of a moment.
     fn day(&self, unix_s: i64) -> i64 {
+        (unix_s + self.offset_s(unix_s)).div_euclid(DAY_S)
+    }
+
+    /// How far the wall clock is ahead of UTC at a moment.
+    fn offset_s(&self, unix_s: i64) -> i64 {
         let after = self.0.partition_point(|row| row.from_unix_s <= unix_s);
-        let offset_s = after
+        after
             .checked_sub(1)
             .and_then(|at| self.0.get(at))
-            .map_or(0, |row| row.offset_s);
-        (unix_s + i64::from(offset_s)).div_euclid(DAY_S)
+            .map_or(0, |row| row.offset_s.into())
     }
 
     /// The first moment at which the wall clock shows this time or a later one. `local_s` counts as if the clock's time

@@ -104,13 +104,32 @@ pub fn explain<C: Counting>(
         (Admission::UnknownSource, _) => Err(format!(
             "{source} is nobody's peer: silence. Domains have peers; --peer says who asks"
         )),
-        (Admission::CallError(error), _) => {
-            let (status, _) = error.status();
-            Err(format!(
-                "an error before any rule, {error:?}: RFC 3261's own status is {}, the domain's profile may wear it otherwise",
-                status.0
-            ))
-        }
-        (other, _) => Err(format!("no INVITE that is decided: {other:?}")),
+        (Admission::CallError(error), _) => Err(format!(
+            "an error before any rule: RFC 3261's own status is {}, the domain's profile may wear it otherwise",
+            error.text()
+        )),
+        (other, _) => Err(format!("no INVITE that is decided: {}", instead(other))),
     }
+}
+
+/// What a datagram is that is no INVITE, and what it gets.
+fn instead(admission: Admission) -> String {
+    let text = match admission {
+        Admission::Refused(error) => return format!("a request that gets {}", error.text()),
+        Admission::UnknownSource => "from nobody's peer: silence",
+        Admission::KeepAlive => "line ends, blanks or nothing: silence",
+        Admission::Response => "a response: silence",
+        Admission::Ack => "an ACK: silence (RFC 3261 §8.2.7)",
+        Admission::Unparsable => "no request with a Via that an answer could go to: silence",
+        Admission::Options | Admission::OptionsDrainingProxy | Admission::OptionsDrainingPeer => {
+            "OPTIONS: 200"
+        }
+        Admission::BadExtension => "a request that requires an extension: 420",
+        Admission::Cancel => "a CANCEL: 200",
+        Admission::NoTransaction => "a request within a dialog: 481",
+        Admission::MethodNotAllowed => "a method that is not served: 405",
+        Admission::MethodUnknown => "an unknown method: 501",
+        Admission::CallError(_) | Admission::Call => "an INVITE that cannot be read",
+    };
+    text.to_owned()
 }

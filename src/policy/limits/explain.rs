@@ -6,7 +6,9 @@ use super::{Asked, Limits};
 use crate::clock::Now;
 use crate::counters::{self, Counted, IfFull, Key, Seen};
 use crate::policy::counting::Counting;
-use crate::policy::rows::{Count, LimitAction};
+use crate::policy::rows::{Count, During, LimitAction, Window};
+use crate::policy::schedule::{Moment, Stretch};
+use crate::policy::words;
 
 /// One step of an explanation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,12 +58,15 @@ impl<C: Counting> Call<'_, C> {
         };
         let held = limit.hold_s.and_then(|_| self.counts.held(key, self.now));
         let answer = if let Some(held) = held {
-            format!("{verb}: held for {} s more", held.left_s)
+            format!(
+                "{verb}: held for {} more",
+                words::stretch(held.left_s.into())
+            )
         } else if limit.is_in_force(self.moment.as_ref()) {
             let (sum, fires) = self.sum(limit, key);
             format!("{}: {sum}", if fires { verb } else { "passes" })
         } else {
-            "passes: not in force at this hour".to_owned()
+            format!("passes: {}", self.not_in_force(limit.during))
         };
         Step { what, answer }
     }
@@ -99,15 +104,70 @@ impl<C: Counting> Call<'_, C> {
         );
         match counted {
             Counted::Sum(sum) => {
-                let unit = if limit.count == Count::Exposure {
-                    " millionths"
-                } else {
-                    ""
+                let said = |count: u64| match limit.count {
+                    Count::Exposure => words::amount(count),
+                    _ => count.to_string(),
                 };
-                let said = format!("with this call {}{unit}, max {}", sum.total, limit.max);
-                (said, sum.is_over && amount > 0)
+                let text = format!(
+                    "with this call {}, max {} {}",
+                    said(sum.total),
+                    said(limit.max),
+                    self.window_text(limit)
+                );
+                (text, sum.is_over && amount > 0)
             }
             Counted::Full => ("no room to count by".to_owned(), true),
         }
+    }
+
+    /// In which time a limit's maximum is one.
+    fn window_text(&self, limit: &Limit) -> String {
+        match limit.window {
+            None => String::new(),
+            Some(Window::Seconds(seconds)) => format!("in {}", words::stretch(seconds.into())),
+            Some(Window::Day) => match self.moment {
+                Some(Moment { day, .. }) => format!("in the day {}", self.since(day)),
+                None => "in a day".to_owned(),
+            },
+            Some(Window::Period) => match self.moment {
+                Some(Moment {
+                    working, stretch, ..
+                }) => format!("in the {} {}", hours(working), self.since(stretch)),
+                None => "in a period".to_owned(),
+            },
+        }
+    }
+
+    fn since(&self, stretch: Stretch) -> String {
+        match stretch.start_unix_s {
+            0 => "that began longer ago than is known".to_owned(),
+            start => format!("since {}", self.clock(start)),
+        }
+    }
+
+    fn not_in_force(&self, during: During) -> String {
+        let begin = match self.moment {
+            Some(Moment { stretch, .. }) if stretch.end_unix_s < u64::MAX => {
+                format!("which begin {}", self.clock(stretch.end_unix_s))
+            }
+            _ => "which do not begin as far as is known".to_owned(),
+        };
+        format!(
+            "in force in {} only, {begin}",
+            hours(during == During::WorkingHours)
+        )
+    }
+
+    fn clock(&self, unix_s: u64) -> String {
+        let schedule = self.limits.schedule.as_ref();
+        schedule.map_or_else(String::new, |schedule| schedule.clock(unix_s))
+    }
+}
+
+fn hours(working: bool) -> &'static str {
+    if working {
+        "working hours"
+    } else {
+        "off hours"
     }
 }

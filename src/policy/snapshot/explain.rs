@@ -14,6 +14,7 @@ use crate::policy::dialled::{Dialled, Reading, bare_user, decode};
 use crate::policy::limits::{Foreseen, Step};
 use crate::policy::lists::{self, Listed};
 use crate::policy::rows::{Action, Mode};
+use crate::policy::words;
 
 /// The steps so far.
 struct Steps(Vec<Step>);
@@ -68,7 +69,9 @@ impl Snapshot {
             Verdict::Approve => format!("approved, {}", decision.code.text()),
             Verdict::Reject => format!("rejected, {}", decision.code.text()),
             Verdict::Divert => format!("diverted, {}", decision.code.text()),
-            Verdict::Error(error) => format!("no verdict: {error:?}"),
+            Verdict::Error(error) => {
+                format!("none, an error: RFC 3261's own status is {}", error.text())
+            }
         };
         let verdict = match decision.would {
             Some(would) => format!(
@@ -104,7 +107,7 @@ impl Snapshot {
         };
         steps.say(
             "domain",
-            format!("{}, {mode}, {:?}", domain.name, domain.profile),
+            format!("{}, {mode}, profile {}", domain.name, domain.profile.text()),
         );
         let headers = match (attempt.screening.family, prepared.trusted) {
             (HeaderFamily::None, _) => "none",
@@ -116,7 +119,7 @@ impl Snapshot {
         let number = prepared.domain.unwrap_or(0);
         let named = self.subscriber_name(number, prepared.subscriber);
         let by = match prepared.subscriber {
-            Some(row) => format!("row {} of the subscribers", u64::from(row) + 1),
+            Some(row) => format!("row {} of subscribers.csv", u64::from(row) + 1),
             None => "the default: no row fits".to_owned(),
         };
         steps.say("subscriber", format!("{named} ({by})"));
@@ -253,8 +256,10 @@ impl Snapshot {
         let class = self.destinations.class(row);
         let class = class.map_or_else(String::new, |class| {
             format!(
-                "{}, {}, risk {:?}",
-                class.country, class.number_type, class.risk
+                "{}, {}, risk {}",
+                class.country,
+                class.number_type,
+                class.risk.text()
             )
         });
         let answer = if allowed {
@@ -270,10 +275,18 @@ impl Snapshot {
     }
 
     fn explain_exposure(&self, policy: &Policy, prepared: &Prepared, steps: &mut Steps) {
-        if let Some(micros) = self.exposure_of(policy, prepared.number) {
+        if let Some((rate, exposure)) = self
+            .rate_of(prepared.number)
+            .zip(self.exposure_of(policy, prepared.number))
+        {
             steps.say(
                 "exposure",
-                format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000),
+                format!(
+                    "{}: {} assumed minutes at {} each by rates.csv",
+                    words::amount(exposure),
+                    policy.assumed_minutes,
+                    words::amount(rate)
+                ),
             );
         }
     }

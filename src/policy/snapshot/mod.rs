@@ -333,13 +333,17 @@ impl Snapshot {
     /// `number`: `None` when what was dialled could not be classified. It may cost as much as any, so the row for all others
     /// is its rate.
     fn exposure_of(&self, policy: &Policy, number: Option<E164>) -> Option<u64> {
-        let rates = self.rates.as_ref()?;
-        let micros_per_minute = match number {
-            Some(number) => rates.micros_per_minute(number),
-            None => rates.micros_of_others()?,
-        };
-        let micros = micros_per_minute.saturating_mul(policy.assumed_minutes);
+        let micros = self.rate_of(number)?.saturating_mul(policy.assumed_minutes);
         Some(micros.min(COUNTED_MAX))
+    }
+
+    /// What a minute of a call costs, millionths.
+    fn rate_of(&self, number: Option<E164>) -> Option<u64> {
+        let rates = self.rates.as_ref()?;
+        match number {
+            Some(number) => Some(rates.micros_per_minute(number)),
+            None => rates.micros_of_others(),
+        }
     }
 
     /// The lists that speak for a call, from the narrowest.

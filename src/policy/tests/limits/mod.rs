@@ -2,6 +2,7 @@
 
 mod actions;
 mod attempts;
+mod explained;
 mod keys;
 mod order;
 mod sums;
