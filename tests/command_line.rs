@@ -5,7 +5,10 @@ mod command_line {
     use std::fs;
     use std::path::Path;
     use std::process::{Command, Output};
+    use tollgate::cli::Exit;
     use tollgate::control::EMERGENCY_DEFAULT;
+    use tollgate::policy::profile::default_statuses;
+    use tollgate::policy::rows::Profile;
 
     const EXIT_OK: i32 = 0;
     const EXIT_USAGE: i32 = 64;
@@ -131,6 +134,64 @@ mod command_line {
         let tables = |text: &str| text.split_once("# ----").unwrap().0.to_owned();
         assert_eq!(tables(policies_again), tables(policies));
         fs::remove_dir_all(&folder).unwrap();
+    }
+
+    fn readme() -> String {
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
+    }
+
+    /// The cells of the rows of README's table with this heading.
+    fn table(heading: &str) -> Vec<Vec<String>> {
+        let readme = readme();
+        let lines = readme.lines().skip_while(|line| *line != heading).skip(2);
+        let rows = lines.take_while(|line| line.starts_with('|'));
+        rows.map(|row| {
+            let cells = row.trim_matches('|').split('|');
+            cells.map(|cell| cell.trim().to_owned()).collect()
+        })
+        .collect()
+    }
+
+    #[test]
+    fn the_exit_statuses_are_the_same_in_the_readme_in_every_help_and_in_the_code() {
+        let rows = table("| exit status | of `tollgate` |");
+        let of_code = Exit::ALL.map(|exit| {
+            let status = exit as u8;
+            vec![format!("`{status}`"), exit.meaning().to_owned()]
+        });
+        assert_eq!(rows, of_code);
+        for command in [
+            "serve", "check", "config", "hold", "reload", "drain", "status", "explain",
+        ] {
+            let help = said(&[command, "--help"]);
+            for row in &rows {
+                let line = format!("  {:<3} {}", row[0].trim_matches('`'), row[1]);
+                assert!(help.lines().any(|said| said == line), "{line}\n{help}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_profiles_of_the_readme_answer_as_the_code_does() {
+        let rows = table("| profile | approve | reject | error |");
+        let profiles = [
+            Profile::Redirect,
+            Profile::RedirectCodes,
+            Profile::Failover,
+            Profile::NextRoute,
+            Profile::Monitor,
+        ];
+        assert_eq!(rows.len(), profiles.len());
+        for (row, profile) in rows.iter().zip(profiles) {
+            let statuses = default_statuses(profile);
+            assert_eq!(row[0], format!("`{}`", profile.text()));
+            let status = |cell: &str| cell.get(..3).and_then(|digits| digits.parse().ok());
+            assert_eq!(status(&row[1]), Some(statuses.approve.0), "{row:?}");
+            assert_eq!(status(&row[2]), Some(statuses.reject.0), "{row:?}");
+            let error = statuses.error.map(|error| error.0);
+            assert_eq!(status(&row[3]), error, "{row:?}");
+            assert_eq!(row[3] == "RFC 3261's own", error.is_none(), "{row:?}");
+        }
     }
 
     /// The first address of a block is the name of a network, and nobody's.

@@ -28,9 +28,38 @@ pub struct Conclusion {
     pub valid: bool,
     /// Why it is invalid or missed, or that it was ended early.
     pub reason: Option<String>,
-    /// 0 met, 1 missed or wrong, 3 invalid.
+    /// [`EXIT_MET`], [`EXIT_MISSED`] or [`EXIT_INVALID`].
     pub exit: u8,
 }
+
+/// Every bound holds.
+pub const EXIT_MET: u8 = 0;
+/// A bound was missed or a verdict wrong.
+pub const EXIT_MISSED: u8 = 1;
+/// The command line cannot be obeyed.
+pub const EXIT_USAGE: u8 = 2;
+/// Nothing is known of the server.
+pub const EXIT_INVALID: u8 = 3;
+
+/// What the exit statuses say, as the help has it.
+pub const EXITS: [(u8, &str); 4] = [
+    (
+        EXIT_MET,
+        "met: every bound holds and every verdict is the expected one; of `find-max`: a rate was found",
+    ),
+    (
+        EXIT_MISSED,
+        "missed: a verdict was wrong, calls went unanswered or were still open at the end, or a bound of latency or drift was missed",
+    ),
+    (
+        EXIT_USAGE,
+        "usage: the command line, or a file or an address that it names, cannot be used",
+    ),
+    (
+        EXIT_INVALID,
+        "invalid: the generator was late or could not send, so nothing is known of the server; of `find-max`: no rate was found",
+    ),
+];
 
 /// What the figures say about a run.
 #[must_use]
@@ -39,7 +68,7 @@ pub fn conclude(stats: &Stats, bounds: &Bounds, drift: Option<f64>, signalled: b
     let invalid = |reason: String| Conclusion {
         valid: false,
         reason: Some(reason),
-        exit: 3,
+        exit: EXIT_INVALID,
     };
     if let Some(broken) = &stats.broken {
         return invalid(broken.clone());
@@ -87,13 +116,13 @@ pub fn conclude(stats: &Stats, bounds: &Bounds, drift: Option<f64>, signalled: b
         return Conclusion {
             valid: true,
             reason: Some(missed.join(", ")),
-            exit: 1,
+            exit: EXIT_MISSED,
         };
     }
     Conclusion {
         valid: true,
         reason: signalled.then(|| "ended early by a signal".to_owned()),
-        exit: 0,
+        exit: EXIT_MET,
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::cli::RunArgs;
 use crate::cli::search::FindArgs;
-use crate::conclusion::Conclusion;
+use crate::conclusion::{Conclusion, EXIT_INVALID, EXIT_MET};
 use crate::limits::{
     FIND_DISCARDED_MAX, FIND_GAP, FIND_GROWTH, FIND_STEP, FIND_WAITS_MAX, RATE_MAX, YARDSTICK_BAND,
     YARDSTICK_READINGS,
@@ -236,7 +236,7 @@ fn judge(rate: f64, results: &Results, yardsticks: (f64, f64), reference: f64) -
     let within = |reading| is_in_band(reading, reference);
     Round {
         rate,
-        passed: valid && exit == 0,
+        passed: valid && exit == EXIT_MET,
         reason,
         generator_late: !valid,
         p99_us: results.p99_us(),
@@ -319,7 +319,11 @@ impl Found {
     /// The exit status.
     #[must_use]
     pub fn exit(&self) -> u8 {
-        if self.rate.is_some() { 0 } else { 3 }
+        if self.rate.is_some() {
+            EXIT_MET
+        } else {
+            EXIT_INVALID
+        }
     }
 
     /// The JSON of `tollgate-loadgen/1`.

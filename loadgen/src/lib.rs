@@ -49,10 +49,8 @@ use std::path::{Path, PathBuf};
 use cli::respond::RespondArgs;
 use cli::search::FindArgs;
 use cli::{Cli, Command, RunArgs};
+use conclusion::EXIT_USAGE;
 use outputs::Output;
-
-/// The status of a command line that cannot be obeyed.
-pub const EXIT_USAGE: u8 = 2;
 
 /// Obeys a command line; returns the exit status.
 #[must_use]

@@ -10,7 +10,7 @@ pub enum Profile {
     Redirect,
     /// Approve: 302 with `A00` + user part; reject: 302 with another code + user part.
     RedirectCodes,
-    /// Approve: 503; reject: 486 or 603.
+    /// Approve: 503; reject: 486, or 603 where the operator chose it.
     Failover,
     /// Approve: 404; reject: 603.
     NextRoute,
@@ -175,6 +175,34 @@ fn is_code(code: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The statuses that the help names are those that are read so, all of them and no other.
+    #[test]
+    fn the_help_of_each_profile_names_the_statuses_of_its_verdicts() {
+        use clap::ValueEnum as _;
+        let numbers = |text: &str| -> Vec<u16> {
+            let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+            words.filter_map(|word| word.parse().ok()).collect()
+        };
+        for profile in Profile::value_variants() {
+            let value = profile.to_possible_value().unwrap();
+            let help = value.get_help().unwrap().to_string();
+            let read = |code: &str, wanted: &[Reading]| -> Vec<u16> {
+                let contact = format!("{code}1144");
+                let reads = |status: &u16| {
+                    wanted.contains(&profile.read(*status, Some(contact.as_bytes()), b"1144"))
+                };
+                (300..700).filter(reads).collect()
+            };
+            let Some((approve, reject)) = help.split_once("; reject: ") else {
+                assert_eq!(numbers(&help), read("A00", &[Reading::Either]), "{help}");
+                continue;
+            };
+            assert_eq!(numbers(approve), read("A00", &[Reading::Approve]), "{help}");
+            let rejections = [Reading::Reject, Reading::RejectOrError];
+            assert_eq!(numbers(reject), read("R03", &rejections), "{help}");
+        }
+    }
 
     #[test]
     fn each_profile_wears_its_verdicts_in_its_own_way() {

@@ -13,7 +13,7 @@ use crate::control::presets::PRESETS;
 use crate::control::{self, Cores, Faults, Loaded, Shards, Source, node};
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -34,6 +34,33 @@ pub enum Exit {
     Unavailable = 69,
     /// The configuration or the bundle is wrong.
     BadConfiguration = 78,
+}
+
+impl Exit {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Ok,
+        Self::Usage,
+        Self::BadData,
+        Self::Unavailable,
+        Self::BadConfiguration,
+    ];
+
+    /// What it says, as the help has it.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Ok => "done; of `serve`: stopped or drained, as it was told",
+            Self::Usage => "the command line is wrong",
+            Self::BadData => {
+                "what was given is wrong: a new bundle, the id of a hold, the call to explain"
+            }
+            Self::Unavailable => {
+                "something is not to be had: a port, a file, the running node; of `status`: it is not ready"
+            }
+            Self::BadConfiguration => "the configuration or its bundle is wrong",
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {
@@ -72,7 +99,7 @@ enum Command {
     Recipe(RecipeArguments),
     /// Say how many calls each rule and each list of the running node decided. Rows of lists are counted with [journal] only.
     Rules(ConfigArgument),
-    /// Say how the running node is; exit code 69 unless it is ready.
+    /// Say how the running node is, whether it is ready, and who asks it in vain.
     Status(ConfigArgument),
 }
 
@@ -165,9 +192,21 @@ pub struct ServeOverrides {
     pub cores: Option<Cores>,
 }
 
+/// The command line, whose every help says what the exit statuses mean.
+fn command() -> clap::Command {
+    let lines = Exit::ALL.map(|exit| format!("\n  {:<3} {}", exit as u8, exit.meaning()));
+    let statuses = format!("Exit status:{}", lines.concat());
+    CommandLine::command()
+        .after_help(statuses.clone())
+        .mut_subcommands(|command| command.after_help(statuses.clone()))
+}
+
 /// Runs the command in `arguments`, the program's name first.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let command_line = match CommandLine::try_parse_from(arguments) {
+    let parsed = command()
+        .try_get_matches_from(arguments)
+        .and_then(|matches| CommandLine::from_arg_matches(&matches));
+    let command_line = match parsed {
         Ok(command_line) => command_line,
         Err(error) => return usage(&error),
     };

@@ -20,6 +20,7 @@ use self::values::{
 };
 pub use self::values::{duration_of, rate_of, time_of};
 use crate::call::Family;
+use crate::conclusion::EXITS;
 use crate::limits::{BATCH_WINDOW, CALLS_MAX, LATENESS_P99_MAX, T1_DEFAULT, USER_BYTES_MAX};
 use crate::mix::command::MixArgs;
 use crate::mix::select::{Selected, selected};
@@ -55,13 +56,12 @@ fn unless_refused(arg: Arg, refused: &[&str]) -> Arg {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Offers calls at a rate for a time and checks every verdict.
-    ///
-    /// Exit status: 0 every call was answered with the expected verdict; 1 a verdict was wrong or a call unanswered at
-    /// Timer B; 2 usage; 3 the run is invalid, because the generator itself was late.
+    #[command(after_long_help = exits())]
     Run(Box<RunArgs>),
     /// Makes the calls of a capture, a journal or a list again, at their own times or faster, and checks every verdict.
     ///
-    /// Branch, Call-ID and tags are the run's own. Exit status as for `run`; 2 with every fault of the file, and nothing sent.
+    /// Branch, Call-ID and tags are the run's own. Every fault of the file is named, and then nothing is sent.
+    #[command(after_long_help = exits())]
     #[command(mut_args(|arg| unless_refused(arg, &REPLAY_REFUSES)))]
     Replay(Box<ReplayArgs>),
     /// Looks for the highest rate at which the bounds hold, with an interval around it.
@@ -69,13 +69,14 @@ pub enum Command {
     /// The rate grows until a round misses, the gap is halved, then rounds go up and down around it. Before and after each
     /// round the generator's own ceiling is measured against its own responder: a round beside which that is more than 20 %
     /// below its first median, or that below it, does not count, and a result within 20 % of the least is marked as generator-bound.
-    /// Exit status: 0 found; 2 usage; 3 no valid result.
+    #[command(after_long_help = exits())]
     #[command(mut_args(|arg| unless_refused(arg, &FIND_MAX_REFUSES)))]
     #[command(mut_arg("rate", |arg| arg.default_value("5000")), mut_arg("duration", |arg| arg.default_value("2s")), mut_arg("p99_max", |arg| arg.default_value("20ms")))]
     FindMax(Box<FindArgs>),
     /// Offers a steady load for long, and looks whether latency drifts.
     ///
-    /// As `run`, and exit status 1 also if latency in the last quarter is above that of the first by more than --drift-max.
+    /// As `run`, and it is also missed if latency in the last quarter is above that of the first by more than --drift-max.
+    #[command(after_long_help = exits())]
     #[command(mut_arg("duration", |arg| arg.default_value("1h")))]
     Soak(Box<SoakArgs>),
     /// Shows, checks and makes mixes of calls; sends nothing.
@@ -85,6 +86,12 @@ pub enum Command {
     /// Rejects what the default mix expects to be rejected, approves the rest, answers OPTIONS with 200, to the address
     /// that a request came from. Ends at Ctrl-C or after --duration, and says what it saw.
     Respond(Box<RespondArgs>),
+}
+
+/// The exit statuses, a line each.
+fn exits() -> String {
+    let lines = EXITS.map(|(status, meaning)| format!("\n  {status} {meaning}"));
+    format!("Exit status:{}", lines.concat())
 }
 
 /// A switch.
@@ -431,6 +438,29 @@ mod tests {
             .unwrap()
             .render_long_help();
         assert!(run.to_string().contains("--mix <"));
+    }
+
+    #[test]
+    fn the_exit_statuses_are_the_same_in_the_readme_and_in_every_help() {
+        use clap::CommandFactory;
+        let readme =
+            std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
+        let heading = "| exit status | of `run`, `replay`, `soak` and `find-max` |";
+        let lines = readme.lines().skip_while(|line| *line != heading).skip(2);
+        let rows: Vec<&str> = lines.take_while(|line| line.starts_with('|')).collect();
+        assert_eq!(
+            rows,
+            EXITS.map(|(status, meaning)| format!("| `{status}` | {meaning} |"))
+        );
+        for name in ["run", "replay", "soak", "find-max"] {
+            let mut cli = Cli::command();
+            let help = cli.find_subcommand_mut(name).unwrap().render_long_help();
+            for (status, meaning) in EXITS {
+                let line = format!("  {status} {meaning}");
+                let help = help.to_string();
+                assert!(help.lines().any(|said| said == line), "{line}\n{help}");
+            }
+        }
     }
 
     #[test]
