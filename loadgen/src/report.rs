@@ -256,6 +256,12 @@ impl Results {
         rounded(micros(self.stats.from_intended.quantile(0.99)))
     }
 
+    /// Wrong verdicts beyond those that are reported with their calls.
+    fn wrong_unlisted(&self) -> u64 {
+        let listed = u64::try_from(self.stats.wrong_calls.len()).unwrap_or(u64::MAX);
+        self.stats.counts.wrong.saturating_sub(listed)
+    }
+
     /// Answered calls per second of sending.
     #[must_use]
     pub fn answered_per_s(&self) -> Option<f64> {
@@ -307,6 +313,7 @@ impl Results {
                 "status": call.status,
                 "contact_user": call.contact_user,
             })).collect::<Vec<_>>(),
+            "wrong_calls_unlisted": self.wrong_unlisted(),
             "unexpected": counts.unexpected(),
             "unexpected_kinds": {
                 "late": counts.late,
@@ -567,6 +574,10 @@ impl fmt::Display for Results {
                 call.agent,
                 call.call_id
             )?;
+        }
+        let unlisted = self.wrong_unlisted();
+        if unlisted > 0 {
+            writeln!(f, "wrong         and {unlisted} more")?;
         }
         let Conclusion {
             valid,

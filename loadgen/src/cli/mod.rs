@@ -15,8 +15,8 @@ use clap::{Arg, Args, Parser, Subcommand, ValueEnum};
 use self::respond::RespondArgs;
 use self::search::{FindArgs, SoakArgs};
 use self::values::{
-    Ceiling, Share, ceiling_of, cores_of, percent_of, ports_of, share_of, t1_of, threads_of,
-    user_arg, window_of,
+    Ceiling, Share, bound_of, ceiling_of, cores_of, percent_of, ports_of, share_of, t1_of,
+    threads_of, user_arg, window_of,
 };
 pub use self::values::{duration_of, rate_of, time_of};
 use crate::call::Family;
@@ -68,7 +68,7 @@ pub enum Command {
     ///
     /// The rate grows until a round misses, the gap is halved, then rounds go up and down around it. Before and after each
     /// round the generator's own ceiling is measured against its own responder: a round beside which that is more than 20 %
-    /// below its first median, or that below it, does not count, and a result within 20 % of the least is marked as generator-bound.
+    /// below the second best of its first readings, or that below it, does not count, and a result within 20 % of the least is marked as generator-bound.
     #[command(after_long_help = exits())]
     #[command(mut_args(|arg| unless_refused(arg, &FIND_MAX_REFUSES)))]
     #[command(mut_arg("rate", |arg| arg.default_value("5000")), mut_arg("duration", |arg| arg.default_value("2s")), mut_arg("p99_max", |arg| arg.default_value("20ms")))]
@@ -242,19 +242,19 @@ pub struct RunArgs {
     #[arg(long, value_name = "TIME", default_value = T1_DEFAULT, value_parser = t1_of)]
     pub t1: Duration,
     /// 99th percentile of the generator's own lateness above which the run is invalid.
-    #[arg(long, value_name = "TIME", default_value = LATENESS_P99_MAX, value_parser = duration_of)]
+    #[arg(long, value_name = "TIME", default_value = LATENESS_P99_MAX, value_parser = bound_of)]
     pub lateness_max: Duration,
     /// Calls that may stay without an answer, as a number or a share (0.1%), before the run has missed.
     #[arg(long, value_name = "N|PERCENT%", default_value = "0", value_parser = share_of)]
     pub lost_max: Share,
-    /// Median latency from intended sending above which the run has missed.
-    #[arg(long, value_name = "TIME", value_parser = duration_of)]
+    /// Median latency from intended sending above which the run has missed: a number with us, ms, s, m or h.
+    #[arg(long, value_name = "TIME", value_parser = bound_of)]
     pub p50_max: Option<Duration>,
     /// 99th percentile above which the run has missed.
-    #[arg(long, value_name = "TIME", value_parser = duration_of)]
+    #[arg(long, value_name = "TIME", value_parser = bound_of)]
     pub p99_max: Option<Duration>,
     /// 99.9th percentile above which the run has missed.
-    #[arg(long, value_name = "TIME", value_parser = duration_of)]
+    #[arg(long, value_name = "TIME", value_parser = bound_of)]
     pub p999_max: Option<Duration>,
     /// Calls per second that this generator makes here against its own responder: `measure` does so before the run (one second
     /// more). A run within 20 % of it is marked as generator-bound.
@@ -395,6 +395,14 @@ mod tests {
             ("--batch-window 10ms", true),
             ("--batch-window 11ms", false),
             ("--batch-window 1", false),
+            ("--p99-max 500us", true),
+            (
+                "--lateness-max 500us --p50-max 20us --p999-max 1500us",
+                true,
+            ),
+            ("--p99-max 0us", false),
+            ("--p99-max +5us", false),
+            ("--p99-max 86401000000us", false),
             ("--t1 10ms", true),
             ("--t1 11s", false),
             ("--source-ports 0", false),

@@ -56,17 +56,23 @@ pub fn time_of(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_millis(number.saturating_mul(milliseconds)))
 }
 
+/// A time as above, or in microseconds.
+fn short_time_of(text: &str) -> Option<Duration> {
+    match text.strip_suffix("us") {
+        Some(number) if number.bytes().all(|octet| octet.is_ascii_digit()) => {
+            number.parse().ok().map(Duration::from_micros)
+        }
+        Some(_) => None,
+        None => time_of(text).ok(),
+    }
+}
+
 /// Reads how long calls may wait for each other: a time, also in microseconds, up to 10 ms.
 ///
 /// # Errors
 /// What is expected.
 pub fn window_of(text: &str) -> Result<Duration, String> {
-    let window = match text.strip_suffix("us").map(str::parse) {
-        Some(Ok(microseconds)) => Some(Duration::from_micros(microseconds)),
-        Some(Err(_)) => None,
-        None => time_of(text).ok(),
-    };
-    window
+    short_time_of(text)
         .filter(|&window| window <= Duration::from_millis(BATCH_WINDOW_MS_MAX))
         .ok_or_else(|| format!("a time of at most {BATCH_WINDOW_MS_MAX}ms, as 100us"))
 }
@@ -81,6 +87,18 @@ pub fn duration_of(text: &str) -> Result<Duration, String> {
         return Err(format!("from 1ms to {DURATION_SECONDS_MAX}s"));
     }
     Ok(duration)
+}
+
+/// Reads a bound of latency or lateness: a time, also in microseconds, within the bounds of a run.
+///
+/// # Errors
+/// What is expected.
+pub fn bound_of(text: &str) -> Result<Duration, String> {
+    let bound = short_time_of(text).ok_or("a number with us, ms, s, m or h, as 500us")?;
+    if bound.is_zero() || bound.as_secs() > DURATION_SECONDS_MAX {
+        return Err(format!("from 1us to {DURATION_SECONDS_MAX}s"));
+    }
+    Ok(bound)
 }
 
 pub(crate) fn t1_of(text: &str) -> Result<Duration, String> {
