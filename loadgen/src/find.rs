@@ -4,11 +4,12 @@
 //! after each success and down a step after each failure, and the mean of their rates is the answer.
 //!
 //! Promises: a round is discarded by one rule alone, fixed before the first: the yardstick (this generator against its own
-//! responder) read right before or right after it is outside its band around the median of the first readings, or around what
+//! responder) read right before or right after it is outside its band around the second best of the first readings, or around what
 //! the operator says; then the machine was not itself. What the round showed plays no part. No round begins while the yardstick
 //! is outside the band. A result near the generator's own ceiling, the least that was read beside a round that counts, is marked.
 
 use serde_json::{Value, json};
+use signal_hook::iterator::Signals;
 
 use crate::cli::RunArgs;
 use crate::cli::search::FindArgs;
@@ -18,9 +19,9 @@ use crate::limits::{
     YARDSTICK_READINGS,
 };
 use crate::report::{Results, SCHEMA};
-use crate::run::{self, Course};
+use crate::run::{self, Course, OnSignal};
 use crate::screen::{Progress, Silent};
-use crate::yardstick::{Yardstick, is_generator_bound};
+use crate::yardstick::{Yardstick, is_generator_bound, second_best};
 
 /// One round.
 #[derive(Debug, Clone)]
@@ -60,7 +61,7 @@ pub struct Found {
     command: String,
 }
 
-/// Looks for the rate.
+/// Looks for the rate. The first SIGINT or SIGTERM ends the search with what it has.
 ///
 /// # Errors
 /// A sentence for the operator about what cannot be done as asked.
@@ -69,18 +70,14 @@ pub fn find(args: &FindArgs, progress: &mut dyn Progress) -> Result<Found, Strin
     let mut search = Search::begin(args, &yardstick, progress)?;
     let start = run::per_second(args.run.rate);
     let rate = steps(start, args.rounds, &mut |rate| search.round(rate));
-    let found = Found {
-        ceiling: least_ceiling(&search.rounds).unwrap_or(search.reference),
-        reference: search.reference,
-        reason: rate.as_ref().err().cloned(),
-        rate: rate.ok(),
-        rounds: search.rounds,
-        last: search.last,
-        seed: args.run.seed,
-        command: crate::report::command_line(),
-    };
+    let found = Found::of(rate, search.rounds, search.reference);
+    let last = search.last;
     yardstick.finish();
-    Ok(found)
+    Ok(Found {
+        last,
+        seed: args.run.seed,
+        ..found
+    })
 }
 
 /// The rounds of a search, with the yardstick beside them.
@@ -88,7 +85,9 @@ struct Search<'a> {
     args: &'a FindArgs,
     yardstick: &'a Yardstick,
     progress: &'a mut dyn Progress,
-    /// The median of the first readings: what the band is around.
+    /// Heard from the first reading on, between rounds as well.
+    signals: Signals,
+    /// The second best of the first readings: what the band is around.
     reference: f64,
     /// The reading before the next round.
     before: f64,
@@ -105,12 +104,14 @@ impl<'a> Search<'a> {
         yardstick: &'a Yardstick,
         progress: &'a mut dyn Progress,
     ) -> Result<Self, String> {
+        let signals = run::signals()?;
         let mut readings = Vec::with_capacity(YARDSTICK_READINGS);
         yardstick.reading(args.yardstick)?; // the first wakes the cores and is not kept
         for _ in 0..YARDSTICK_READINGS {
             readings.push(yardstick.reading(args.yardstick)?);
         }
-        let here = median(&mut readings);
+        let last = readings.last().copied().unwrap_or(0.0);
+        let here = second_best(&mut readings);
         let reference = args.yardstick_reference.map_or(here, calls_per_second);
         progress.note(&format!(
             "the generator's own ceiling here: {here:.0} calls/s; a round counts if that beside it is no more than {:.0} % below {reference:.0} nor {reference:.0} below it",
@@ -120,8 +121,9 @@ impl<'a> Search<'a> {
             args,
             yardstick,
             progress,
+            signals,
             reference,
-            before: here,
+            before: last,
             rounds: Vec::new(),
             discarded: 0,
             waits: 0,
@@ -134,9 +136,7 @@ impl<'a> Search<'a> {
         loop {
             self.wait_for_the_machine()?;
             let results = self.measure(rate)?;
-            if results.signalled > 0 {
-                return Err("ended by a signal".to_owned());
-            }
+            self.go_on()?; // what a signal cut short says nothing
             let after = self.yardstick.reading(self.args.yardstick)?;
             let round = judge(rate, &results, (self.before, after), self.reference);
             self.before = after;
@@ -157,8 +157,17 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// An error once a signal has come.
+    fn go_on(&mut self) -> Result<(), String> {
+        match self.signals.pending().next() {
+            Some(_) => Err("ended by a signal".to_owned()),
+            None => Ok(()),
+        }
+    }
+
     /// Reads the yardstick again while it is outside its band: a round beside it would not count, whatever it showed.
     fn wait_for_the_machine(&mut self) -> Result<(), String> {
+        self.go_on()?;
         while !is_in_band(self.before, self.reference) {
             if self.waits == FIND_WAITS_MAX {
                 return Err(format!(
@@ -167,6 +176,7 @@ impl<'a> Search<'a> {
             }
             self.waits += 1;
             self.before = self.yardstick.reading(self.args.yardstick)?;
+            self.go_on()?;
         }
         Ok(())
     }
@@ -178,6 +188,7 @@ impl<'a> Search<'a> {
             progress: &mut Silent,
             calls_out: None,
             offer_for: None,
+            on_signal: OnSignal::EndNow,
         };
         run::run(&args, course)
     }
@@ -251,13 +262,23 @@ fn is_in_band(reading: f64, reference: f64) -> bool {
 }
 
 /// The mean of the walk's rates and how far it is uncertain: two standard errors, but at least a step.
+///
+/// A rate is one step from the one before, so that neighbours know of each other and so many rates say as much as fewer would that are apart:
+/// with a correlation of r between neighbours, as (1 - r) / (1 + r) of them. Without that, searches minutes apart did not overlap.
 fn estimate(rates: &[f64], step: f64) -> (f64, f64) {
     let count = f64::from(u32::try_from(rates.len()).unwrap_or(u32::MAX)).max(1.0);
     let mean = rates.iter().sum::<f64>() / count;
     let spread = rates.iter().map(|rate| (rate - mean).powi(2)).sum::<f64>();
-    let error = (spread / (count - 1.0).max(1.0) / count).sqrt();
+    let pairs = rates.iter().zip(rates.iter().skip(1));
+    let together = pairs.map(|(one, next)| (one - mean) * (next - mean));
+    let known = (together.sum::<f64>() / spread.max(f64::MIN_POSITIVE)).clamp(0.0, CORRELATION_MAX);
+    let apart = count * (1.0 - known) / (1.0 + known);
+    let error = (spread / (count - 1.0).max(1.0) / apart).sqrt();
     (mean, (2.0 * error).max(step))
 }
+
+/// The correlation of neighbours that is reckoned with at most: a walk that only rose or fell has one near 1, and its interval is wide enough.
+const CORRELATION_MAX: f64 = 0.9;
 
 /// The least yardstick beside a round that counts; `None` when none does.
 fn least_ceiling(rounds: &[Round]) -> Option<f64> {
@@ -270,11 +291,6 @@ fn least_ceiling(rounds: &[Round]) -> Option<f64> {
 /// A rate that was given as a whole number.
 fn calls_per_second(rate: u64) -> f64 {
     run::per_second(rate.saturating_mul(1000))
-}
-
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
 impl Round {
@@ -306,6 +322,20 @@ impl Round {
 }
 
 impl Found {
+    /// What these rounds say, if `reference` is what their yardsticks were held against.
+    fn of(rate: Result<(f64, f64), String>, rounds: Vec<Round>, reference: f64) -> Self {
+        Self {
+            ceiling: least_ceiling(&rounds).unwrap_or(reference),
+            reference,
+            reason: rate.as_ref().err().cloned(),
+            rate: rate.ok(),
+            rounds,
+            last: None,
+            seed: 0,
+            command: crate::report::command_line(),
+        }
+    }
+
     /// Whether the rate may be the generator's own: near its ceiling, or the generator was late where it ended.
     #[must_use]
     pub fn generator_bound(&self) -> bool {
@@ -413,6 +443,21 @@ mod tests {
     }
 
     #[test]
+    fn rates_that_follow_each_other_closely_say_less() {
+        let back_and_forth = estimate(&[1.0, 3.0, 1.0, 3.0, 1.0, 3.0, 1.0, 3.0], 0.0);
+        let there = estimate(&[1.0, 1.0, 1.0, 1.0, 3.0, 3.0, 3.0, 3.0], 0.0);
+        assert!((back_and_forth.0 - there.0).abs() < 1e-9);
+        // The second's neighbours have a correlation of 5/8: as many as 8 * 3/13 apart.
+        let wider = (13.0_f64 / 3.0).sqrt();
+        assert!(
+            (there.1 - wider * back_and_forth.1).abs() < 1e-9,
+            "{there:?}"
+        );
+        assert!(estimate(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 0.0).1.is_finite());
+        assert_eq!(estimate(&[2.0, 2.0], 0.5), (2.0, 0.5));
+    }
+
+    #[test]
     fn a_round_counts_while_the_yardstick_is_in_its_band() {
         for (reading, within) in [(790.0, false), (810.0, true), (1000.0, true)] {
             assert_eq!(is_in_band(reading, 1000.0), within, "{reading}");
@@ -436,14 +481,13 @@ mod tests {
             round((910.0, 990.0), false),
             round((300.0, 990.0), true),
         ];
-        let ceiling = least_ceiling(&rounds).unwrap();
-        assert!((ceiling - 910.0).abs() < 1e-9, "{ceiling}");
-        assert!(is_generator_bound(800.0, ceiling) && !is_generator_bound(800.0, 1001.0));
-        assert_eq!(least_ceiling(&rounds[2..]), None);
-    }
-
-    #[test]
-    fn the_median_is_in_the_middle() {
-        assert!((median(&mut [3.0, 1.0, 9.0]) - 3.0).abs() < 1e-9);
+        let found = |rounds: &[Round]| Found::of(Ok((800.0, 20.0)), rounds.to_vec(), 1001.0);
+        let near = found(&rounds);
+        assert!((near.ceiling - 910.0).abs() < 1e-9, "{}", near.ceiling);
+        assert!(near.generator_bound());
+        assert_eq!(near.json()["ceiling_per_s"], 910.0);
+        let none_counts = found(&rounds[2..]);
+        assert!((none_counts.ceiling - 1001.0).abs() < 1e-9);
+        assert!(!none_counts.generator_bound());
     }
 }

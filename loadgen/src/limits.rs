@@ -189,10 +189,11 @@ pub const YARDSTICK_CALLS_OUT: u64 = 1024;
 /// milliseconds is taken from a part, and one part that was lucky does not count either.
 pub const YARDSTICK_PARTS: u32 = 7;
 
-/// Readings of the yardstick before the first round of `find-max`; the median is what later ones are held against.
-pub const YARDSTICK_READINGS: usize = 5;
+/// Readings of the yardstick before the first round of `find-max`; the second best is what later ones are held against. A machine is
+/// disturbed in many ways and left alone in one: with the median, five searches met five mixtures of its levels.
+pub const YARDSTICK_READINGS: usize = 7;
 
-/// By what share the yardstick beside a round may be below that median, or that median below it, for the round to count. Under a
+/// By what share the yardstick beside a round may be below that one, or that one below it, for the round to count. Under a
 /// hypervisor the ceiling has levels a third and more apart, by where the processors are placed, and a server's rate follows
 /// them: the band holds one level with what it wavers. A narrower one (12 %) left so few rounds that no search came to its end.
 pub const YARDSTICK_BAND: f64 = 0.2;

@@ -46,6 +46,19 @@ pub struct Course<'a> {
     pub calls_out: Option<u64>,
     /// After what time of the clock no more calls are made, whatever was offered.
     pub offer_for: Option<Duration>,
+    /// What a signal does.
+    pub on_signal: OnSignal,
+}
+
+/// What SIGINT or SIGTERM does to a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnSignal {
+    /// The first ends the offering, the second the run.
+    EndOffering,
+    /// The first ends the run: it is one of several, and none of them is wanted any more.
+    EndNow,
+    /// Nothing: whoever started the run looks after signals.
+    Ignore,
 }
 
 impl std::fmt::Debug for Course<'_> {
@@ -53,6 +66,7 @@ impl std::fmt::Debug for Course<'_> {
         f.debug_struct("Course")
             .field("calls_out", &self.calls_out)
             .field("offer_for", &self.offer_for)
+            .field("on_signal", &self.on_signal)
             .finish_non_exhaustive()
     }
 }
@@ -93,6 +107,7 @@ pub fn run_calls(
         progress,
         calls_out: None,
         offer_for: None,
+        on_signal: OnSignal::EndOffering,
     };
     let mut results = run_with(args, calls, course, drift_max)?;
     results.ceiling = ceiling;
@@ -120,14 +135,14 @@ fn run_with(
         progress,
         calls_out,
         offer_for,
+        on_signal,
     } = course;
     let target = args.target_address()?;
     if args.transport == Transport::Tcp && args.lose > 0.0 {
         return Err("--lose is of datagrams; TCP would bring them all the same".to_owned());
     }
     let cores = cores_of(args.cores.as_ref())?;
-    let mut signals =
-        Signals::new([SIGINT, SIGTERM]).map_err(|error| format!("signals: {error}"))?;
+    let signals = signals()?;
     let sources = SourcePlan {
         addresses: args.source.clone(),
         ports: args.source_ports.max(args.threads),
@@ -181,6 +196,7 @@ fn run_with(
     let mut collector = Collector::new(engines.len(), files, progress);
     let offer_until = offer_for.map(|length| start + nanos(length));
     let ends = || offer_until.is_some_and(|until| clock.now() >= until);
+    let mut signals = Obeyed(signals, on_signal);
     let signalled = watch(&mut collector, &intervals, &mut signals, &stop, &ends);
     let mut stats = Stats::new();
     for engine in engines {
@@ -358,28 +374,46 @@ fn start_engine(
         .map_err(|error| format!("thread: {error}"))
 }
 
+/// The signals that end a run, from now on.
+///
+/// # Errors
+/// A sentence for the operator.
+pub fn signals() -> Result<Signals, String> {
+    Signals::new([SIGINT, SIGTERM]).map_err(|error| format!("signals: {error}"))
+}
+
+/// Signals, and what they do.
+struct Obeyed(Signals, OnSignal);
+
+impl Obeyed {
+    /// Does what the signals that have come say; returns how many there were. `before`: how many came earlier.
+    fn obey(&mut self, before: usize, stop: &Stop, progress: &mut dyn Progress) -> usize {
+        let Self(signals, on_signal) = self;
+        let came = signals.pending().count();
+        match on_signal {
+            OnSignal::EndOffering if came > 0 && before + came == 1 => {
+                stop.offering();
+                progress.note("no more calls; waiting for those that are out (again to end now)");
+            }
+            OnSignal::EndOffering | OnSignal::EndNow if came > 0 => stop.everything(),
+            OnSignal::EndOffering | OnSignal::EndNow | OnSignal::Ignore => {}
+        }
+        came
+    }
+}
+
 /// Collects seconds and obeys signals until all engines have ended; returns how many signals came. When `ends` says so, no
 /// more calls are made.
 fn watch(
     collector: &mut Collector<'_>,
     intervals: &Receiver<Interval>,
-    signals: &mut Signals,
+    signals: &mut Obeyed,
     stop: &Stop,
     ends: &dyn Fn() -> bool,
 ) -> usize {
     let mut signalled = 0;
     loop {
-        for _ in signals.pending() {
-            signalled += 1;
-            if signalled == 1 {
-                stop.offering();
-                collector
-                    .progress
-                    .note("no more calls; waiting for those that are out (again to end now)");
-            } else {
-                stop.everything();
-            }
-        }
+        signalled += signals.obey(signalled, stop, collector.progress);
         if ends() {
             stop.offering();
         }

@@ -12,8 +12,10 @@ use std::time::Duration;
 use crate::cli::{Cores, RunArgs, Switch};
 use crate::limits::{GENERATOR_BOUND_PERCENT, RATE_MAX, YARDSTICK_CALLS_OUT, YARDSTICK_PARTS};
 use crate::respond::{Manner, Running};
-use crate::run::{self, Course};
+use crate::run::{self, Course, OnSignal};
 use crate::screen::Silent;
+
+const UNREAD: &str = "the generator's own ceiling could not be measured";
 
 /// A responder and the options of a run against it.
 #[derive(Debug)]
@@ -64,20 +66,26 @@ impl Yardstick {
     pub fn reading(&self, length: Duration) -> Result<f64, String> {
         let parts = (0..YARDSTICK_PARTS).map(|_| self.part(length / YARDSTICK_PARTS));
         let mut rates = parts.collect::<Result<Vec<f64>, String>>()?;
-        Ok(second_best(&mut rates))
+        let reading = second_best(&mut rates);
+        if reading > 0.0 {
+            return Ok(reading);
+        }
+        Err(UNREAD.to_owned())
     }
 
+    /// A part that was over before the engine had its core is worth nothing, as one that was interrupted is worth little.
     fn part(&self, length: Duration) -> Result<f64, String> {
         let course = Course {
             progress: &mut Silent,
             calls_out: Some(YARDSTICK_CALLS_OUT),
             offer_for: Some(length),
+            on_signal: OnSignal::Ignore, // a reading is over in a moment
         };
         let results = run::run(&self.args, course)?;
-        results
-            .answered_per_s()
-            .filter(|_| results.stats.broken.is_none())
-            .ok_or_else(|| "the generator's own ceiling could not be measured".to_owned())
+        match results.stats.broken {
+            None => Ok(results.answered_per_s().unwrap_or(0.0)),
+            Some(_) => Err(UNREAD.to_owned()),
+        }
     }
 
     /// Ends the responder.
@@ -87,7 +95,7 @@ impl Yardstick {
 }
 
 /// The second of the highest rates; of one, that.
-fn second_best(rates: &mut [f64]) -> f64 {
+pub(crate) fn second_best(rates: &mut [f64]) -> f64 {
     rates.sort_by(|one, other| other.total_cmp(one));
     rates.get(1).or(rates.first()).copied().unwrap_or(0.0)
 }

@@ -8,8 +8,10 @@
     reason = "a test that cannot go on fails where it stands"
 )]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
+use std::net::UdpSocket;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -111,6 +113,23 @@ fn one_flipped_verdict_in_ten_thousand_is_reported_with_its_call() {
         assert!(call["call_id"].as_str().unwrap().contains("@127.0.0.1:"));
         assert_eq!(call["expected"] == "approve", call["status"] == 603);
     }
+}
+
+#[test]
+fn wrong_verdicts_that_are_not_listed_are_counted_behind_the_list() {
+    let responder = Responder::start("--flip 1/2");
+    let (_, json) = run(&responder, "-r 2000 -m 24");
+    assert_eq!(count(&json, "/wrong"), 12);
+    assert_eq!(json["wrong_calls"].as_array().unwrap().len(), 10);
+    assert_eq!(count(&json, "/wrong_calls_unlisted"), 2);
+    let output = Command::new(PROGRAM)
+        .args(["run", "--target", &responder.target, "--t1", "10s"])
+        .args(["-r", "2000", "-m", "24"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("\nwrong         and 2 more\n"), "{text}");
+    responder.finish();
 }
 
 #[test]
@@ -381,6 +400,70 @@ fn a_search_goes_by_the_reference_that_it_is_given() {
     search.kill().unwrap();
     search.wait().unwrap();
     responder.finish();
+}
+
+/// Sends a signal to a search and waits for what it writes, but at most a minute.
+fn terminated(mut search: Child) -> (i32, Value) {
+    let killed = Command::new("kill")
+        .args(["-TERM", &search.id().to_string()])
+        .status();
+    assert!(killed.unwrap().success());
+    let mut stdout = search.stdout.take().unwrap();
+    let (sent, written) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        stdout.read_to_string(&mut text).unwrap();
+        sent.send(text).unwrap();
+    });
+    let text = written.recv_timeout(Duration::from_secs(60));
+    if text.is_err() {
+        search.kill().unwrap();
+    }
+    let exit = search.wait().unwrap().code();
+    let text = text.expect("it goes on");
+    (exit.unwrap(), serde_json::from_str(&text).unwrap())
+}
+
+fn search(target: &str, options: &str) -> Child {
+    Command::new(PROGRAM)
+        .args(["find-max", "--target", target, "--json", "-"])
+        .args(options.split_whitespace())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+#[test]
+fn a_signal_ends_a_search_while_calls_are_out_and_between_rounds() {
+    // A server that never answers, with a Timer B of ten minutes: the round that has begun would take that long.
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let target = silent.local_addr().unwrap().to_string();
+    let quick = "-r 8 --duration 200ms --yardstick 20ms";
+    // No ceiling is within 20 % of one call a second: the search waits for the machine.
+    let mut waiting = search(&target, &format!("{quick} --yardstick-reference 1"));
+    let mut said = BufReader::new(waiting.stderr.take().unwrap()).lines();
+    assert!(said.any(|line| line.unwrap().contains("own ceiling here")));
+    let (exit, json) = terminated(waiting);
+    assert_eq!((exit, &json["reason"]), (3, &"ended by a signal".into()));
+    assert_eq!(json["rounds"], Value::Array(Vec::new()));
+    // Readings long enough to agree with each other beside other tests: the round waits for that.
+    let mut draining = search(&target, "-r 8 --duration 200ms --yardstick 200ms --t1 10s");
+    let drained = std::thread::spawn({
+        let stderr = draining.stderr.take().unwrap();
+        move || BufReader::new(stderr).lines().count()
+    });
+    silent
+        .set_read_timeout(Some(Duration::from_secs(300)))
+        .unwrap();
+    // A round has begun. A process that was stopped and goes on is interrupted.
+    while let Err(error) = silent.recv(&mut [0; 2048]) {
+        assert_eq!(error.kind(), std::io::ErrorKind::Interrupted);
+    }
+    let (exit, json) = terminated(draining);
+    assert_eq!((exit, &json["reason"]), (3, &"ended by a signal".into()));
+    assert_eq!(json["valid"], false);
+    assert!(drained.join().unwrap() > 0);
 }
 
 #[test]

@@ -22,7 +22,7 @@ pub struct FindArgs {
     /// Cores of the responder that the ceiling is measured against: best those of the server, which has nothing to do then.
     #[arg(long, value_name = "LIST", value_parser = cores_of)]
     pub yardstick_cores: Option<Cores>,
-    /// The ceiling, in calls per second, that the one beside each round is held against. Without it, the median of five readings
+    /// The ceiling, in calls per second, that the one beside each round is held against. Without it, the second best of seven readings
     /// before the first round. Searches that are to be compared share one: `reference_per_s` of the first.
     #[arg(long, value_name = "RATE", value_parser = clap::value_parser!(u64).range(1..))]
     pub yardstick_reference: Option<u64>,
