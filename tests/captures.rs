@@ -423,6 +423,7 @@ mod captures {
                 };
                 let mut slot = Slot::new();
                 uas.scan(&policy, &packet, &mut slot);
+                uas.admit(&policy, &packet, &mut slot);
                 uas.decide(&policy, &packet, Clock::start().now(), &mut slot);
                 let decision = slot.decision().unwrap();
                 let verdict = match decision.verdict {
@@ -728,6 +729,7 @@ mod captures {
             };
             let mut slot = Slot::new();
             uas.scan(&policy, &packet, &mut slot);
+            uas.admit(&policy, &packet, &mut slot);
             uas.decide(&policy, &packet, rows::at_ms(0), &mut slot);
             let attempt = slot
                 .attempt(bytes)

@@ -102,6 +102,7 @@ mod no_allocation {
                     };
                     let before = allocations();
                     uas.scan(&policy, &packet, &mut slot);
+                    uas.admit(&policy, &packet, &mut slot);
                     for step in Touch::STEPS {
                         uas.touch(&policy, &mut slot, step);
                     }

@@ -90,6 +90,8 @@ mod node {
             };
         }
 
+        fn admit(&self, _policy: &Snapshot, _datagram: &Datagram<'_>, _slot: &mut Outcome) {}
+
         fn touch(&self, _policy: &Snapshot, _slot: &mut Outcome, _step: Touch) {}
 
         fn decide(

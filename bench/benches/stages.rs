@@ -67,18 +67,30 @@ fn stages(criterion: &mut Criterion) {
                 |_| {},
                 Batch::scan,
                 |work| {
+                    work.admit();
                     work.decide();
                     work.respond();
                     decided(work);
                 },
             );
         });
+        group.bench_function(format!("admit, {octets} octets"), |bencher| {
+            measure(bencher, work, Batch::scan, Batch::admit, |work| {
+                work.decide();
+                work.respond();
+                decided(work);
+            });
+        });
         group.bench_function(format!("decide, {octets} octets"), |bencher| {
+            let before = |work: &mut Batch| {
+                work.scan();
+                work.admit();
+            };
             let decide = |work: &mut Batch| {
                 work.touch();
                 work.decide();
             };
-            measure(bencher, work, Batch::scan, decide, |work| {
+            measure(bencher, work, before, decide, |work| {
                 work.respond();
                 decided(work);
             });
@@ -86,6 +98,7 @@ fn stages(criterion: &mut Criterion) {
         group.bench_function(format!("respond, {octets} octets"), |bencher| {
             let before = |work: &mut Batch| {
                 work.scan();
+                work.admit();
                 work.touch();
                 work.decide();
             };

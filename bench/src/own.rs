@@ -149,6 +149,9 @@ impl<S: Stages> Thread<S> {
         for (datagram, slot) in rx.iter().zip(slots.iter_mut()) {
             stages.scan(policy, &datagram, slot);
         }
+        for (datagram, slot) in rx.iter().zip(slots.iter_mut()) {
+            stages.admit(policy, &datagram, slot);
+        }
         for step in Touch::STEPS {
             for slot in slots.iter_mut().take(rx.len()) {
                 stages.touch(policy, slot, step);

@@ -63,6 +63,12 @@ impl<S: Stages> Stages for Gated<S> {
         }
     }
 
+    fn admit(&self, policy: &Snapshot, datagram: &Datagram<'_>, slot: &mut Self::Slot) {
+        if !slot.is_mark {
+            self.inner.admit(policy, datagram, &mut slot.inner);
+        }
+    }
+
     fn touch(&self, policy: &Snapshot, slot: &mut Self::Slot, step: Touch) {
         if !slot.is_mark {
             self.inner.touch(policy, &mut slot.inner, step);
@@ -154,6 +160,8 @@ impl Stages for CannedStages {
     fn scan(&self, _policy: &Snapshot, datagram: &Datagram<'_>, is_ack: &mut bool) {
         *is_ack = datagram.bytes.first() == Some(&b'A');
     }
+
+    fn admit(&self, _policy: &Snapshot, _datagram: &Datagram<'_>, _is_ack: &mut bool) {}
 
     fn touch(&self, _policy: &Snapshot, _is_ack: &mut bool, _step: Touch) {}
 

@@ -158,11 +158,19 @@ impl<S: Stages> Work<S> {
         }
     }
 
-    /// Bytes to attempts.
+    /// Bytes to requests.
     pub fn scan(&mut self) {
         for (bytes, slot) in self.received.iter().zip(&mut self.slots) {
             let datagram = datagram(bytes, self.source);
             self.stages.scan(&self.policy, &datagram, slot);
+        }
+    }
+
+    /// Requests to attempts.
+    pub fn admit(&mut self) {
+        for (bytes, slot) in self.received.iter().zip(&mut self.slots) {
+            let datagram = datagram(bytes, self.source);
+            self.stages.admit(&self.policy, &datagram, slot);
         }
     }
 
@@ -197,6 +205,7 @@ impl<S: Stages> Work<S> {
     /// All stages.
     pub fn answer(&mut self) {
         self.scan();
+        self.admit();
         self.touch();
         self.decide();
         self.respond();

@@ -211,6 +211,9 @@ impl<'a, S: Stages> Loop<'a, S> {
         for (datagram, slot) in shed.spared(rx.iter().zip(slots.iter_mut())) {
             stages.scan(policy, &datagram, slot);
         }
+        for (datagram, slot) in shed.spared(rx.iter().zip(slots.iter_mut())) {
+            stages.admit(policy, &datagram, slot);
+        }
         for step in Touch::STEPS {
             for slot in shed.spared(slots.iter_mut().take(rx.len())) {
                 stages.touch(policy, slot, step);

@@ -29,8 +29,11 @@ pub trait Stages {
     /// Whether the datagram comes from nobody's peer.
     fn is_stranger(&self, policy: &Snapshot, datagram: &Datagram<'_>) -> bool;
 
-    /// Bytes → request → attempt.
+    /// Bytes → request.
     fn scan(&self, policy: &Snapshot, datagram: &Datagram<'_>, slot: &mut Self::Slot);
+
+    /// Request → attempt.
+    fn admit(&self, policy: &Snapshot, datagram: &Datagram<'_>, slot: &mut Self::Slot);
 
     /// Asks for the memory that `decide` will read, so that the cache misses of a batch overlap: a step for all datagrams, then
     /// the next.
@@ -94,6 +97,10 @@ impl Stages for Uas {
     fn scan(&self, policy: &Snapshot, datagram: &Datagram<'_>, slot: &mut UasSlot) {
         slot.status = None;
         Self::scan(self, policy, &packet(datagram), &mut slot.slot);
+    }
+
+    fn admit(&self, policy: &Snapshot, datagram: &Datagram<'_>, slot: &mut UasSlot) {
+        Self::admit(self, policy, &packet(datagram), &mut slot.slot);
     }
 
     fn touch(&self, policy: &Snapshot, slot: &mut UasSlot, step: Touch) {

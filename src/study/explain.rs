@@ -98,7 +98,9 @@ pub fn explain<C: Counting>(
     };
     let mut slot = Slot::new();
     // No answer is written, so nobody sees a tag made with this key.
-    Uas::new([0; 16]).scan(policy, &packet, &mut slot);
+    let uas = Uas::new([0; 16]);
+    uas.scan(policy, &packet, &mut slot);
+    uas.admit(policy, &packet, &mut slot);
     match (slot.admission(), slot.attempt(datagram)) {
         (Admission::Call, Some(attempt)) => Ok(policy.explain(&attempt, counts, now)),
         (Admission::UnknownSource, _) => Err(format!(

@@ -25,9 +25,15 @@ const SINGLE: [Header; 5] = [
     Header::MaxForwards,
 ];
 
-/// Reads the packet into the slot and says what it is.
-pub(super) fn admit(uas: &Uas, policy: &Snapshot, packet: &Packet<'_>, slot: &mut Slot) {
-    let Slot { layout, state } = slot;
+/// Reads the packet into the slot.
+pub(super) fn read(policy: &Snapshot, packet: &Packet<'_>, slot: &mut Slot) {
+    let Slot {
+        layout,
+        parts,
+        kind,
+        state,
+    } = slot;
+    *kind = None;
     let address = packet.source.ip().to_canonical();
     let source = policy.source(address);
     state.reset(source, address);
@@ -40,10 +46,23 @@ pub(super) fn admit(uas: &Uas, policy: &Snapshot, packet: &Packet<'_>, slot: &mu
         return;
     }
     let cut = packet.full_length > packet.bytes.len();
-    let mut parts = Parts::default();
-    let kind = layout.scan_parts(packet.bytes, cut, &mut parts);
+    *parts = Parts::default();
+    *kind = Some(layout.scan_parts(packet.bytes, cut, parts));
+}
+
+/// Says what it is that was read.
+pub(super) fn admit(uas: &Uas, policy: &Snapshot, packet: &Packet<'_>, slot: &mut Slot) {
+    let Slot {
+        layout,
+        parts,
+        kind: Some(kind),
+        state,
+    } = slot
+    else {
+        return;
+    };
     let request = Request::new(packet.bytes, layout);
-    let plain = plain::admit(uas, policy, packet, &request, &parts, state);
+    let plain = plain::admit(uas, policy, packet, &request, parts, state);
     state.admission = match (kind, plain) {
         (Kind::KeepAlive, _) => Admission::KeepAlive,
         (Kind::Response, _) => Admission::Response,

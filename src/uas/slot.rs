@@ -9,7 +9,7 @@ use crate::policy::{
     AnswerPlan, CallAttempt, CallError, Code, ContactPlan, Decision, Facts, Foreseen, HeaderFamily,
     Peer, Prepared, Scheme, Screening, Source, Verdict,
 };
-use crate::sip::{Layout, Request, Span, Status};
+use crate::sip::{Kind, Layout, Parts, Request, Span, Status};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// What became of a datagram. Every one has exactly one.
@@ -53,6 +53,10 @@ pub enum Admission {
 #[derive(Debug, Clone)]
 pub struct Slot {
     pub(super) layout: Layout,
+    /// Where the parts of values in plain form lie.
+    pub(super) parts: Parts,
+    /// What was read, for `admit`; `None`: nothing, and that is all there is to do.
+    pub(super) kind: Option<Kind>,
     pub(super) state: State,
 }
 
@@ -204,9 +208,11 @@ impl Default for Slot {
 impl Slot {
     /// An empty slot.
     #[must_use]
-    pub const fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             layout: Layout::new(),
+            parts: Parts::default(),
+            kind: None,
             state: State::new(),
         }
     }

@@ -167,6 +167,10 @@ impl Stages for Watched {
         Stages::scan(&self.uas, policy, datagram, slot);
     }
 
+    fn admit(&self, policy: &Snapshot, datagram: &Datagram<'_>, slot: &mut UasSlot) {
+        Stages::admit(&self.uas, policy, datagram, slot);
+    }
+
     fn touch(&self, policy: &Snapshot, slot: &mut UasSlot, step: Touch) {
         Stages::touch(&self.uas, policy, slot, step);
     }

@@ -152,6 +152,7 @@ fn a_contact_user_beyond_what_asterisk_dials_is_incomplete() {
     };
     let mut slot = Slot::new();
     bench.uas.scan(&bench.policy, &packet, &mut slot);
+    bench.uas.admit(&bench.policy, &packet, &mut slot);
     bench
         .uas
         .decide(&bench.policy, &packet, bench.now, &mut slot);

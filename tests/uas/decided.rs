@@ -32,6 +32,7 @@ fn record(change: impl FnOnce(&mut Rows), bytes: &[u8]) -> (Outcome, Event) {
     let mut slot = uas.slot();
     let mut out = [0; RESPONSE_BYTES_MAX];
     Stages::scan(&uas, &policy, &datagram, &mut slot);
+    Stages::admit(&uas, &policy, &datagram, &mut slot);
     Stages::decide(&uas, &policy, &datagram, rows::at_ms(0), &mut slot);
     Stages::respond(&uas, &policy, &datagram, &mut slot, &mut out).expect("an answer");
     let mut event = Event::EMPTY;

@@ -120,6 +120,7 @@ fn scanned(bench: &Bench, bytes: &[u8]) -> Slot {
         source: SOURCE.parse().expect("an address"),
     };
     bench.uas.scan(&bench.policy, &packet, &mut slot);
+    bench.uas.admit(&bench.policy, &packet, &mut slot);
     bench
         .uas
         .decide(&bench.policy, &packet, bench.now, &mut slot);
@@ -268,6 +269,7 @@ fn an_event_holds_a_callers_octets_as_they_were_and_no_more_than_it_has_room_for
         };
         let mut slot = bench.uas.slot();
         Stages::scan(&bench.uas, &bench.policy, &datagram, &mut slot);
+        Stages::admit(&bench.uas, &bench.policy, &datagram, &mut slot);
         Stages::decide(&bench.uas, &bench.policy, &datagram, bench.now, &mut slot);
         let mut event = Event::EMPTY;
         bench.uas.describe(&datagram, &slot, &mut event);

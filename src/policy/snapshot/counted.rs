@@ -19,7 +19,7 @@ use crate::policy::limits::{
 pub(super) type Call<'a, F> = (&'a F, &'a Prepared, &'a Domain, &'a Policy);
 
 impl Snapshot {
-    /// After stage one: works out what the limits will know the attempt and its parties by.
+    /// After `prepare`: works out what the limits will know the attempt and its parties by.
     pub fn foresee(
         &self,
         attempt: &CallAttempt<'_>,
@@ -39,14 +39,14 @@ impl Snapshot {
         }
     }
 
-    /// The first step of stage two for the counters: asks for what `decide` will read of the attempt.
+    /// The first step of stage `touch` for the counters: asks for what `decide` will read of the attempt.
     pub fn touch_attempt<C: Counting>(&self, foreseen: &Foreseen, counts: &C) {
         if let Some(attempt) = foreseen.attempt() {
             counts.touch_attempt(attempt);
         }
     }
 
-    /// A step of stage two, after `touch_entries`: works out the keys, which may hang on the destination table, and asks for
+    /// A step of stage `touch`, after `touch_entries`: works out the keys, which may hang on the destination table, and asks for
     /// where their sums are noted.
     pub fn touch_counters<C: Counting>(
         &self,
@@ -63,7 +63,7 @@ impl Snapshot {
         }
     }
 
-    /// The last step of stage two: asks for the sums.
+    /// The last step of stage `touch`: asks for the sums.
     pub fn fetch_counters<C: Counting>(
         &self,
         prepared: &Prepared,

@@ -79,7 +79,7 @@ impl Snapshot {
             .map(|(domain, _)| domain.answers.approve())
     }
 
-    /// Stage one: domain, subscriber, number.
+    /// Stage `admit`: domain, subscriber, number.
     #[must_use]
     pub fn prepare(&self, attempt: &CallAttempt<'_>) -> Prepared {
         let nobody = Prepared {
@@ -135,7 +135,7 @@ impl Snapshot {
         }
     }
 
-    /// Stage two: asks the processor for the first cache lines that `decide` will read.
+    /// Stage `touch`: asks the processor for the first cache lines that `decide` will read.
     pub fn touch(&self, prepared: &Prepared) {
         if let Some((domain, policy)) = self.of(prepared) {
             let scopes = self.scopes(domain, policy);

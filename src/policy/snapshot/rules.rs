@@ -30,7 +30,7 @@ pub(super) struct Ruling {
 }
 
 impl Snapshot {
-    /// Stage three: the rules in their order.
+    /// Stage `decide`: the rules in their order.
     #[must_use]
     pub fn decide<C: Counting>(
         &self,
@@ -42,7 +42,7 @@ impl Snapshot {
         self.decide_foreseen(attempt, prepared, &Foreseen::NOTHING, (counts, now))
     }
 
-    /// The same, with what stage two foresaw.
+    /// The same, with what was foreseen.
     #[must_use]
     pub fn decide_foreseen<F: Facts, C: Counting>(
         &self,
