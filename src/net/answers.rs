@@ -528,19 +528,19 @@ mod tests {
     fn answers_of_one_destination_are_stretched_and_leave_in_runs() {
         const FAR: usize = 5000;
         for (answers, arrived, in_runs) in [
-            (&[(300, FAR)][..], &[320][..], 0),
-            (&[(300, FAR), (310, FAR), (320, FAR)], &[320, 320, 320], 3),
+            (&[(300, FAR)][..], &[384][..], 0),
+            (&[(300, FAR), (310, FAR), (384, FAR)], &[384, 384, 384], 3),
             // The first of the shorter ones ends the run of the longer ones.
-            (&[(321, FAR), (300, FAR), (330, FAR)], &[320, 384, 384], 3),
-            (&[(321, FAR), (300, FAR), (310, FAR)], &[320, 320, 384], 2),
+            (&[(385, FAR), (300, FAR), (400, FAR)], &[384, 512, 512], 3),
+            (&[(385, FAR), (300, FAR), (310, FAR)], &[384, 384, 512], 2),
             // As far as each may grow.
-            (&[(300, 310), (300, 319), (300, 320)], &[300, 300, 320], 2),
+            (&[(300, 310), (300, 383), (300, 384)], &[300, 300, 384], 2),
             (&[(300, 0), (300, 0)], &[300, 300], 2),
             // Above the path's likely MTU each leaves alone, as it is.
             (&[(1390, FAR), (1390, FAR)], &[1390, 1390], 2),
             (&[(1401, FAR), (1402, FAR)], &[1401, 1402], 0),
-            (&[(2000, FAR), (300, FAR), (300, FAR)], &[320, 320, 2000], 2),
-            (&[(2000, FAR), (300, FAR)], &[320, 2000], 0),
+            (&[(2000, FAR), (300, FAR), (300, FAR)], &[384, 384, 2000], 2),
+            (&[(2000, FAR), (300, FAR)], &[384, 2000], 0),
         ] {
             assert_eq!(
                 lengths(answers, true),
@@ -568,7 +568,7 @@ mod tests {
         assert!(report.in_runs >= 25, "{report:?}");
         for (number, peer) in peers.iter().enumerate() {
             for _ in 0..(BATCH_DATAGRAMS - number).div_ceil(5) {
-                assert_eq!(receive(peer).len() % 64, 0);
+                assert_eq!(receive(peer).len() % RUN_STEP_BYTES, 0);
             }
             peer.set_nonblocking(true).unwrap();
             assert!(peer.recv(&mut [0; 10]).is_err(), "one too many");
