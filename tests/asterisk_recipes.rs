@@ -1,8 +1,9 @@
 //! The Asterisk recipes in a real Asterisk: what `tollgate recipe` prints is loaded as it is printed, and a telephone calls
-//! an ordinary number, a premium-rate one, and `A00…` itself, through `chan_pjsip` and `chan_sip`, by both methods.
+//! ordinary numbers by each international prefix, a premium-rate one, `A00…` itself, and numbers that would be dialplan if they
+//! could, through `chan_pjsip` and `chan_sip`, by both methods.
 //!
 //! Promises: the carrier rings for eight seconds, so that whatever the recipe's four seconds cut off shows; the carrier
-//! gets one call, without the screening header; the verdicts are those of a `tollgate serve`.
+//! gets the ordinary calls only, without the screening header; the verdicts are those of a `tollgate serve`.
 //! Not among the ordinary tests (`test = false`): it wants a Debian with Asterisk in the folder that
 //! `TOLLGATE_ASTERISK_ROOT` names, and the right to chroot into it. `tests/long` makes one. `TOLLGATE_RECORD` names a folder
 //! in which the run is written to `asterisk.md`, as a table of what was dialled, what the node decided and what the telephone heard.
@@ -31,7 +32,14 @@ mod asterisk_recipes {
     const PATIENCE: Duration = Duration::from_secs(40);
     /// How long the carrier rings: longer than the recipe waits for a verdict.
     const RINGING: Duration = Duration::from_secs(8);
-    const ORDINARY: &str = "011442071838750";
+    const ORDINARY: [&str; 3] = ["011442071838750", "00442071838752", "+442071838753"];
+    /// Second destinations, an expression that is ended by a quote, and a label of the dialplan's own; `{}` is a way to the carrier.
+    const SMUGGLED: [&str; 4] = [
+        "0111%26{}",
+        "0111%26{}%22%260/1%26%22SIP/5",
+        "001%26{}%22%260/1%26%22SIP/5",
+        "+12%3atollgate-question%2c%2b12%2c9",
+    ];
     /// United Kingdom, premium rate.
     const PREMIUM: &str = "0114490987654321";
     /// As ordinary; dialled by a listed agent.
@@ -229,11 +237,13 @@ mod asterisk_recipes {
         agent: &str,
     ) -> (u16, Duration) {
         let local = socket.local_addr().unwrap();
+        // What stands for the call where a number may not.
+        let call: String = number.chars().filter(char::is_ascii_alphanumeric).collect();
         let body = sdp(TELEPHONE);
         let line = |method: &str, cseq: u32, to: &str, branch: &str| {
             format!(
-                "{method} sip:{number}@{asterisk} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bK{branch}{number}\r\n\
-                 Max-Forwards: 70\r\nFrom: <sip:1001@{local}>;tag=t{number}\r\n{to}\r\nCall-ID: {number}@{local}\r\n\
+                "{method} sip:{number}@{asterisk} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bK{branch}{call}\r\n\
+                 Max-Forwards: 70\r\nFrom: <sip:1001@{local}>;tag=t{call}\r\n{to}\r\nCall-ID: {call}@{local}\r\n\
                  CSeq: {cseq} {method}\r\nContact: <sip:1001@{local}>\r\nUser-Agent: {agent}\r\n"
             )
         };
@@ -258,7 +268,7 @@ mod asterisk_recipes {
             let status: u16 = status[..3].parse().unwrap();
             let ours = header(&text, "Call-ID")
                 .concat()
-                .contains(&format!("{number}@"))
+                .contains(&format!("{call}@"))
                 && header(&text, "CSeq").concat().contains("INVITE");
             if !ours || status < 200 {
                 continue;
@@ -410,7 +420,7 @@ mod asterisk_recipes {
         let domain = format!(
             "[[domain]]\nname = \"acme\"\npeers = [\"{ASTERISK}\"]\nmode = \"prevention\"\ntrust_headers = true\n\
              default_policy = \"std\"\ndefault_subscriber = \"unknown\"\nprofile = \"{method}\"\n\
-             [[domain.translate]]\nmatch = \"011\"\nstrip = 3\n"
+             [[domain.translate]]\nmatch = \"011\"\nstrip = 3\n[[domain.translate]]\nmatch = \"00\"\nstrip = 2\n"
         );
         let policy = "[[policy]]\nname = \"std\"\ndestination = { deny = [\"type:premium\"] }\n";
         let toml = |udp: &str| {
@@ -446,8 +456,22 @@ mod asterisk_recipes {
 
         let (listed_agent, _) = dial(&telephone, at, SCANNED, SCANNER);
         let (premium, premium_took) = dial(&telephone, at, PREMIUM, AGENT);
-        let (own_approval, _) = dial(&telephone, at, &format!("A00{ORDINARY}"), AGENT);
-        let (ordinary, ordinary_took) = dial(&telephone, at, ORDINARY, AGENT);
+        let (own_approval, _) = dial(&telephone, at, &format!("A00{}", ORDINARY[0]), AGENT);
+        let carrier_by_name = if driver == "pjsip" {
+            "PJSIP/19005550123%40provider"
+        } else {
+            "SIP/provider/19005550123"
+        };
+        let smuggled = SMUGGLED.map(|number| {
+            let tech = if driver == "pjsip" {
+                "PJSIP/5"
+            } else {
+                "SIP/5"
+            };
+            let number = number.replace("SIP/5", tech).replace("{}", carrier_by_name);
+            dial(&telephone, at, &number, AGENT).0
+        });
+        let ordinary = ORDINARY.map(|number| dial(&telephone, at, number, AGENT));
         stop.store(true, Ordering::Release);
         let invites = ring.join().unwrap();
         drop(asterisk);
@@ -455,25 +479,27 @@ mod asterisk_recipes {
         let stopped = server.stop();
         println!(
             "{driver} {method}: premium {premium} after {premium_took:?}, A00 dialled {own_approval}, \
-             ordinary {ordinary} after {ordinary_took:?}\n{}",
+             smuggled {smuggled:?}, ordinary {ordinary:?}\n{}",
             stopped.stdout
         );
         assert!((400..700).contains(&listed_agent), "{listed_agent}\n{said}");
         assert!((400..700).contains(&premium), "{premium}\n{said}");
         assert!(premium_took < Duration::from_secs(3), "{premium_took:?}");
         assert!((400..700).contains(&own_approval), "{own_approval}\n{said}");
-        assert_eq!(ordinary, 200, "{said}");
-        assert!(ordinary_took >= RINGING, "{ordinary_took:?}");
-        assert_eq!(invites.len(), 1, "{invites:?}\n{said}");
-        assert!(
-            invites[0].starts_with(&format!("INVITE sip:{ORDINARY}@")),
-            "{}",
-            invites[0]
-        );
-        assert_eq!(header(&invites[0], "P-tfps"), Vec::<&str>::new());
+        for status in smuggled {
+            assert!((400..700).contains(&status), "{smuggled:?}\n{said}");
+        }
+        assert_eq!(invites.len(), ORDINARY.len(), "{invites:?}\n{said}");
+        for ((invite, number), (status, took)) in invites.iter().zip(ORDINARY).zip(ordinary) {
+            assert_eq!(status, 200, "{number}\n{said}");
+            assert!(took >= RINGING, "{took:?}");
+            let begin = format!("INVITE sip:{number}@");
+            assert!(invite.starts_with(&begin), "{invite}");
+            assert_eq!(header(invite, "P-tfps"), Vec::<&str>::new());
+        }
         // Each number was asked about once, and nothing else was.
         let sums: serde_json::Value = serde_json::from_str(&stopped.stdout).unwrap();
-        assert_eq!(sums["outcomes"]["approved"], 1, "{sums}\n{said}");
+        assert_eq!(sums["outcomes"]["approved"], 3, "{sums}\n{said}");
         assert_eq!(sums["outcomes"]["rejected"], 2, "{sums}\n{said}");
         for fault in [
             "No such context",
@@ -488,11 +514,8 @@ mod asterisk_recipes {
                 "{said}"
             );
         }
-        let heard = [
-            (SCANNED, listed_agent),
-            (PREMIUM, premium),
-            (ORDINARY, ordinary),
-        ];
+        let mut heard = vec![(SCANNED, listed_agent), (PREMIUM, premium)];
+        heard.extend(ORDINARY.into_iter().zip(ordinary.map(|(status, _)| status)));
         let recipe = format!("{driver} {method}");
         decided(&folder.join("calls.jsonl"), &recipe, &heard)
     }

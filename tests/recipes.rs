@@ -12,10 +12,13 @@ mod common;
 
 #[cfg(test)]
 mod recipes {
-    use super::common::server::{scratch, write_files};
-    use std::fs;
+    use super::common::server::{Server, node_toml, scratch, signal, write_files};
+    use std::net::{SocketAddr, UdpSocket};
     use std::path::Path;
-    use std::process::Command;
+    use std::process::{Child, Command, Stdio};
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+    use std::{fs, thread};
 
     const SWITCHES: [&str; 5] = ["pjsip", "chan_sip", "freeswitch", "kamailio", "opensips"];
     const METHODS: [&str; 2] = ["redirect", "failover"];
@@ -90,8 +93,35 @@ mod recipes {
             for method in METHODS {
                 let text = recipe(switch, method);
                 let lines = code(&text);
-                let filter = place(&lines, "${FILTER(0-9,${EXTEN})}\" != \"${EXTEN}\"]?refuse");
-                assert!(filter < place(&lines, "Dial("), "{text}");
+                // Counted: a quote in what is dialled would end a text that it is compared with.
+                let begins = lines.iter().enumerate();
+                let begins = begins
+                    .filter(|(_, line)| line.starts_with("exten => _") && !line.contains("A00"));
+                let (asked, question): (Vec<_>, Vec<_>) =
+                    begins.partition(|(_, line)| line.contains("GotoIf("));
+                assert_eq!(asked.len(), 3, "{text}");
+                for ((at, line), prefix) in
+                    asked
+                        .into_iter()
+                        .zip(["_011[1-9].,", "_00[1-9].,", "_+[1-9].,"])
+                {
+                    let number = if prefix.contains('+') {
+                        "${EXTEN:1}"
+                    } else {
+                        "${EXTEN}"
+                    };
+                    let want = format!(
+                        "exten => {prefix}1,GotoIf($[${{LEN(${{FILTER(0-9,{number})}})}} != ${{LEN({number})}}]?refuse)"
+                    );
+                    assert_eq!(*line, want);
+                    assert_eq!(
+                        lines[at + 1],
+                        " same => n,Goto(tollgate-question,${EXTEN},1)"
+                    );
+                    assert_eq!(lines[at + 2], " same => n(refuse),Hangup(21)");
+                }
+                let context = question[0].0 - 1;
+                assert_eq!((question.len(), lines[context]), (1, "[tollgate-question]"));
                 for said in ["${CALLERID(num)}", "${SIPDOMAIN}"] {
                     for line in lines.iter().filter(|line| line.contains(said)) {
                         assert!(line.contains("FILTER("), "{line}");
@@ -196,6 +226,163 @@ mod recipes {
         let text = recipe("pjsip", "redirect");
         for part in text.split("\n\n").filter(|part| part.starts_with('[')) {
             assert!(readme.contains(part.trim()), "{part}\nis not in README.md");
+        }
+    }
+
+    const TELEPHONE: &str = "127.0.0.54";
+    const CARRIER: &str = "127.0.0.53";
+    const NODE: &str = "127.0.0.52";
+    const KAMAILIO: &str = "127.0.0.51";
+
+    /// Kamailio with its recipe; ended with its children when it goes.
+    struct Kamailio(Child);
+
+    impl Drop for Kamailio {
+        fn drop(&mut self) {
+            signal(self.0.id(), "TERM");
+            let _ended = self.0.wait();
+        }
+    }
+
+    /// What the recipe says belongs into domains.toml.
+    fn domains(recipe: &str) -> String {
+        let lines = recipe.lines().skip_while(|line| *line != "# [[domain]]");
+        let lines: Vec<&str> = lines
+            .map(|line| line.trim_start_matches(['#', ' ']))
+            .collect();
+        lines.join("\n").replace("192.0.2.1", KAMAILIO)
+    }
+
+    /// Answers every INVITE with 200; the number that each was for.
+    fn carrier(socket: &UdpSocket) -> Vec<String> {
+        let mut numbers = Vec::new();
+        let mut bytes = [0; 4000];
+        while let Ok((length, from)) = socket.recv_from(&mut bytes) {
+            let text = String::from_utf8_lossy(&bytes[..length]).into_owned();
+            if !text.starts_with("INVITE sip:") {
+                continue;
+            }
+            assert!(!text.contains("P-tfps"), "{text}");
+            let kept = ["Via:", "Record-Route:", "From:", "To:", "Call-ID:", "CSeq:"];
+            let head = text
+                .lines()
+                .filter(|line| kept.iter().any(|name| line.starts_with(name)));
+            let head: String = head.map(|line| format!("{line}\r\n")).collect();
+            let head = head.replace("\r\nCall-ID", ";tag=c\r\nCall-ID");
+            let local = socket.local_addr().unwrap();
+            let answer = format!(
+                "SIP/2.0 200 OK\r\n{head}Contact: <sip:{local}>\r\nContent-Length: 0\r\n\r\n"
+            );
+            socket.send_to(answer.as_bytes(), from).unwrap();
+            let number = text["INVITE sip:".len()..]
+                .split('@')
+                .next()
+                .unwrap()
+                .to_owned();
+            if !numbers.contains(&number) {
+                numbers.push(number);
+            }
+        }
+        numbers
+    }
+
+    /// The final status of a call to this number; asked again until something answers.
+    fn dial(telephone: &UdpSocket, switch: SocketAddr, number: &str) -> Option<u16> {
+        let local = telephone.local_addr().unwrap();
+        let call: String = number.chars().filter(char::is_ascii_alphanumeric).collect();
+        let invite = format!(
+            "INVITE sip:{number}@{switch} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bK{call}\r\nMax-Forwards: 70\r\n\
+             From: <sip:1001@{local}>;tag=t\r\nTo: <sip:{number}@{switch}>\r\nCall-ID: {call}\r\nCSeq: 1 INVITE\r\n\
+             Contact: <sip:1001@{local}>\r\nContent-Length: 0\r\n\r\n"
+        );
+        let mut bytes = [0; 4000];
+        for _attempt in 0..40 {
+            telephone.send_to(invite.as_bytes(), switch).unwrap();
+            while let Ok(length) = telephone.recv(&mut bytes) {
+                let text = String::from_utf8_lossy(&bytes[..length]);
+                let status: u16 = text.split(' ').nth(1).unwrap().parse().unwrap();
+                if status >= 200 && text.contains(&format!("Call-ID: {call}\r\n")) {
+                    return Some(status);
+                }
+            }
+        }
+        None
+    }
+
+    #[test]
+    fn kamailio_by_its_recipe_calls_the_carrier_for_approved_numbers_of_every_prefix_and_no_other()
+    {
+        for method in METHODS {
+            let folder = scratch("recipe-kamailio-run");
+            let bound = |host: &str| {
+                let socket = UdpSocket::bind((host, 0)).unwrap();
+                let patience = Duration::from_millis(500);
+                socket.set_read_timeout(Some(patience)).unwrap();
+                socket
+            };
+            let (telephone, trunk) = (bound(TELEPHONE), bound(CARRIER));
+            let node =
+                node_toml(&folder).replace("udp = \"127.0.0.1:0\"", &format!("udp = \"{NODE}:0\""));
+            let recipe = recipe("kamailio", method);
+            let policy =
+                "[[policy]]\nname = \"standard\"\ndestination = { deny = [\"type:premium\"] }\n";
+            write_files(
+                &folder,
+                &[
+                    ("tollgate.toml", &node),
+                    ("bundle/domains.toml", &domains(&recipe)),
+                    ("bundle/policies.toml", policy),
+                ],
+            );
+            let server = Server::start(&folder);
+            let switch = bound(KAMAILIO).local_addr().unwrap();
+            let config = recipe
+                .replace("udp:192.0.2.1:5060", &format!("udp:{switch}"))
+                .replace("sip:127.0.0.1:5060", &format!("sip:{}", server.udp))
+                .replace(
+                    "sip:198.51.100.1:5060",
+                    &format!("sip:{}", trunk.local_addr().unwrap()),
+                );
+            write_files(&folder, &[("kamailio.cfg", &config)]);
+            let child = Command::new("kamailio")
+                .args(["-DD", "-E", "-m", "64", "-M", "8", "-f"])
+                .arg(folder.join("kamailio.cfg"))
+                .arg("-Y")
+                .arg(&folder)
+                .current_dir(&folder)
+                .stdout(Stdio::null())
+                .stderr(fs::File::create(folder.join("kamailio.log")).unwrap())
+                .spawn()
+                .expect("Kamailio is not installed; it is in Debian's package `kamailio` (apt-get install kamailio)");
+            let kamailio = Kamailio(child);
+            let approved = ["011442071838750", "00442071838751", "+442071838752"];
+            let refused = [
+                "0114490987654321",
+                "004490987654321",
+                "+4490987654321",
+                "A00442071838750",
+                "2071838750",
+            ];
+            let stop = AtomicBool::new(false);
+            let (refusals, approvals, called) = thread::scope(|scope| {
+                let calls = scope.spawn(|| {
+                    let mut called = Vec::new();
+                    while !stop.load(Ordering::Acquire) {
+                        called.extend(carrier(&trunk));
+                    }
+                    called
+                });
+                let refusals = refused.map(|number| dial(&telephone, switch, number));
+                let approvals = approved.map(|number| dial(&telephone, switch, number));
+                stop.store(true, Ordering::Release);
+                (refusals, approvals, calls.join().unwrap())
+            });
+            assert_eq!(approvals, [Some(200); 3], "{method}");
+            let want = [403, 403, 403, 484, 484].map(Some);
+            assert_eq!(refusals, want, "{method}");
+            assert_eq!(called, approved, "{method}");
+            drop(kamailio);
+            assert!(server.stop().status.success());
         }
     }
 
