@@ -114,6 +114,65 @@ mod command_line {
         );
     }
 
+    /// The defaults of the reference are those that are in force when nothing else is said.
+    #[test]
+    fn the_reference_has_the_defaults_that_are_in_force() {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
+            .join(format!("config-reference-{}", std::process::id()));
+        fs::create_dir_all(folder.join("bundle")).unwrap();
+        for (name, text) in [
+            (
+                "tollgate.toml",
+                "[[listen]]\nudp = \"127.0.0.1:5060\"\n[bundle]\npath = \"bundle\"\n[journal]\npath = \"j\"\n",
+            ),
+            (
+                "bundle/domains.toml",
+                "[[domain]]\nname = \"a\"\npeers = [\"192.0.2.1\"]\nmode = \"prevention\"\ntrust_headers = true\n\
+                 default_policy = \"p\"\ndefault_subscriber = \"u\"\n[[domain.translate]]\nmatch = \"0\"\n",
+            ),
+            (
+                "bundle/policies.toml",
+                "[[policy]]\nname = \"p\"\n[[policy.limit]]\nname = \"l\"\ncode = \"R13\"\nwindow = \"1m\"\nmax = 1\n",
+            ),
+        ] {
+            fs::write(folder.join(name), text).unwrap();
+        }
+        let path = folder.join("tollgate.toml");
+        let in_force = tollgate(&["config", "--config", path.to_str().unwrap()]);
+        let in_force: toml::Table = String::from_utf8(in_force.stdout).unwrap().parse().unwrap();
+        let reference: toml::Table = said(&["config", "--reference"]).parse().unwrap();
+        let mut compared = 0;
+        within(&reference, &in_force, "", &mut compared);
+        assert!(compared > 25, "{compared}");
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    /// That each value of `part` is in `whole`, too. Of an array of tables the first.
+    fn within(part: &toml::Table, whole: &toml::Table, path: &str, compared: &mut usize) {
+        // A table without defaults of its own need not be printed.
+        let has_values =
+            |value: &toml::Value| value.as_table().is_none_or(|table| !table.is_empty());
+        for (key, value) in part.iter().filter(|(_, value)| has_values(value)) {
+            let path = format!("{path}.{key}");
+            let other = whole
+                .get(key)
+                .unwrap_or_else(|| panic!("{path} is not printed"));
+            let table = |value: &toml::Value| match value {
+                toml::Value::Table(table) => Some(table.clone()),
+                toml::Value::Array(array) => array.first().and_then(toml::Value::as_table).cloned(),
+                _ => None,
+            };
+            match (table(value), table(other)) {
+                (Some(part), Some(whole)) => within(&part, &whole, &path, compared),
+                (None, _) => {
+                    assert_eq!(value, other, "{path}");
+                    *compared += 1;
+                }
+                (Some(part), None) => assert!(part.is_empty(), "{path}"),
+            }
+        }
+    }
+
     /// What `config` prints of a bundle is a bundle: written to files, it is accepted and prints the same.
     #[test]
     fn what_config_prints_can_be_put_in_force() {

@@ -174,6 +174,9 @@ struct ConfigArguments {
     /// Print limits that stop this instead, to be put behind a policy of policies.toml; may be given several times.
     #[arg(long, value_name = "NAME", value_parser = preset_names(), conflicts_with_all = ["config", "write"])]
     preset: Vec<String>,
+    /// Print every key of tollgate.toml, domains.toml and policies.toml instead, with its default and what it holds.
+    #[arg(long, conflicts_with_all = ["config", "write", "preset"])]
+    reference: bool,
 }
 
 impl ConfigArgument {
@@ -215,6 +218,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(argument) => check(&argument.source()),
         Command::Config(arguments) => match arguments.write {
             Some(folder) => write_sample(&folder),
+            None if arguments.reference => say(&mut io::stdout(), &control::reference::text()),
             None if !arguments.preset.is_empty() => presets(&arguments.preset),
             None => config(&arguments.config.source()),
         },

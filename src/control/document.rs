@@ -9,6 +9,19 @@ use std::ops::RangeInclusive;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+#[cfg(test)]
+thread_local! {
+    static ASKED: std::cell::RefCell<std::collections::BTreeSet<String>> = const {
+        std::cell::RefCell::new(std::collections::BTreeSet::new())
+    };
+}
+
+/// The dotted names of the keys that this thread asked for since it was asked last.
+#[cfg(test)]
+pub(super) fn asked() -> std::collections::BTreeSet<String> {
+    ASKED.take()
+}
+
 /// The text of a document and where its lines begin.
 #[derive(Debug)]
 pub(super) struct Text<'t> {
@@ -105,6 +118,8 @@ pub(super) struct Table<'d> {
 impl<'d> Table<'d> {
     /// The value of an optional key.
     pub(super) fn take(&mut self, key: &'static str) -> Option<Value<'d>> {
+        #[cfg(test)]
+        ASKED.with_borrow_mut(|asked| asked.insert(self.name_of(key)));
         self.known.push(key);
         self.find(key)
     }

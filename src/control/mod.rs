@@ -18,6 +18,7 @@ mod parse;
 mod policies;
 pub mod presets;
 mod rates;
+pub mod reference;
 mod schedule;
 mod shares;
 pub mod show;

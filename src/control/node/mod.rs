@@ -252,7 +252,11 @@ pub(super) fn read(source: &Source, findings: &mut Findings) -> Reading {
     }
 }
 
-fn root_table(source: &Source, mut root: Table<'_>, findings: &mut Findings) -> NodeConfig {
+pub(super) fn root_table(
+    source: &Source,
+    mut root: Table<'_>,
+    findings: &mut Findings,
+) -> NodeConfig {
     let mut config = NodeConfig {
         name: NAME_DEFAULT.to_owned(),
         shards: Shards::Auto,
