@@ -11,7 +11,7 @@ use super::{lists, policies, rates, subscribers};
 use crate::policy::data;
 use crate::policy::rows::Rows;
 use sha2::{Digest, Sha256};
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 const DOMAINS: &str = "domains.toml";
@@ -265,7 +265,7 @@ pub(super) fn is_read(file: &str) -> bool {
 /// A policy that nobody has decides nothing; likely a forgotten reference.
 fn unused_policies(reading: &Reading<'_>, findings: &mut Findings) {
     let rows = &reading.rows;
-    let used: HashSet<usize> = rows
+    let used: BTreeSet<usize> = rows
         .domains
         .iter()
         .map(|domain| domain.default_policy)

@@ -16,7 +16,7 @@ use crate::policy::rows::{
     StatusOverrides,
 };
 use crate::sip::Status;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// Emergency numbers of a domain that names none: the ones that many countries share, short and compared whole, so that
 /// no premium service hides behind one. `tollgate config` prints them.
@@ -63,8 +63,8 @@ pub const EMERGENCY_DEFAULT: [&str; 36] = [
 /// are then not faulted: they would be faults that are not there.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    domains: Option<HashMap<String, usize>>,
-    policies: Option<HashMap<String, usize>>,
+    domains: Option<BTreeMap<String, usize>>,
+    policies: Option<BTreeMap<String, usize>>,
     needs: Vec<PolicyNeeds>,
 }
 
@@ -158,7 +158,7 @@ impl Names {
     }
 }
 
-fn indexed(names: impl Iterator<Item = String>) -> HashMap<String, usize> {
+fn indexed(names: impl Iterator<Item = String>) -> BTreeMap<String, usize> {
     names
         .enumerate()
         .map(|(index, name)| (name, index))
@@ -166,7 +166,7 @@ fn indexed(names: impl Iterator<Item = String>) -> HashMap<String, usize> {
 }
 
 fn lookup(
-    known: Option<&HashMap<String, usize>>,
+    known: Option<&BTreeMap<String, usize>>,
     noun: &str,
     document: &str,
     name: &str,
@@ -218,7 +218,7 @@ pub(super) fn read(
 #[derive(Debug, Default)]
 struct Domains {
     rows: Vec<DomainRow>,
-    by_name: HashMap<String, usize>,
+    by_name: BTreeMap<String, usize>,
     /// Every host that means a domain, in lower case, with the domain and the place.
     hosts: Vec<(String, usize, Place)>,
     /// Every listed proxy as it is written, with its place.
@@ -683,7 +683,7 @@ fn proxies_that_are_peers(file: &str, domains: &Domains, findings: &mut Findings
 
 /// Two domains that the same peer may speak for must not be meant by the same host.
 fn claimed_twice(file: &str, domains: &Domains, findings: &mut Findings) {
-    let mut by_host: HashMap<&str, Vec<usize>> = HashMap::new();
+    let mut by_host: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (host, index, place) in &domains.hosts {
         let Some(row) = domains.rows.get(*index) else {
             continue;
@@ -711,4 +711,17 @@ fn share_peers(left: &DomainRow, right: &DomainRow) -> bool {
     left.peers
         .iter()
         .any(|one| right.peers.iter().any(|other| parse::overlap(one, other)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_names_that_are_equally_near_the_hint_is_the_first_in_their_order() {
+        let mut names = Names::default();
+        names.set_domains((1..=9).rev().map(|number| format!("site{number}")));
+        let sentence = names.domain("site").unwrap_err();
+        assert!(sentence.contains("did you mean \"site1\"?"), "{sentence}");
+    }
 }

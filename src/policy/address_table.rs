@@ -3,6 +3,7 @@
 //! Promises: an IPv4-mapped IPv6 address is looked up as IPv4; a look-up allocates nothing.
 //! Leaves to its users: what the values mean.
 
+use super::hash::Seeded;
 use super::interval::{IntervalTable, edges, sweep};
 use super::rows::AddressBlock;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -127,7 +128,7 @@ pub(super) struct Sets {
 /// Gives each distinct set its number while tables are built.
 #[derive(Debug, Default)]
 pub(super) struct SetInterner {
-    numbers: HashMap<Vec<u32>, u32>,
+    numbers: HashMap<Vec<u32>, u32, Seeded>,
     sets: Sets,
 }
 

@@ -6,13 +6,13 @@
 //! Leaves to `control`: telling the operator what an expression lacks (`check_agent_expression` says it).
 
 use super::byte_map::ByteMap;
+use super::hash::Seeded;
 use super::lists::Listed;
 use super::rows::{ListRow, Pattern};
 use crate::counters::KeyHasher;
 use crate::limits::SCREENING_VALUE_BYTES_MAX;
 use aho_corasick::AhoCorasick;
 use aho_corasick::packed::Searcher;
-use foldhash::fast::RandomState;
 use regex::bytes::{Regex, RegexBuilder};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -43,8 +43,8 @@ pub(super) struct Agents {
     /// octets: 150 instructions in place of 440.
     parts_filter: Option<Searcher>,
     /// (pattern in `parts`, scope) → index into `rows`.
-    part_rows: HashMap<(u32, u32), u32, RandomState>,
-    expressions: HashMap<u32, Vec<(Regex, u32)>, RandomState>,
+    part_rows: HashMap<(u32, u32), u32, Seeded>,
+    expressions: HashMap<u32, Vec<(Regex, u32)>, Seeded>,
     recent: Recent,
 }
 
@@ -146,7 +146,7 @@ impl Agents {
         rows.sort_by_key(|(_, listed, _)| std::cmp::Reverse(listed.preference()));
         let mut agents = Self::default();
         let mut parts: Vec<String> = Vec::new();
-        let mut part_numbers: HashMap<String, u32, RandomState> = HashMap::default();
+        let mut part_numbers: HashMap<String, u32, Seeded> = HashMap::default();
         for (index, &(scope, listed, row)) in (0_u32..).zip(&rows) {
             agents.rows.push(listed);
             match &row.pattern {

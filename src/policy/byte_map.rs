@@ -5,7 +5,7 @@
 //! hash is seeded, since traffic chooses the keys.
 //! Leaves to its users: lower case, where case does not count.
 
-use foldhash::fast::RandomState;
+use super::hash::Seeded;
 use std::hash::BuildHasher;
 
 /// Longest key that stands in its slot.
@@ -14,7 +14,7 @@ const INLINE_BYTES: usize = 20;
 /// From (tag, bytes) to the lowest value inserted for it.
 #[derive(Debug, Default)]
 pub(super) struct ByteMap {
-    seed: RandomState,
+    seed: Seeded,
     /// Open addressing; the length is a power of two, at most half of it taken.
     slots: Vec<Slot>,
     taken: usize,

@@ -5,9 +5,9 @@
 //! place.
 //! Leaves to `control`: a bundle's overrides.
 
+use super::hash::Seeded;
 use super::rows::{DestinationRow, Risk};
 use crate::e164::E164;
-use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
@@ -34,7 +34,7 @@ pub fn embedded_destinations() -> Result<Arc<[DestinationRow]>, String> {
 /// The risk class of a country's numbers of one type, from the embedded table: for rows that a bundle adds without one.
 #[derive(Debug)]
 pub struct RiskTable {
-    risks: HashMap<(&'static str, &'static str), Risk, RandomState>,
+    risks: HashMap<(&'static str, &'static str), Risk, Seeded>,
 }
 
 impl RiskTable {
@@ -84,7 +84,7 @@ fn rows<'a, const N: usize>(
         })
 }
 
-fn risks(text: &str) -> Result<HashMap<(&str, &str), Risk, RandomState>, String> {
+fn risks(text: &str) -> Result<HashMap<(&str, &str), Risk, Seeded>, String> {
     let mut risks = HashMap::default();
     for row in rows::<3>("risk.csv", text, "country,type,risk") {
         let (line, [country, number_type, risk]) = row?;
@@ -111,11 +111,7 @@ fn risks(text: &str) -> Result<HashMap<(&str, &str), Risk, RandomState>, String>
 }
 
 /// Country and type both; else the higher of the country's and the type's; else the row for all.
-fn risk_of(
-    risks: &HashMap<(&str, &str), Risk, RandomState>,
-    country: &str,
-    number_type: &str,
-) -> Risk {
+fn risk_of(risks: &HashMap<(&str, &str), Risk, Seeded>, country: &str, number_type: &str) -> Risk {
     let risk = |key| risks.get(&key).copied();
     risk((country, number_type))
         .or_else(|| risk((country, "*")).max(risk(("*", number_type))))
@@ -129,13 +125,13 @@ fn destinations(
     continent: &'static str,
 ) -> Result<Vec<DestinationRow>, String> {
     let risks = risks(risk)?;
-    let mut continents: HashMap<&str, &str, RandomState> = HashMap::default();
+    let mut continents: HashMap<&str, &str, Seeded> = HashMap::default();
     for row in rows::<2>("continents.csv", continent, "country,continent") {
         let (_, [country, continent]) = row?;
         continents.insert(country, continent);
     }
     // Countries come in runs with a handful of types: the risk is looked up once for each pair.
-    let mut known: HashMap<(&str, &str), Risk, RandomState> = HashMap::default();
+    let mut known: HashMap<(&str, &str), Risk, Seeded> = HashMap::default();
     let mut table = Vec::with_capacity(destinations.len() / 16);
     for row in rows::<3>("destinations.csv", destinations, "prefix,country,type") {
         let (line, [prefix, country, number_type]) = row?;

@@ -4,11 +4,11 @@
 //! risk and continent, a few thousand for 57,000 prefixes.
 //! Leaves to `control`: telling the operator of a term that no destination has.
 
+use super::hash::Seeded;
 use super::limits::word;
 use super::number_table::{NumberHit, PrefixRow, PrefixTable};
 use super::rows::{DestinationRow, DestinationTerm, PolicyRow, Risk};
 use crate::e164::E164;
-use foldhash::fast::RandomState;
 use std::collections::HashMap;
 
 /// What a destination is, for the journal and for people.
@@ -54,7 +54,7 @@ fn count(number: usize) -> u32 {
 impl Destinations {
     /// Builds from the rows; of two with the same prefix the later counts, since overrides come later.
     pub(super) fn new(rows: &[DestinationRow]) -> Self {
-        let mut numbers: HashMap<(&str, &str, Risk, &str), u32, RandomState> = HashMap::default();
+        let mut numbers: HashMap<(&str, &str, Risk, &str), u32, Seeded> = HashMap::default();
         let mut classes = Vec::new();
         let mut row_classes = Vec::with_capacity(rows.len());
         let mut prefixes = Vec::with_capacity(rows.len());

@@ -15,6 +15,7 @@ pub mod counting;
 pub mod data;
 pub mod destinations;
 mod dialled;
+pub(crate) mod hash;
 mod interval;
 mod limits;
 mod lists;

@@ -4,6 +4,7 @@
 //! zeros inside; a look-up allocates nothing and takes time that the number of rows hardly moves.
 //! Leaves to its users: what the values mean, and what wins between tables.
 
+use super::hash::Seeded;
 use super::interval::{IntervalTable, edges, sweep};
 use crate::e164::E164;
 use crate::sys::prefetch_read;
@@ -85,7 +86,7 @@ impl PrefixTable {
         // so the best of each length is all that a place can use.
         let mut active: [BTreeSet<(u64, u32)>; 16] = Default::default();
         let mut fallbacks = Vec::new();
-        let mut numbers: HashMap<Entry, u32, foldhash::fast::RandomState> = HashMap::default();
+        let mut numbers: HashMap<Entry, u32, Seeded> = HashMap::default();
         let steps = sweep(
             &edges(spans),
             &mut active,
@@ -142,7 +143,7 @@ fn chain(
     rows: &[PrefixRow],
     active: &[BTreeSet<(u64, u32)>; 16],
     fallbacks: &mut Vec<Entry>,
-    numbers: &mut HashMap<Entry, u32, foldhash::fast::RandomState>,
+    numbers: &mut HashMap<Entry, u32, Seeded>,
 ) -> Entry {
     let mut best: Vec<(u64, u32, usize)> = active
         .iter()
@@ -202,8 +203,8 @@ impl std::fmt::Debug for ExactTable {
 
 impl ExactTable {
     fn new(rows: &[(E164, u32, u32)]) -> Self {
-        let mut best: HashMap<u64, (u32, u32), foldhash::fast::RandomState> =
-            HashMap::with_capacity_and_hasher(rows.len(), foldhash::fast::RandomState::default());
+        let mut best: HashMap<u64, (u32, u32), Seeded> =
+            HashMap::with_capacity_and_hasher(rows.len(), Seeded::default());
         for &(number, preference, value) in rows {
             let held = best.entry(number.key()).or_insert((preference, value));
             if preference > held.0 {

@@ -3,6 +3,7 @@
 //! Promises: a domain that moves in its file, goes, or comes back has its old number; two names share one only when
 //! more than `DOMAINS_MAX` names have been seen, and then it is the last one, `DomainSlots::MORE`.
 
+use super::hash::Seeded;
 use crate::limits::DOMAINS_MAX;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -36,7 +37,7 @@ impl DomainSlots {
 
     /// These numbers and those of `names`, which may be new; the number of each name.
     pub(super) fn with(&self, names: &[&str]) -> (Self, Vec<u16>) {
-        let mut known: HashMap<&str, u16> = (0..MORE)
+        let mut known: HashMap<&str, u16, Seeded> = (0..MORE)
             .zip(self.names.iter())
             .map(|(slot, name)| (&**name, slot))
             .collect();

@@ -11,12 +11,12 @@ use super::address_table::{AddressTable, NO_SET, SetInterner, Sets};
 use super::attempt::{CallAttempt, HeaderFamily};
 use super::byte_map::ByteMap;
 use super::dialled::{bare_user, decode};
+use super::hash::Seeded;
 use super::interval::{IntervalTable, edges, sweep};
 use super::rows::{AddressBlock, DomainRow, SubscriberRow};
 use super::snapshot::{Peer, Source};
 use crate::limits::{SCREENING_VALUE_BYTES_MAX, TECH_PREFIX_BYTES_MAX, USER_RANGE_DIGITS_MAX};
 use crate::sip::block;
-use foldhash::fast::RandomState;
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
@@ -27,7 +27,7 @@ pub(super) struct Peers {
     peers: AddressTable<u32>,
     proxies: AddressTable<u32>,
     /// (set that lists the proxy, set that lists the peer) → the set that lists both.
-    behind: HashMap<(u32, u32), u32, RandomState>,
+    behind: HashMap<(u32, u32), u32, Seeded>,
     /// Tag: set × 2, plus 1 for domains that trust headers → the set's first domain of that name. Sets of one have none.
     names: ByteMap,
 }
@@ -138,7 +138,7 @@ fn behind(
     interner: &mut SetInterner,
     peer_sets: u32,
     domains: usize,
-) -> HashMap<(u32, u32), u32, RandomState> {
+) -> HashMap<(u32, u32), u32, Seeded> {
     let sets = interner.sets();
     let mut peer_sets_of = vec![Vec::new(); domains];
     for set in 0..peer_sets {
@@ -160,7 +160,7 @@ fn behind(
             }
         }
     }
-    let mut behind = HashMap::with_capacity_and_hasher(pairs.len(), RandomState::default());
+    let mut behind = HashMap::with_capacity_and_hasher(pairs.len(), Seeded::default());
     for (proxy_set, peer_set) in pairs {
         let sets = interner.sets();
         let peers = sets.members(peer_set);
@@ -228,7 +228,7 @@ impl Subscribers {
         let mut criteria = vec![0_u8; domains];
         let mut spans = Vec::new();
         // The first row of each block: with a thousand subscribers behind one PBX the block stands once in the table.
-        let mut blocks: HashMap<(IpAddr, IpAddr, usize), (AddressBlock, u32), RandomState> =
+        let mut blocks: HashMap<(IpAddr, IpAddr, usize), (AddressBlock, u32), Seeded> =
             HashMap::default();
         for (row, subscriber) in (0_u32..).zip(rows) {
             let domain = count(subscriber.domain);

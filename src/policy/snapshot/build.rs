@@ -12,6 +12,7 @@ use crate::policy::agents::Agents;
 use crate::policy::answer::ContactHost;
 use crate::policy::destinations::Destinations;
 use crate::policy::dialled::{NumberPlan, Translation};
+use crate::policy::hash::Seeded;
 use crate::policy::limits::{Limits, word};
 use crate::policy::lists::{Listed, ScopeLists, ScopeRows};
 use crate::policy::profile::{AnswerSettings, Answers};
@@ -212,7 +213,7 @@ fn divert_prefixes(rows: &Rows) -> Vec<Vec<[u8; 3]>> {
 #[derive(Debug, Default)]
 struct Hosts {
     texts: Vec<Box<[u8]>>,
-    numbers: HashMap<String, u16>,
+    numbers: HashMap<String, u16, Seeded>,
 }
 
 impl Hosts {

@@ -6,8 +6,8 @@
 
 use super::table::VALUES;
 use crate::limits::FIXED_HOST_BYTES_MAX;
+use crate::policy::hash::Seeded;
 use crate::policy::{ContactPlan, Told};
-use foldhash::fast::RandomState;
 use std::hash::BuildHasher as _;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,7 +23,7 @@ const _: () = assert!(VALUES.is_power_of_two());
 #[derive(Debug)]
 pub(super) struct Answers {
     places: Box<[Place]>,
-    hasher: RandomState,
+    hasher: Seeded,
 }
 
 #[derive(Debug, Default)]
@@ -73,7 +73,7 @@ impl Answers {
     pub(super) fn new() -> Self {
         Self {
             places: (0..VALUES).map(|_place| Place::default()).collect(),
-            hasher: RandomState::default(),
+            hasher: Seeded::default(),
         }
     }
 
