@@ -29,6 +29,9 @@ mod rows;
 #[path = "fuzz/checks/scan.rs"]
 mod scan;
 #[cfg(test)]
+#[path = "fuzz/checks/script.rs"]
+mod script;
+#[cfg(test)]
 #[path = "fuzz/checks/uri.rs"]
 mod uri;
 

@@ -13,7 +13,8 @@ const GOOD: [&[u8]; 4] = [
     include_bytes!("../data/rfc4475/longreq.dat"),
 ];
 
-fn put(data: &mut [u8], changed: &[u8]) -> usize {
+/// Writes what was changed, as far as there is room.
+pub fn put(data: &mut [u8], changed: &[u8]) -> usize {
     let length = changed.len().min(data.len());
     data[..length].copy_from_slice(&changed[..length]);
     length
@@ -27,7 +28,11 @@ const USUAL_BYTES_MAX: usize = 1_500;
 pub fn sip(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize {
     let mut dice = Dice::new(u64::from(seed));
     let long = dice.below(16) == 0;
-    let max_size = if long { max_size } else { max_size.min(USUAL_BYTES_MAX) };
+    let max_size = if long {
+        max_size
+    } else {
+        max_size.min(USUAL_BYTES_MAX)
+    };
     let size = size.min(max_size);
     if dice.below(4) == 0 {
         return fuzzer_mutate(data, size, max_size);

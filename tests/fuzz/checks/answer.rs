@@ -1,7 +1,11 @@
 //! A datagram end to end, stage by stage as a shard does it: from a direct peer by the sample's policy, from a peer behind a
 //! proxy by one made by hand, and from a stranger. P2–P6 and P8 of every answer. Both policies have limits, and they count.
+//!
+//! What an input meets hangs on the input alone: memory, counters and clock begin anew with each. To reach what hangs on
+//! earlier datagrams it may hold several, and say how they follow each other (`script`).
 
 use crate::rows;
+use crate::script::{Part, Script};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tollgate::clock::Now;
@@ -20,6 +24,8 @@ use tollgate::uas::{Touch, TransactionMemory, Uas};
 
 /// A server, two policies, and two slots that have seen different datagrams before.
 pub(crate) struct Check {
+    /// Without memory and counters.
+    bare: Uas,
     uas: Uas,
     memory: Arc<TransactionMemory>,
     counters: Arc<Counters>,
@@ -31,20 +37,23 @@ pub(crate) struct Check {
     direct: SocketAddr,
     proxied: SocketAddr,
     stranger: SocketAddr,
-    inputs: u64,
+    /// Whether memory and counters may hold something.
+    used: bool,
     limited: u64,
+    keys_most: u64,
 }
 
-/// Time that passes from one input to the next: what is remembered of datagrams is forgotten by then.
-const STEP_MS: u64 = 40_000;
-/// The counters are swept after so many inputs.
-const SWEEP_INPUTS: u64 = 256;
+/// When an input begins: the first Monday of 1970, six in the morning, UTC.
+const START_MS: u64 = (4 * 24 + 6) * 3_600_000;
 
-/// Room that is soon full, so that keys are folded, refused and used again.
+/// Room that is soon full, so that keys are folded and refused: an owner's share is eight.
 const ROOM: Size = Size {
-    keys: 512,
+    keys: 128,
     attempts: 64,
 };
+
+/// Entries of the transaction memory: as few as it gets, so that they are replaced.
+const ENTRIES: usize = 8;
 
 /// Codes that only limits give here.
 const LIMITED: [Code; 3] = [Code::R08, Code::R11, Code::R13];
@@ -98,7 +107,7 @@ fn limits() -> Vec<LimitRow> {
             window: Some(Window::Day),
             during: During::WorkingHours,
             action: LimitAction::Divert,
-            ..limit(Code::R11, address, Whereto::Country, Count::Approved, 200)
+            ..limit(Code::R11, address, Whereto::Country, Count::Approved, 12)
         },
         LimitRow {
             window: minutes(24 * 60),
@@ -107,7 +116,7 @@ fn limits() -> Vec<LimitRow> {
                 subscriber,
                 Whereto::Any,
                 Count::Exposure,
-                4_000_000_000,
+                40_000_000,
             )
         },
         LimitRow {
@@ -117,9 +126,16 @@ fn limits() -> Vec<LimitRow> {
         },
         LimitRow {
             window: Some(Window::Period),
-            ..limit(Code::R10, caller, Whereto::Prefix, Count::Attempts, 50)
+            ..limit(Code::R10, caller, Whereto::Prefix, Count::Attempts, 12)
         },
     ]
+}
+
+/// Memory and counters of a server that has just been started.
+fn empty() -> (Arc<TransactionMemory>, Arc<Counters>) {
+    let memory = TransactionMemory::new(ENTRIES, [9; 16]).expect("there is address space");
+    let counters = Counters::new(ROOM, [3; 32]).expect("address space");
+    (Arc::new(memory), Arc::new(counters))
 }
 
 /// A limit that only reports.
@@ -143,15 +159,16 @@ impl Check {
     /// Everything that is built once.
     pub(crate) fn new() -> Self {
         let loaded = control::load(&Source::Sample).expect("the sample has no fault");
-        // As small as it gets, so that entries are replaced.
-        let memory = Arc::new(TransactionMemory::new(8, [9; 16]).expect("there is address space"));
-        let counters = Arc::new(Counters::new(ROOM, [3; 32]).expect("address space"));
-        let mut uas = Uas::new([7; 16])
+        let mut bare = Uas::new([7; 16]);
+        bare.set_listening(&["127.0.0.10:5060".parse().expect("an address")]);
+        let (memory, counters) = empty();
+        let uas = bare
+            .clone()
             .with_memory(Arc::clone(&memory))
             .with_counters(Arc::clone(&counters));
-        uas.set_listening(&["127.0.0.10:5060".parse().expect("an address")]);
         Self {
             slots: [Stages::slot(&uas), Stages::slot(&uas)],
+            bare,
             uas,
             memory,
             counters,
@@ -162,19 +179,52 @@ impl Check {
             direct: "127.0.0.1:40000".parse().expect("an address"),
             proxied: "127.0.0.20:5060".parse().expect("an address"),
             stranger: "10.0.0.1:5060".parse().expect("an address"),
-            inputs: 0,
+            used: false,
             limited: 0,
+            keys_most: 0,
+        }
+    }
+
+    /// Nothing was ever asked.
+    fn begin_anew(&mut self) {
+        if !self.used {
+            self.uas.set_draining(false);
+            return;
+        }
+        self.used = false;
+        (self.memory, self.counters) = empty();
+        self.uas = self
+            .bare
+            .clone()
+            .with_memory(Arc::clone(&self.memory))
+            .with_counters(Arc::clone(&self.counters));
+    }
+
+    /// Holds the datagrams of an input to the rules, one after another.
+    pub(crate) fn input(&mut self, input: &[u8]) {
+        self.begin_anew();
+        let mut now_ms = START_MS;
+        for part in Script::new(input) {
+            self.part(&part, &mut now_ms);
+        }
+        self.keys_most = self.keys_most.max(self.counters.usage().used);
+    }
+
+    fn part(&mut self, part: &Part<'_>, now_ms: &mut u64) {
+        self.uas.set_draining(part.is_draining);
+        for round in 0..part.rounds {
+            *now_ms += part.step_ms;
+            self.datagram(&part.datagram(round), rows::at_ms(*now_ms));
+        }
+        if part.sweeps {
+            let now = rows::at_ms(*now_ms);
+            self.memory.sweep(now);
+            self.counters.sweep(now);
         }
     }
 
     /// Holds one datagram to the rules.
-    pub(crate) fn input(&mut self, bytes: &[u8]) {
-        self.inputs += 1;
-        let now = rows::at_ms(self.inputs * STEP_MS);
-        self.memory.sweep(now);
-        if self.inputs.is_multiple_of(SWEEP_INPUTS) {
-            self.counters.sweep(now);
-        }
+    fn datagram(&mut self, bytes: &[u8], now: Now) {
         for (source, order) in [(self.direct, [0, 1]), (self.proxied, [1, 0])] {
             let datagram = Datagram {
                 bytes,
@@ -202,14 +252,14 @@ impl Check {
         );
     }
 
-    /// How many requests a limit rejected or diverted, and how many keys have counts now.
+    /// How many requests a limit rejected or diverted, and how many keys had counts at most.
     #[expect(
         clippy::allow_attributes,
         reason = "the replay asks, the fuzzer does not"
     )]
     #[allow(dead_code, reason = "the fuzzer only looks at what is wrong")]
     pub(crate) fn limited(&self) -> (u64, u64) {
-        (self.limited, self.counters.usage().used)
+        (self.limited, self.keys_most)
     }
 
     /// The length of the answer.
@@ -229,6 +279,7 @@ impl Check {
         let _outcome = Stages::outcome(uas, slot);
         Stages::describe(uas, datagram, slot, &mut self.event);
         let decision = self.event.decision.as_ref();
+        self.used |= decision.is_some();
         let is_limited = decision.is_some_and(|decision| LIMITED.contains(&decision.code));
         self.limited += u64::from(is_limited);
         let answer = answer?;

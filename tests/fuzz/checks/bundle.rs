@@ -19,6 +19,9 @@ const MORE: [(&str, &str); 3] = [
     ("rates.csv", "prefix,rate_per_minute\n"),
 ];
 
+/// How many files an input may choose among: the sample's, its configuration, and these.
+pub(crate) const FILES: usize = SAMPLE_BUNDLE.len() + 1 + MORE.len();
+
 const INVITE: &[u8] = b"INVITE sip:011442071838750@127.0.0.1 SIP/2.0\r\n\
     Via: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bK48de1b64\r\n\
     From: <sip:1003@pbx.example.com>;tag=as74dd9bd9\r\n\
@@ -77,7 +80,7 @@ impl Check {
         let Some((first, text)) = input.split_first() else {
             return;
         };
-        let which = usize::from(first.wrapping_sub(b'0')) % self.files.len();
+        let which = usize::from(first.wrapping_sub(b'0')) % FILES;
         if let Some((path, original)) = self
             .replaced
             .filter(|&before| before != which)

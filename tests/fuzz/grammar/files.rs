@@ -1,0 +1,404 @@
+//! What stands in each file of configuration and bundle: headings, keys, columns, and values right and wrong.
+
+use Field::{Address, Agent, Amount, Array, Date, Dialled, Inline, Integer, Name, Number, Of};
+use Field::{Quoted, Socket, Users};
+
+/// What the first octet of an input chooses (`checks/bundle.rs`).
+#[derive(Clone, Copy)]
+pub(super) enum File {
+    Document(Document),
+    Table(&'static str, &'static [Field]),
+}
+
+/// A TOML file: its blocks, each a heading and the keys below it; those that must be there come first.
+pub(super) type Document = &'static [Block];
+
+pub(super) struct Block {
+    pub(super) heading: &'static str,
+    /// How many of the keys must be there.
+    pub(super) needed: usize,
+    pub(super) keys: &'static [(&'static str, Field)],
+}
+
+/// How a value is made.
+#[derive(Clone, Copy)]
+pub(super) enum Field {
+    /// One of these, between bars, the first four of which are right as a rule.
+    Of(&'static str),
+    Number,
+    Dialled,
+    Address,
+    Socket,
+    Agent,
+    Date,
+    Name,
+    Amount,
+    Users,
+    Integer,
+    /// In quotes.
+    Quoted(&'static Field),
+    /// An array of up to so many.
+    Array(usize, &'static Field),
+    /// A table in one line: keys and values.
+    Inline(&'static [(&'static str, Field)]),
+}
+
+const BOOLEAN: Field = Of("true|false|true|1");
+const SCOPE: Field = Of(
+    "system|system|domain:sample|domain:sample|policy:standard|policy:standard|
+            domain:sampel|policy:|world",
+);
+const VERDICT: Field = Of("deny|deny|deny|allow|denied");
+const CODE: Field = Of("|||R01|R02|R03|R12|A00|R33");
+const REASON: Field = Of(r#"||a reason|"one, quoted"|"two ""quotes""""#);
+const WIRE: Field = Of(r#""R33"|"X99"|"A00"|"R01"|"r01"|"R1"|"D00"|"B07"|7"#);
+const STATUS: Field =
+    Of(r#"302|603|403|404|486|480|503|500|608|607|301|300|200|700|99|"603"|401|487|513|-1"#);
+const TERM: Field = Of(
+    "CU|IT|GB|US|satellite|global|continent:EU|continent:AF|continent:XX|type:premium|
+            type:mobile|type:fixde|risk:high|risk:medium|risk:low|risk:no|cu|SATELLITE|
+            contient:EU|XX|typ:mobile|kind:what|satelite",
+);
+const ACTION: Field = Of(r#""approve"|"report"|"reject"|"rejct"|"divert"|1"#);
+const SECONDS: Field = Of(
+    r#""1s"|"30s"|"1m"|"15m"|"1h"|"24h"|"7d"|"8d"|"day"|"period"|"0s"|"s"|"1w"|
+            "99999999999999999999s"|"18446744073709551615d"|15|"100MB"|"1GB"|"2KB"|"1500m"|
+            "25h"|"-1h""#,
+);
+const COUNT: Field = Of(
+    r#"0|1|2|5|20|100|1000|65536|4294967295|9223372036854775807|-1|1.5|"7"|"0.035"|"12.5"|
+            "1000000"|true|0x10|1_000|1099511627776|1099511627775"#,
+);
+const MAILS: Field = Of(r#""noc@example.com"|""|7"#);
+const PATH: Field = Of(
+    r#""bundle"|"bundle/"|"./bundle"|"tollgate.toml"|"bundle/domains.toml"|"journal.jsonl"|
+            ""|"none"|"/dev/null"|"bundle/lists"|7|"bundle/lists/agents.csv""#,
+);
+
+const LISTS: [Field; 8] = [
+    SCOPE,
+    Of("number|number|number|address|agent|numbre"),
+    Number,
+    VERDICT,
+    CODE,
+    REASON,
+    REASON,
+    Date,
+];
+const ADDRESSES: [Field; 8] = [
+    SCOPE,
+    Of("address"),
+    Address,
+    VERDICT,
+    CODE,
+    REASON,
+    REASON,
+    Date,
+];
+const AGENTS: [Field; 8] = [
+    SCOPE,
+    Of("agent"),
+    Agent,
+    VERDICT,
+    CODE,
+    REASON,
+    REASON,
+    Date,
+];
+const SUBSCRIBERS: [Field; 7] = [
+    Of("sample|sample|sample|sample|smaple|"),
+    Name,
+    Of("||standard|standrd"),
+    Users,
+    Of("||127.0.0.1|127.0.0.0/8|127.0.0.1 127.0.0.2|10.0.0.1|::1|x"),
+    Of("|||99|77#|*9|a b|é"),
+    Of("|||a@example.com"),
+];
+const DESTINATIONS: [Field; 4] = [
+    Number,
+    Of("|CU|IT|GB|US|satellite|XX|it|satelite"),
+    Of("|premium|mobile|fixed|mobil|unknown|voip"),
+    Of("|low|medium|high|hgih"),
+];
+const RATES: [Field; 2] = [Number, Amount];
+
+const DOMAINS: Document = &[
+    Block {
+        heading: "[[domain]]",
+        needed: 6,
+        keys: &[
+            ("name", Quoted(&Name)),
+            ("peers", Array(40, &Quoted(&Address))),
+            (
+                "mode",
+                Of(r#""prevention"|"detection"|"prevent"|0"#),
+            ),
+            ("trust_headers", BOOLEAN),
+            (
+                "default_policy",
+                Of(r#""standard"|"standard"|"standrad"|"""#),
+            ),
+            (
+                "default_subscriber",
+                Of(r#""unknown"|"front-desk"|"a b""#),
+            ),
+            (
+                "profile",
+                Of(r#""redirect"|"redirect-codes"|"failover"|"next-route"|"monitor"|"redirects""#),
+            ),
+            ("proxies", Array(20, &Quoted(&Address))),
+            (
+                "names",
+                Array(
+                    6,
+                    &Quoted(&Of("pbx.example.com|PBX.example.com|sample|[::1]|::1|[::g]|a_b|a b||h:5060|192.0.2.1|
+            127.0.0.1")),
+                ),
+            ),
+            (
+                "calling_from",
+                Array(
+                    5,
+                    &Quoted(&Of("From|P-Asserted-Identity|P-Preferred-Identity|Remote-Party-ID|from")),
+                ),
+            ),
+            ("bare_e164", BOOLEAN),
+            (
+                "emergency",
+                Array(
+                    12,
+                    &Quoted(&Of("112|911|999|*1|#2|+1||x|000")),
+                ),
+            ),
+            (
+                "contact_host",
+                Of(r#""from"|"request-uri"|"source"|"fixed:gw.example.com"|"fixed:[::1]"|"fixed:"|"fixed"|
+            "fixed:gw:5060""#),
+            ),
+            ("force_rport", BOOLEAN),
+            ("spoofing_filtered", BOOLEAN),
+            ("proxy_passes_503", BOOLEAN),
+            (
+                "codes",
+                Inline(&[
+                    ("R01", WIRE),
+                    ("R03", WIRE),
+                    ("X01", WIRE),
+                    ("A00", WIRE),
+                    ("R99", WIRE),
+                    ("R13", WIRE),
+                ]),
+            ),
+            (
+                "statuses",
+                Inline(&[
+                    ("approve", STATUS),
+                    ("reject", STATUS),
+                    ("error", STATUS),
+                    ("R01", STATUS),
+                    ("R03", STATUS),
+                    ("X02", STATUS),
+                    ("A00", STATUS),
+                    ("rejct", STATUS),
+                ]),
+            ),
+            ("email", MAILS),
+        ],
+    },
+    Block {
+        heading: "[[domain.translate]]",
+        needed: 1,
+        keys: &[
+            ("match", Quoted(&Dialled)),
+            ("strip", Integer),
+            ("prepend", Quoted(&Number)),
+            ("min_digits", Integer),
+            ("max_digits", Integer),
+        ],
+    },
+];
+
+const POLICIES: Document = &[
+    Block {
+        heading: "[[policy]]",
+        needed: 1,
+        keys: &[
+            (
+                "name",
+                Quoted(&Of("standard|standard|other|third|a b|")),
+            ),
+            (
+                "destination",
+                Inline(&[
+                    ("allow", Array(6, &Quoted(&TERM))),
+                    ("deny", Array(6, &Quoted(&TERM))),
+                    ("dney", Array(2, &Quoted(&TERM))),
+                ]),
+            ),
+            (
+                "unknown",
+                Inline(&[
+                    ("prefix", ACTION),
+                    ("identity", ACTION),
+                    ("counters", ACTION),
+                    ("origin", ACTION),
+                ]),
+            ),
+            (
+                "time_zone",
+                Of(r#""UTC"|"Europe/Berlin"|"America/New_York"|"Asia/Kolkata"|"Europe/Berlni"|""|7"#),
+            ),
+            (
+                "working_hours",
+                Array(
+                    6,
+                    &Quoted(&Of("mon-fri 09:00-17:00|daily 00:00-24:00|sat,sun 22:00-06:00|
+            jun-aug mon-fri 08:00-14:00|nov-feb fri-mon 23:59-00:00|mon 09:00-09:00|
+            mon 24:00-01:00|mon 9:00-17:00|may tue 25:00-26:00|mno 09:00-17:00|
+            jum mon 09:00-17:00|mon|a b c d|jan,jul wed,thu 00:00-12:30|mon 09:60-10:00|
+            mon 0900|mon aa:bb-cc:dd|mon-fri 09:00-24:01")),
+                ),
+            ),
+            (
+                "holidays",
+                Array(
+                    6,
+                    &Quoted(&Of("2026-12-25|12-25|02-29|2025-02-29|13-01|00-00|2026-1-1|x|1-2-3-4|9999-12-31|
+            0000-01-01|01-01|aa-bb|2024-12-24")),
+                ),
+            ),
+            (
+                "divert",
+                Inline(&[(
+                    "target",
+                    Quoted(&Of("sip:D00{number}@{host}|sip:D01{number}@gw.example.com:5060|sip:A00{number}@{host}|
+            sip:R01{number}@{host}|sip:d00{number}@{host}|sip:{number}|tel:x|sip:D00{number}@|
+            sip:D00{number}@h:0|sip:D00{number}@[::1]:5|sip:D00{number}@[::1]|
+            sip:D00{number}@a b")),
+                )]),
+            ),
+            ("assumed_minutes", COUNT),
+            ("origin", COUNT),
+        ],
+    },
+    Block {
+        heading: "[[policy.limit]]",
+        needed: 8,
+        keys: &[
+            ("name", Quoted(&Name)),
+            ("code", Quoted(&Of("R08|R09|R10|R11|R13|X01|X02|X16|X17|R01|A00|r08"))),
+            (
+                "per",
+                Array(
+                    4,
+                    &Quoted(&Of("domain|subscriber|caller|address|calle")),
+                ),
+            ),
+            (
+                "to",
+                Of(r#""number"|"prefix"|"country"|"any"|"nubmer""#),
+            ),
+            (
+                "count",
+                Of(r#""attempts"|"attempts"|"approved"|"exposure"|"reported-calls"|"atempts""#),
+            ),
+            ("max", COUNT),
+            ("window", SECONDS),
+            (
+                "during",
+                Of(r#""always"|"always"|"working-hours"|"off-hours"|"off""#),
+            ),
+            ("warn", COUNT),
+            ("hold", SECONDS),
+            (
+                "action",
+                Of(r#""report"|"divert"|"reject"|"rejct""#),
+            ),
+        ],
+    },
+];
+
+const CONFIG: Document = &[
+    Block {
+        heading: "[node]",
+        needed: 0,
+        keys: &[
+            ("name", Quoted(&Name)),
+            ("shards", Of(r#""auto"|1|2|0|65|64|"two"|9999"#)),
+            (
+                "cores",
+                Of(
+                    r#""auto"|"0"|"0-1"|"1,0"|"0-"|"-1"|"0,0"|"3-1"|"0-9999"|"x"|""|[0]|[0, 1]|[0, 0]|[]|
+            [4096]|["0"]|7"#,
+                ),
+            ),
+            ("state_dir", PATH),
+            ("key_file", PATH),
+            ("expected_calls_per_second", COUNT),
+            ("counters_capacity", COUNT),
+            ("drain_time", SECONDS),
+        ],
+    },
+    Block {
+        heading: "[[listen]]",
+        needed: 1,
+        keys: &[
+            ("udp", Quoted(&Socket)),
+            ("steering", Of(r#""payload"|"kernel"|"kernl"|1"#)),
+            ("gso", BOOLEAN),
+            ("role", Of(r#""screen"|"honeypot"|"honypot""#)),
+            ("tcp", Quoted(&Socket)),
+            ("tls", Quoted(&Socket)),
+        ],
+    },
+    Block {
+        heading: "[bundle]",
+        needed: 1,
+        keys: &[("path", PATH)],
+    },
+    Block {
+        heading: "[admin]",
+        needed: 1,
+        keys: &[
+            ("http", Quoted(&Socket)),
+            ("token_file", PATH),
+            ("https", Quoted(&Socket)),
+        ],
+    },
+    Block {
+        heading: "[journal]",
+        needed: 1,
+        keys: &[
+            ("path", PATH),
+            ("rejected_per_second", COUNT),
+            ("approved_per_second", Of(r#""all"|"al"|0|20000|-1"#)),
+            ("rotate", SECONDS),
+            ("keep", SECONDS),
+            ("mask_digits", Integer),
+        ],
+    },
+    Block {
+        heading: "[mail]",
+        needed: 0,
+        keys: &[("to", MAILS)],
+    },
+];
+
+/// The file that an input is about: as `checks/bundle.rs` counts them.
+pub(super) fn file(first: u8, files: usize) -> File {
+    let lists = "scope,kind,match,verdict,code,reason,source,expires\n";
+    match usize::from(first.wrapping_sub(b'0')) % files {
+        0 => File::Document(DOMAINS),
+        1 => File::Document(POLICIES),
+        2 => File::Table(
+            "domain,name,policy,users,peers,tech_prefix,email\n",
+            &SUBSCRIBERS,
+        ),
+        3 => File::Table(lists, &AGENTS),
+        4 => File::Table(lists, &LISTS),
+        5 => File::Document(CONFIG),
+        6 => File::Table("prefix,country,type,risk\n", &DESTINATIONS),
+        7 => File::Table(lists, &ADDRESSES),
+        _ => File::Table("prefix,rate_per_minute\n", &RATES),
+    }
+}

@@ -1,0 +1,149 @@
+//! Changes to configuration and bundle by their own grammar: rows of tables, keys of documents, blocks of both.
+//!
+//! What sorts, balances and merges is met only by tables of many rows, and what is checked behind a parser only by values
+//! that get that far: most of what this writes is right, some of it is not.
+//!
+//! Promises: the same seed makes the same text. Leaves to `mutator`: bounds, and changes by lines and octets.
+
+mod files;
+mod values;
+
+use crate::mutate::Dice;
+use files::{Block, Field, File, file};
+use values::{made, sound};
+
+/// The input with one to three changes.
+pub fn change(input: &[u8], files: usize, dice: &mut Dice) -> Vec<u8> {
+    let mut text = input.to_vec();
+    if text.is_empty() || dice.below(64) == 0 {
+        text = vec![b'0' + u8::try_from(dice.below(files)).unwrap_or(0)];
+    }
+    for _ in 0..=dice.below(3) {
+        text = match file(text[0], files) {
+            File::Table(heading, fields) => table(&text, heading, fields, dice),
+            File::Document(blocks) => document(&text, blocks, dice),
+        };
+    }
+    text
+}
+
+/// Rows more, or another value in one.
+fn table(text: &[u8], heading: &str, fields: &[Field], dice: &mut Dice) -> Vec<u8> {
+    let mut changed = text.to_vec();
+    if changed.len() < 2 || dice.below(16) == 0 {
+        changed.truncate(1);
+        changed.extend_from_slice(heading.as_bytes());
+    }
+    let mut lines: Vec<Vec<u8>> = changed
+        .split_inclusive(|octet| *octet == b'\n')
+        .map(<[u8]>::to_vec)
+        .collect();
+    if dice.below(3) == 0 && lines.len() > 1 {
+        let at = 1 + dice.below(lines.len() - 1);
+        let mut values: Vec<Vec<u8>> = lines[at]
+            .trim_ascii_end()
+            .split(|octet| *octet == b',')
+            .map(<[u8]>::to_vec)
+            .collect();
+        let which = dice.below(fields.len());
+        if let Some(value) = values.get_mut(which) {
+            *value = made(fields[which], dice).into_bytes();
+        }
+        lines[at] = values.join(&b","[..]);
+        lines[at].push(b'\n');
+        return lines.concat();
+    }
+    let count = [1, 1, 2, 2, 6, 6, 24, 24, 90, 200][dice.below(10)];
+    // Rows that are all right must come together often, or nothing behind the parser sees many.
+    let careful = dice.below(4) != 0;
+    let rows: Vec<Vec<u8>> = (0..count)
+        .map(|_row| {
+            let values = fields.iter().map(|field| {
+                let value = if careful {
+                    sound(*field, dice)
+                } else {
+                    made(*field, dice)
+                };
+                value.into_bytes()
+            });
+            let mut row = values.collect::<Vec<_>>().join(&b","[..]);
+            row.push(b'\n');
+            row
+        })
+        .collect();
+    let at = 1.max(dice.below(lines.len() + 1)).min(lines.len());
+    if let Some(last) = lines.last_mut().filter(|line| !line.ends_with(b"\n")) {
+        last.push(b'\n');
+    }
+    lines.splice(at..at, rows);
+    lines.concat()
+}
+
+/// A block more, a key more, or another value.
+fn document(text: &[u8], blocks: &[Block], dice: &mut Dice) -> Vec<u8> {
+    let mut lines: Vec<Vec<u8>> = text
+        .split_inclusive(|octet| *octet == b'\n')
+        .map(<[u8]>::to_vec)
+        .collect();
+    match dice.below(4) {
+        0 => {
+            if let Some(last) = lines
+                .last_mut()
+                .filter(|line| line.len() > 1 && !line.ends_with(b"\n"))
+            {
+                last.push(b'\n');
+            }
+            let block = &blocks[dice.below(blocks.len())];
+            lines.push(whole(block, dice).into_bytes());
+        }
+        1 => {
+            let block = &blocks[dice.below(blocks.len())];
+            let (key, field) = block.keys[dice.below(block.keys.len())];
+            let at = heading(&lines, block.heading, dice).map_or(lines.len(), |at| at + 1);
+            lines.insert(at, line(key, field, dice).into_bytes());
+        }
+        _ => other_value(&mut lines, blocks, dice),
+    }
+    lines.concat()
+}
+
+/// One of the lines with this heading.
+fn heading(lines: &[Vec<u8>], heading: &str, dice: &mut Dice) -> Option<usize> {
+    let at: Vec<usize> = (0..lines.len())
+        .filter(|at| lines[*at].ends_with(format!("{heading}\n").as_bytes()))
+        .collect();
+    at.get(dice.below(at.len())).copied()
+}
+
+/// A key that is there gets a value made for it.
+fn other_value(lines: &mut [Vec<u8>], blocks: &[Block], dice: &mut Dice) {
+    let keys = || blocks.iter().flat_map(|block| block.keys);
+    let known: Vec<(usize, &'static str, Field)> = lines
+        .iter()
+        .enumerate()
+        .filter_map(|(at, line)| {
+            let line = line.trim_ascii_start();
+            let (key, field) =
+                keys().find(|(key, _)| line.starts_with(format!("{key} =").as_bytes()))?;
+            Some((at, *key, *field))
+        })
+        .collect();
+    if let Some(&(at, key, field)) = known.get(dice.below(known.len())) {
+        lines[at] = line(key, field, dice).into_bytes();
+    }
+}
+
+fn line(key: &str, field: Field, dice: &mut Dice) -> String {
+    format!("{key} = {}\n", sound(field, dice))
+}
+
+/// A block with the keys that it needs and some of the others.
+fn whole(block: &Block, dice: &mut Dice) -> String {
+    let mut text = format!("{}\n", block.heading);
+    for (at, (key, field)) in block.keys.iter().enumerate() {
+        if at < block.needed || dice.below(4) == 0 {
+            text.push_str(&line(key, *field, dice));
+        }
+    }
+    text
+}
