@@ -39,7 +39,7 @@ mod uri;
 mod replay {
     use super::counting_allocator::{Counting, allocations};
     use super::mutate::WORDS;
-    use super::{answer, bundle, ptfps, scan, uri};
+    use super::{answer, bundle, ptfps, scan, script, uri};
     use std::fs;
     use std::path::{Path, PathBuf};
     use tollgate::sys::thread_time_ns;
@@ -95,10 +95,21 @@ mod replay {
     }
 
     /// Gives each input of a corpus to the check, and holds its cost to that of the ordinary input.
-    fn replay(target: &str, ordinary: &[u8], mut input: impl FnMut(&[u8])) {
+    fn replay(target: &str, ordinary: &[u8], input: impl FnMut(&[u8])) {
+        replay_counted(target, ordinary, |_bytes| 1, input);
+    }
+
+    /// The same where an input may be worth several ordinary ones.
+    fn replay_counted(
+        target: &str,
+        ordinary: &[u8],
+        worth: impl Fn(&[u8]) -> u64,
+        mut input: impl FnMut(&[u8]),
+    ) {
         let ordinary_ns = cost_ns(10, || input(ordinary));
-        let most_ns = (ordinary_ns * TIMES_THE_ORDINARY_MAX).max(US_FREE * 1000);
         for (name, bytes) in corpus(target) {
+            let most_ns =
+                worth(&bytes) * (ordinary_ns * TIMES_THE_ORDINARY_MAX).max(US_FREE * 1000);
             let mut cost = cost_ns(1, || input(&bytes));
             if cost > most_ns {
                 cost = cost_ns(5, || input(&bytes));
@@ -119,8 +130,10 @@ mod replay {
     #[test]
     fn the_corpora_of_scan_and_answer_are_answered_by_the_rules() {
         let mut check = answer::Check::new();
-        replay("answer", INVITE, |bytes| check.input(bytes));
-        replay("scan", INVITE, |bytes| check.input(bytes));
+        let datagrams = |bytes: &[u8]| script::Script::new(bytes).map(|part| part.rounds).sum();
+        for target in ["answer", "scan"] {
+            replay_counted(target, INVITE, datagrams, |bytes| check.input(bytes));
+        }
         // The path that serves is one that counts.
         let (rejected, keys) = check.limited();
         assert!(

@@ -271,6 +271,7 @@ impl Check {
         };
         let (uas, slot, out) = (&self.uas, &mut self.slots[slot], &mut self.outs[slot]);
         Stages::scan(uas, policy, datagram, slot);
+        Stages::admit(uas, policy, datagram, slot);
         for step in Touch::STEPS {
             Stages::touch(uas, policy, slot, step);
         }
