@@ -17,8 +17,9 @@ use regex::bytes::{Regex, RegexBuilder};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Largest compiled expression, octets.
-const EXPRESSION_BYTES_MAX: usize = 1 << 20;
+/// Largest compiled expression, octets. Compiling takes time by the size: up to 1 MiB, as many expressions as a bundle may have
+/// took most of a second.
+const EXPRESSION_BYTES_MAX: usize = 1 << 17;
 
 /// Largest cache of an expression's lazy automaton per thread, octets.
 const EXPRESSION_CACHE_BYTES_MAX: usize = 1 << 18;
@@ -282,6 +283,22 @@ impl Agents {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_expression_that_grows_large_when_compiled_is_refused() {
+        for usual in [
+            "friendly-scanner|sipvicious",
+            r"^\w+ \w+/\d+\.\d+$",
+            "[0-9A-Za-z_]{20}",
+            r"^(polycom|yealink).*\d{4}",
+        ] {
+            assert_eq!(check_agent_expression(usual), Ok(()), "{usual}");
+        }
+        for large in [r"\w{20}", r"\w{1000}", "a{1000}{1000}"] {
+            let said = check_agent_expression(large).unwrap_err();
+            assert!(said.contains("size limit"), "{large}: {said}");
+        }
+    }
 
     #[test]
     fn what_was_found_lately_is_known_by_the_nodes_key() {
