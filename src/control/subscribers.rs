@@ -5,8 +5,9 @@ use super::fault::Findings;
 use super::parse;
 use super::table::{self, Column, FileDigest, Row};
 use crate::limits::{TECH_PREFIX_BYTES_MAX, USER_RANGE_DIGITS_MAX};
+use crate::policy::hash::Seeded;
 use crate::policy::rows::{DomainRow, SubscriberRow};
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::io::Read;
 
 const COLUMNS: [Column; 7] = [
@@ -35,10 +36,10 @@ pub(super) fn read(
     rows: &mut Vec<SubscriberRow>,
     findings: &mut Findings,
 ) -> Option<FileDigest> {
-    let mut seen: BTreeSet<(String, String)> = BTreeSet::new();
+    let mut seen: HashSet<(String, String), Seeded> = HashSet::default();
     let mut first_email = true;
     // What a policy needs of a domain is said once, not at each of its subscribers.
-    let mut policy_seen: BTreeSet<(usize, usize)> = BTreeSet::new();
+    let mut policy_seen: HashSet<(usize, usize), Seeded> = HashSet::default();
     table::read(file, source, &COLUMNS, findings, |row, findings| {
         let domain = names.domain(row.text(DOMAIN));
         if let Err(sentence) = &domain {

@@ -55,10 +55,10 @@ pub(super) fn admit(uas: &Uas, policy: &Snapshot, packet: &Packet<'_>, slot: &mu
     let Slot {
         layout,
         parts,
-        kind: Some(kind),
+        kind,
         state,
-    } = slot
-    else {
+    } = slot;
+    let Some(kind) = kind.take() else {
         return;
     };
     let request = Request::new(packet.bytes, layout);

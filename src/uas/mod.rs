@@ -235,6 +235,7 @@ impl Uas {
 
     /// Stage four: decides an INVITE, or answers a copy of one as it was decided. Nothing happens to other slots.
     pub fn decide(&self, policy: &Snapshot, packet: &Packet<'_>, now: Now, slot: &mut Slot) {
+        debug_assert!(slot.kind.is_none(), "what was scanned is admitted before");
         if !self.approval_fits(policy, packet, slot)
             && let Some(prepared) = &mut slot.state.prepared
         {

@@ -55,7 +55,7 @@ pub struct Slot {
     pub(super) layout: Layout,
     /// Where the parts of values in plain form lie.
     pub(super) parts: Parts,
-    /// What was read, for `admit`; `None`: nothing, and that is all there is to do.
+    /// What was read, until `admit` takes it; `None`: nothing, and that is all there is to do.
     pub(super) kind: Option<Kind>,
     pub(super) state: State,
 }

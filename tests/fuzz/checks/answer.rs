@@ -188,7 +188,6 @@ impl Check {
     /// Nothing was ever asked.
     fn begin_anew(&mut self) {
         if !self.used {
-            self.uas.set_draining(false);
             return;
         }
         self.used = false;
@@ -217,6 +216,7 @@ impl Check {
             self.datagram(&part.datagram(round), rows::at_ms(*now_ms));
         }
         if part.sweeps {
+            self.used = true; // the counters know when they were swept
             let now = rows::at_ms(*now_ms);
             self.memory.sweep(now);
             self.counters.sweep(now);
@@ -289,14 +289,20 @@ impl Check {
             answer.stretch.at <= answer.length,
             "blanks inside the answer"
         );
+        let longest = answer.length.max(answer.stretch.length_max);
+        assert!(is_no_amplifier(datagram.bytes, longest), "P4: stretched");
         Some(answer.length)
     }
 }
 
+/// Whether so many octets are no more than the answer to this request may have.
+fn is_no_amplifier(bytes: &[u8], octets: usize) -> bool {
+    octets <= bytes.len() + 250 && (bytes.len() < 300 || octets * 2 <= bytes.len() * 3)
+}
+
 /// What is true of every answer to a peer.
 fn check_answer(bytes: &[u8], text: &[u8]) {
-    assert!(text.len() <= bytes.len() + 250, "P4");
-    assert!(bytes.len() < 300 || text.len() * 2 <= bytes.len() * 3, "P4");
+    assert!(is_no_amplifier(bytes, text.len()), "P4");
     let blank = |octet: &u8| matches!(octet, b' ' | b'\t' | b'\r' | b'\n');
     let start = &bytes[bytes.iter().position(|octet| !blank(octet)).unwrap_or(0)..];
     assert!(
