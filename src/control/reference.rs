@@ -1,7 +1,7 @@
 //! Every key of `tollgate.toml`, `domains.toml` and `policies.toml`: what it holds, its default, and what it is for.
 //!
 //! Promises: what is printed is TOML; every key that is read stands here, and no other; defaults are those in force.
-//! Leaves to the readers: checking values.
+//! Leaves to the readers: checking values; and to whoever changes a range that stands here in words: changing the words.
 
 use super::journal::{MASK_DIGITS_MAX, PER_SECOND_MAX};
 use super::node::{KEY_FILE_BYTES_MIN, TOKEN_CHARACTERS_MIN};
