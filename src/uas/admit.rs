@@ -27,42 +27,31 @@ const SINGLE: [Header; 5] = [
 
 /// Reads the packet into the slot.
 pub(super) fn read(policy: &Snapshot, packet: &Packet<'_>, slot: &mut Slot) {
-    let Slot {
-        layout,
-        parts,
-        kind,
-        state,
-    } = slot;
-    *kind = None;
+    slot.kind = None;
     let address = packet.source.ip().to_canonical();
     let source = policy.source(address);
-    state.reset(source, address);
+    slot.state.reset(source, address);
     if source == Source::Unknown {
         return;
     }
     // RFC 3261 §8.2.7: a stateless UAS ignores ACK. Every final answer to an INVITE brings one, so nothing of it is read.
     if packet.bytes.starts_with(b"ACK ") {
-        state.admission = Admission::Ack;
+        slot.state.admission = Admission::Ack;
         return;
     }
     let cut = packet.full_length > packet.bytes.len();
-    *parts = Parts::default();
-    *kind = Some(layout.scan_parts(packet.bytes, cut, parts));
+    slot.parts = Parts::default();
+    slot.kind = Some(slot.layout.scan_parts(packet.bytes, cut, &mut slot.parts));
 }
 
 /// Says what it is that was read.
 pub(super) fn admit(uas: &Uas, policy: &Snapshot, packet: &Packet<'_>, slot: &mut Slot) {
-    let Slot {
-        layout,
-        parts,
-        kind,
-        state,
-    } = slot;
-    let Some(kind) = kind.take() else {
+    let Some(kind) = slot.kind.take() else {
         return;
     };
-    let request = Request::new(packet.bytes, layout);
-    let plain = plain::admit(uas, policy, packet, &request, parts, state);
+    let request = Request::new(packet.bytes, &slot.layout);
+    let state = &mut slot.state;
+    let plain = plain::admit(uas, policy, packet, &request, &slot.parts, state);
     state.admission = match (kind, plain) {
         (Kind::KeepAlive, _) => Admission::KeepAlive,
         (Kind::Response, _) => Admission::Response,
