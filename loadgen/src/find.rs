@@ -114,8 +114,9 @@ impl<'a> Search<'a> {
         let here = second_best(&mut readings);
         let reference = args.yardstick_reference.map_or(here, calls_per_second);
         progress.note(&format!(
-            "the generator's own ceiling here: {here:.0} calls/s; a round counts if that beside it is no more than {:.0} % below {reference:.0} nor {reference:.0} below it",
-            YARDSTICK_BAND * 100.0
+            "the generator's own ceiling here: {here:.0} calls/s; a round counts if that beside it is from {:.0} to {:.0}, and the search waits until it is",
+            reference * (1.0 - YARDSTICK_BAND),
+            reference / (1.0 - YARDSTICK_BAND),
         ));
         Ok(Self {
             args,

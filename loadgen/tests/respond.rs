@@ -386,17 +386,12 @@ fn a_search_holds_its_result_against_the_least_ceiling_beside_a_round_that_count
 #[test]
 fn a_search_goes_by_the_reference_that_it_is_given() {
     let responder = Responder::start("");
-    let mut search = Command::new(PROGRAM)
-        .args(["find-max", "--target", &responder.target, "-r", "8"])
-        .args(["--yardstick", "20ms", "--yardstick-reference", "1"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let options = "-r 8 --yardstick 20ms --yardstick-reference 100";
+    let mut search = search(&responder.target, options);
     let mut said = BufReader::new(search.stderr.take().unwrap()).lines();
     let told = said.find(|line| line.as_ref().unwrap().contains("own ceiling here"));
     let told = told.unwrap().unwrap();
-    assert!(told.contains("below 1 nor 1 below it"), "{told}");
+    assert!(told.contains("is from 80 to 125,"), "{told}");
     search.kill().unwrap();
     search.wait().unwrap();
     responder.finish();
