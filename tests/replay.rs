@@ -109,7 +109,7 @@ mod replay {
         let ordinary_ns = cost_ns(10, || input(ordinary));
         for (name, bytes) in corpus(target) {
             let most_ns =
-                worth(&bytes) * (ordinary_ns * TIMES_THE_ORDINARY_MAX).max(US_FREE * 1000);
+                (worth(&bytes) * ordinary_ns * TIMES_THE_ORDINARY_MAX).max(US_FREE * 1000);
             let mut cost = cost_ns(1, || input(&bytes));
             if cost > most_ns {
                 cost = cost_ns(5, || input(&bytes));
