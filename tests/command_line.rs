@@ -46,9 +46,14 @@ mod command_line {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
             .join(format!("sample-on-disk-{}", std::process::id()));
         let config = folder.join("tollgate.toml");
-        let written = said(&["config", "--write", folder.to_str().unwrap()]);
+        // What is shown of it has no dots between.
+        let written = said(&["config", "--write", &format!("{}/./", folder.display())]);
         assert_eq!(written.matches("wrote ").count(), 6, "{written}");
         let path = config.to_str().unwrap();
+        assert!(
+            written.contains(&format!("wrote {path}\n")) && !written.contains("/./"),
+            "{written}"
+        );
         assert!(
             written.contains(&format!("tollgate check --config {path}")),
             "{written}"

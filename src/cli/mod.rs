@@ -347,12 +347,14 @@ fn write_sample(folder: &Path) -> ExitCode {
                 .iter()
                 .map(|path| format!("wrote {}\n", path.display()))
                 .collect();
-            let config = folder.join("tollgate.toml");
-            let _always_ok = writeln!(
-                text,
-                "next: edit them, then\n      tollgate check --config {0}\n      tollgate serve --config {0}",
-                config.display()
-            );
+            // The first is tollgate.toml.
+            if let Some(config) = paths.first() {
+                let _always_ok = writeln!(
+                    text,
+                    "next: edit them, then\n      tollgate check --config {0}\n      tollgate serve --config {0}",
+                    config.display()
+                );
+            }
             say(&mut io::stdout(), &text)
         }
         Err(sentence) => {

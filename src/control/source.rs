@@ -40,11 +40,12 @@ pub const SAMPLE_BUNDLE: [(&str, &str); 5] = [
 ];
 
 /// Writes the sample into `folder` as files to start from: `tollgate.toml`, and the bundle in `bundle/`. Makes the folder
-/// if need be. Returns what was written.
+/// if need be. Returns what was written, `tollgate.toml` first.
 ///
 /// # Errors
 /// A sentence, when one of the files is there already (then none is written) or cannot be written.
 pub fn write_sample(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let folder = without_dots(folder);
     let bundle = folder.join("bundle");
     let files: Vec<(PathBuf, &str)> =
         std::iter::once((folder.join("tollgate.toml"), SAMPLE_CONFIG))
@@ -94,7 +95,10 @@ impl Source {
     pub(super) fn resolve(&self, path: &str) -> PathBuf {
         match self {
             Self::Sample => PathBuf::from(path),
-            Self::File(config) => config.parent().unwrap_or(Path::new("")).join(path),
+            Self::File(config) => {
+                let folder = config.parent().unwrap_or(Path::new(""));
+                without_dots(&folder.join(path))
+            }
         }
     }
 
@@ -105,6 +109,12 @@ impl Source {
             Self::File(_) => Folder::Disk(self.resolve(path)),
         }
     }
+}
+
+/// The same path without what says nothing: `a/./b//c/` is `a/b/c`. A `..` stays, since a link may stand before it, and so
+/// does a `.` at the beginning.
+fn without_dots(path: &Path) -> PathBuf {
+    path.components().collect()
 }
 
 /// The folder of a bundle.
@@ -231,4 +241,34 @@ fn names_in(path: &Path, prefix: &str) -> io::Result<Vec<String>> {
         names.push(format!("{prefix}{name}{slash}"));
     }
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_of_a_configuration_are_shown_without_dots_between() {
+        let shown = |config: &str, path: &str| {
+            let source = Source::File(config.into());
+            source.resolve(path).display().to_string()
+        };
+        for (config, path, wanted) in [
+            (
+                "my-node/tollgate.toml",
+                "./tollgate-state",
+                "my-node/tollgate-state",
+            ),
+            ("my-node/tollgate.toml", "bundle/", "my-node/bundle"),
+            ("/etc/tollgate.toml", "././a/.//b", "/etc/a/b"),
+            ("/etc/tollgate.toml", "/var/./lib", "/var/lib"),
+            ("tollgate.toml", "./tollgate-state", "./tollgate-state"),
+            ("./tollgate.toml", "state", "./state"),
+            // Where a link leads is not seen from its name.
+            ("a/tollgate.toml", "../b/./c", "a/../b/c"),
+            ("a/tollgate.toml", "...", "a/..."),
+        ] {
+            assert_eq!(shown(config, path), wanted, "{config} {path}");
+        }
+    }
 }
