@@ -337,6 +337,103 @@ mod operate {
     }
 
     #[test]
+    fn whoever_asks_a_node_is_told_when_it_goes_by_other_files() {
+        let folder = folder("operate-at-hand", "drain_time = \"0s\"");
+        let server = Server::start(&folder);
+        let explain = |folder: &Path, peer: &str| {
+            let output = Command::new(env!("CARGO_BIN_EXE_tollgate"))
+                .args(["explain", "390612345678", "--peer", peer, "--config"])
+                .arg(folder.join("tollgate.toml"))
+                .output()
+                .unwrap();
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            (
+                output.status.code().unwrap(),
+                text(&output.stdout),
+                text(&output.stderr),
+            )
+        };
+        let generation = |folder: &Path| {
+            let (_, out, _) = tollgate(folder, "check");
+            out.trim_end().rsplit(' ').next().unwrap().to_owned()
+        };
+        let first = generation(&folder);
+        let (code, out, err) = tollgate(&folder, "status");
+        assert_eq!((code, &*err), (0, ""), "{out}");
+        let bundle = folder.join("bundle");
+        assert!(
+            out.contains(&format!(", read from {}\n", bundle.display())),
+            "{out}"
+        );
+        assert_eq!(explain(&folder, "127.0.0.1").2, "");
+
+        // Edited, and not put in force: a new peer, who is nobody's to the node.
+        write_files(
+            &folder,
+            &[("bundle/domains.toml", &domain("one", "127.0.0.2"))],
+        );
+        let second = generation(&folder);
+        let warned = |err: &str, wanted: &[&str]| {
+            for part in wanted {
+                assert!(err.contains(part), "{part}\n{err}");
+            }
+        };
+        let in_force = format!("  in force: node \"test\", generation {first}, since 20");
+        let files = format!(
+            "  the files: node \"test\", generation {second}, in {}\n",
+            bundle.display()
+        );
+        let reload = format!("  `tollgate reload --config {}/", folder.display());
+        let (code, out, err) = tollgate(&folder, "status");
+        assert_eq!(code, 0, "{out}");
+        assert!(out.contains(&first) && !out.contains(&second), "{out}");
+        warned(&err, &[&in_force, &files, &reload]);
+        let (code, out, err) = explain(&folder, "127.0.0.1");
+        assert_eq!(code, 0, "{err}");
+        assert!(out.starts_with(&format!("# by the running node, generation {first}")));
+        warned(&err, &[&in_force, &files, &reload]);
+        let (code, _, err) = explain(&folder, "127.0.0.2");
+        assert_eq!(code, 65, "{err}");
+        warned(&err, &[&in_force, "127.0.0.2 is nobody's peer"]);
+
+        // Put in force.
+        assert_eq!(tollgate(&folder, "reload").0, 0);
+        assert_eq!(tollgate(&folder, "status").2, "");
+        assert_eq!(explain(&folder, "127.0.0.2").2, "");
+
+        // The files of another node, which would be reached at the same address.
+        let other = self::folder("operate-at-hand-other", "drain_time = \"0s\"");
+        let text = node_toml(&other).replace("\"test\"", "\"other\"");
+        let text = text.replace(
+            "[admin]\nhttp = \"127.0.0.1:0\"",
+            &format!(
+                "[admin]\ntoken_file = \"token\"\nhttp = \"{}\"",
+                server.admin
+            ),
+        );
+        write_files(&other, &[("tollgate.toml", &text)]);
+        let (_, _, err) = tollgate(&other, "status");
+        warned(
+            &err,
+            &[
+                &format!("in force: node \"test\", generation {second}"),
+                &format!(
+                    "the files: node \"other\", generation {first}, in {}",
+                    other.display()
+                ),
+                "  it was started with another configuration, or this one was changed since\n",
+            ],
+        );
+        assert!(server.stop().status.success());
+        // Nobody to compare with.
+        let (code, out, err) = explain(&folder, "127.0.0.2");
+        assert_eq!((code, &*err), (0, ""), "{out}");
+        assert!(out.starts_with(
+            "# by the configuration alone: no running node answers at admin.http, so all counts are empty\n"
+        ));
+    }
+
+    #[test]
     fn a_draining_node_answers_calls_and_sends_balancers_elsewhere() {
         let folder = folder("operate-drain", "drain_time = \"1h\"");
         let mut server = Server::start(&folder);

@@ -22,7 +22,12 @@ pub(super) fn answered(view: &View, peer: &str, datagram: &str) -> Result<Value,
         .iter()
         .map(|step| json!({ "what": step.what, "answer": step.answer }))
         .collect();
-    Ok(json!({ "generation": policy.generation(), "steps": steps }))
+    Ok(json!({
+        "node": view.name,
+        "generation": policy.generation(),
+        "bundle": view.in_force(&policy),
+        "steps": steps,
+    }))
 }
 
 fn octets(hexadecimal: &str) -> Option<Vec<u8>> {

@@ -233,7 +233,15 @@ async fn explained(
 ) -> Response {
     match explain::answered(&view, &peer, &datagram) {
         Ok(body) => json(&body),
-        Err(sentence) => problem(StatusCode::UNPROCESSABLE_ENTITY, &sentence),
+        // Whoever asks has to know by which bundle it is no call.
+        Err(sentence) => problem_with(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            &sentence,
+            &[
+                ("node", view.name.as_str().into()),
+                ("bundle", view.in_force(&view.policy.current())),
+            ],
+        ),
     }
 }
 

@@ -6,7 +6,8 @@ use crate::control::AdminToken;
 use crate::counters::Counters;
 use crate::metrics::{ControlMetrics, JournalMetrics, Scrape, ShardMetrics, ShardView};
 use crate::net::Socket;
-use crate::policy::PolicyCell;
+use crate::policy::{PolicyCell, Snapshot};
+use crate::report::Rfc3339;
 use serde_json::{Value, json};
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -39,6 +40,8 @@ pub struct View {
     pub policy: PolicyCell,
     /// The node's name.
     pub name: String,
+    /// Where reloads read the bundle, for people; `None`: from nowhere.
+    pub bundle_read_from: Option<String>,
     /// The clock by which the snapshot was published, which began with the node.
     pub clock: Clock,
     /// What the control plane counts.
@@ -126,7 +129,16 @@ impl View {
                 })
             })
             .collect();
+        let mut bundle = self.in_force(&snapshot);
         let faults = self.trouble.get().unwrap_or_default();
+        let more = json!({
+            "domains": snapshot.domain_count(),
+            "refused_total": self.control.bundles_refused.get(),
+            "faults": faults.lines().collect::<Vec<_>>(),
+        });
+        if let (Some(bundle), Value::Object(more)) = (bundle.as_object_mut(), more) {
+            bundle.extend(more);
+        }
         let unknown: u64 = self
             .shards
             .iter()
@@ -141,16 +153,24 @@ impl View {
             "ready": not_ready.is_none(),
             "draining": self.control.draining.get() == 1,
             "why_not_ready": not_ready,
-            "bundle": {
-                "generation": snapshot.generation(),
-                "age_seconds": now_ns.saturating_sub(self.control.published_ns.get()) / NS_PER_S,
-                "domains": snapshot.domain_count(),
-                "refused_total": self.control.bundles_refused.get(),
-                "stale": self.control.bundle_stale.get() == 1,
-                "faults": faults.lines().collect::<Vec<_>>(),
-            },
+            "bundle": bundle,
             "shards": shards,
             "unknown_sources": { "datagrams": unknown, "most": strangers },
+        })
+    }
+
+    /// Which bundle is in force, since when, where it was read, and whether what is there now was refused.
+    pub(super) fn in_force(&self, snapshot: &Snapshot) -> Value {
+        let now_ns = self.clock.now().monotonic_ns;
+        let published = Rfc3339 {
+            unix_us: self.control.published_unix_us.get(),
+        };
+        json!({
+            "generation": snapshot.generation(),
+            "published": published.to_string(),
+            "age_seconds": now_ns.saturating_sub(self.control.published_ns.get()) / NS_PER_S,
+            "read_from": self.bundle_read_from,
+            "stale": self.control.bundle_stale.get() == 1,
         })
     }
 

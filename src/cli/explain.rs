@@ -2,7 +2,7 @@
 //!
 //! Promises: says whose counters were asked; 65 when what was given is no call that is decided.
 
-use super::remote::{self, Explained};
+use super::remote::{self, Explained, Unexplained};
 use super::{ConfigArgument, Exit, refuse, say};
 use crate::clock::Clock;
 use crate::control::{self, Loaded};
@@ -61,25 +61,32 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         } else {
             String::new()
         };
-        Ok(match remote::explained(&loaded.node, peer, &datagram)? {
-            Some(Explained { generation, steps }) => page(
-                &format!("by the running node, generation {generation}, and its counters{asked}"),
-                &steps,
-            ),
-            None => {
-                let now = Clock::start().now();
-                let policy = control::build(&loaded.rows, now);
-                let steps = explain(&policy, &datagram, peer, &Uncounted::default(), now)?;
-                let steps: Vec<(String, String)> = steps
-                    .into_iter()
-                    .map(|step| (step.what, step.answer))
-                    .collect();
-                page(
-                    &format!("by the configuration alone: no running node answers at admin.http, so all counts are empty{asked}"),
+        Ok(
+            match remote::explained(&arguments.config, &loaded.node, peer, &datagram) {
+                Ok(Explained { generation, steps }) => page(
+                    &format!(
+                        "by the running node, generation {generation}, and its counters{asked}"
+                    ),
                     &steps,
-                )
-            }
-        })
+                ),
+                Err(Unexplained::NoCall(sentence)) => return Err(sentence),
+                Err(Unexplained::Nobody(why)) => {
+                    let now = Clock::start().now();
+                    let policy = control::build(&loaded.rows, now);
+                    let steps = explain(&policy, &datagram, peer, &Uncounted::default(), now)?;
+                    let steps: Vec<(String, String)> = steps
+                        .into_iter()
+                        .map(|step| (step.what, step.answer))
+                        .collect();
+                    page(
+                        &format!(
+                            "by the configuration alone: {why}, so all counts are empty{asked}"
+                        ),
+                        &steps,
+                    )
+                }
+            },
+        )
     });
     match told {
         Ok(text) => say(&mut io::stdout(), &text),

@@ -3,6 +3,7 @@
 //! Promises: exit codes are those of the interface: 0, 64 usage, 65 bad data, 69 unavailable, 78 bad configuration.
 //! Leaves to `control`: every check of a configuration; to `process`: running.
 
+mod at_hand;
 mod doctor;
 mod explain;
 mod recipe;

@@ -2,6 +2,7 @@
 //!
 //! Promises: 69 when there is no answer or the node is not ready, 65 when a bundle was refused; what is wrong is said.
 
+use super::at_hand::AtHand;
 use super::{ConfigArgument, Exit, say};
 use crate::control::{self, NodeConfig};
 use crate::process::ADMIN_ADDRESS_FILE;
@@ -40,9 +41,11 @@ pub(super) fn ask(config: &ConfigArgument, request: Request<'_>) -> ExitCode {
     };
     let asked = address(&node).and_then(|address| {
         let answer = send(address, &node, request);
-        answer.map_err(|error| format!("no answer from http://{address}: {error}"))
+        let (status, body) =
+            answer.map_err(|error| format!("no answer from http://{address}: {error}"))?;
+        Ok((address, status, body))
     });
-    let (status, body) = match asked {
+    let (address, status, body) = match asked {
         Ok(answer) => answer,
         Err(sentence) => return unavailable(&sentence),
     };
@@ -78,6 +81,7 @@ pub(super) fn ask(config: &ConfigArgument, request: Request<'_>) -> ExitCode {
         }
         (Request::Rules, 200) => say(&mut io::stdout(), &hits(&body)),
         (Request::Status, 200) => {
+            AtHand::of(config, &node).compare(address, &body);
             let said = say(&mut io::stdout(), &summary(&body));
             if body["ready"] == Value::Bool(true) {
                 return said;
@@ -98,25 +102,35 @@ pub(super) struct Explained {
     pub(super) steps: Vec<(String, String)>,
 }
 
-/// What the running node explains. `Ok(None)`: there is none to ask, or it does not say.
+/// Why no running node explains a call.
+pub(super) enum Unexplained {
+    /// There is none to ask, or it does not say: why, as a sentence.
+    Nobody(String),
+    /// It says that there is nothing to explain: why, as a sentence.
+    NoCall(String),
+}
+
+/// What the running node explains. Where it goes by another bundle than the files at hand, that is said.
 pub(super) fn explained(
+    config: &ConfigArgument,
     node: &NodeConfig,
     peer: IpAddr,
     datagram: &[u8],
-) -> Result<Option<Explained>, String> {
+) -> Result<Explained, Unexplained> {
     let hexadecimal = datagram.iter().fold(String::new(), |mut digits, octet| {
         // Writing to a String cannot fail.
         let _written = write!(digits, "{octet:02x}");
         digits
     });
     let path = format!("{peer}/{hexadecimal}");
-    let Ok(address) = address(node) else {
-        return Ok(None);
-    };
-    let Ok((status, body)) = send(address, node, Request::Explain(&path)) else {
-        return Ok(None);
-    };
+    let nobody = "no running node answers at admin.http";
+    let address = address(node).map_err(|_| Unexplained::Nobody(nobody.to_owned()))?;
+    let (status, body) = send(address, node, Request::Explain(&path))
+        .map_err(|_| Unexplained::Nobody(nobody.to_owned()))?;
     let body: Value = serde_json::from_str(&body).unwrap_or(Value::Null);
+    if matches!(status, 200 | 422) {
+        AtHand::of(config, node).compare(address, &body);
+    }
     match status {
         200 => {
             let steps = body["steps"].as_array().into_iter().flatten();
@@ -126,13 +140,16 @@ pub(super) fn explained(
                     text(&step["answer"]).to_owned(),
                 )
             });
-            Ok(Some(Explained {
+            Ok(Explained {
                 generation: text(&body["generation"]).to_owned(),
                 steps: steps.collect(),
-            }))
+            })
         }
-        422 => Err(text(&body["detail"]).to_owned()),
-        _ => Ok(None),
+        422 => Err(Unexplained::NoCall(text(&body["detail"]).to_owned())),
+        _ => Err(Unexplained::Nobody(format!(
+            "what listens at http://{address} answers {status} {}",
+            text(&body["detail"])
+        ))),
     }
 }
 
@@ -251,7 +268,7 @@ fn summary(body: &Value) -> String {
         .collect();
     let unknown = unknown_sources(&body["unknown_sources"]);
     format!(
-        "{}: {state}; tollgate {}, up {} s\nbundle: generation {}, in force for {} s, domains {}, refused {}\n{stale}{shards}{unknown}",
+        "{}: {state}; tollgate {}, up {} s\nbundle: generation {}, in force for {} s, domains {}, refused {}, read from {}\n{stale}{shards}{unknown}",
         text(&body["node"]),
         text(&body["version"]),
         body["uptime_seconds"],
@@ -259,6 +276,7 @@ fn summary(body: &Value) -> String {
         bundle["age_seconds"],
         bundle["domains"],
         bundle["refused_total"],
+        text(&bundle["read_from"]),
     )
 }
 
@@ -405,7 +423,7 @@ mod tests {
     fn a_status_is_told_in_lines() {
         let body: Value = serde_json::from_str(
             r#"{"node":"a","version":"1","uptime_seconds":5,"ready":false,"why_not_ready":"draining",
-               "bundle":{"generation":"0a","age_seconds":4,"domains":2,"refused_total":1,"stale":true,
+               "bundle":{"generation":"0a","age_seconds":4,"domains":2,"refused_total":1,"stale":true,"read_from":"/a/bundle",
                "faults":["x.csv:1:1: no"]},
                "shards":[{"running":true,"datagrams":7,"kernel_dropped":0}],
                "unknown_sources":{"datagrams":6,"most":[{"address":"192.0.2.7","datagrams":5},{"address":"2001:db8::1","datagrams":1}]}}"#,
@@ -414,7 +432,7 @@ mod tests {
         assert_eq!(
             summary(&body),
             "a: NOT READY: draining; tollgate 1, up 5 s\n\
-             bundle: generation 0a, in force for 4 s, domains 2, refused 1\n\
+             bundle: generation 0a, in force for 4 s, domains 2, refused 1, read from /a/bundle\n\
              bundle REFUSED, the one in force is older:\n  x.csv:1:1: no\n\
              shard 0: running, datagrams 7, dropped by the kernel 0\n\
              nobody's peers: datagrams 6, never answered; most from 192.0.2.7 (5), 2001:db8::1 (1)\n"

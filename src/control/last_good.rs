@@ -12,7 +12,7 @@ use crate::policy::rows::Rows;
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 
 /// The link in the state folder.
 const LINK: &str = "last-good";
@@ -45,6 +45,26 @@ impl BundleSource {
             folder: source.folder(path),
             state_dir: state_dir.to_owned(),
         }
+    }
+
+    /// Where that is, as a node and whoever asks it both say it: an absolute path.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        match &self.folder {
+            Folder::Sample => "the sample inside the program".to_owned(),
+            Folder::Disk(path) => path::absolute(path)
+                .unwrap_or_else(|_| path.clone())
+                .display()
+                .to_string(),
+        }
+    }
+
+    /// The generation of the files as they are now, right or wrong.
+    ///
+    /// # Errors
+    /// A sentence, when one cannot be read.
+    pub fn generation(&self) -> Result<String, String> {
+        generation_of(&self.folder)
     }
 
     /// Reads and checks the bundle as it is now.

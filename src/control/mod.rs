@@ -91,6 +91,12 @@ pub fn node_config(source: &Source) -> Result<NodeConfig, Faults> {
     }
 }
 
+/// Where the bundle of a configuration is read from.
+#[must_use]
+pub fn bundle_source(source: &Source, node: &NodeConfig) -> BundleSource {
+    BundleSource::new(source, &node.bundle_path, &node.state_dir)
+}
+
 /// What `serve` starts with.
 #[derive(Debug, Clone)]
 pub struct Start {
@@ -114,7 +120,7 @@ pub fn load_or_last_good(source: &Source) -> Result<Start, Faults> {
     if !findings.faults.is_empty() {
         return load(source).map(Start::whole);
     }
-    let bundles = BundleSource::new(source, &node.bundle_path, &node.state_dir);
+    let bundles = bundle_source(source, &node);
     let mut warnings = findings.into_warnings();
     let (bundle, refused) = match bundles.read() {
         Ok(bundle) => (bundle, None),
@@ -153,7 +159,7 @@ impl Loaded {
     /// Where its bundle is read from, for reloads.
     #[must_use]
     pub fn bundles(&self) -> BundleSource {
-        BundleSource::new(&self.source, &self.node.bundle_path, &self.node.state_dir)
+        bundle_source(&self.source, &self.node)
     }
 }
 

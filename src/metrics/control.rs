@@ -1,6 +1,7 @@
 //! The figures of the control plane: each has one writing thread, as those of the shards have.
 
 use super::cell::{Counter, Histogram};
+use crate::clock::Now;
 
 /// Bounds of `reload_seconds`, nanoseconds: 1 ms to 100 s.
 pub const RELOAD_BOUNDS_NS: &[u64] = &[
@@ -23,6 +24,8 @@ pub const RELOAD_BOUNDS_NS: &[u64] = &[
 pub struct ControlMetrics {
     /// When the snapshot in force was published, `Now::monotonic_ns`.
     pub published_ns: Counter,
+    /// The same by the wall clock, microseconds since 1970 UTC.
+    pub published_unix_us: Counter,
     /// Bundles refused, the one refused at the start included.
     pub bundles_refused: Counter,
     /// 1 while the bundle in force is not the one in the folder, because that was refused.
@@ -39,11 +42,20 @@ impl ControlMetrics {
     pub const fn new() -> Self {
         Self {
             published_ns: Counter::new(),
+            published_unix_us: Counter::new(),
             bundles_refused: Counter::new(),
             bundle_stale: Counter::new(),
             reload: Histogram::new(RELOAD_BOUNDS_NS),
             draining: Counter::new(),
         }
+    }
+}
+
+impl ControlMetrics {
+    /// Notes that a snapshot was published.
+    pub fn published(&self, now: Now) {
+        self.published_ns.set(now.monotonic_ns);
+        self.published_unix_us.set(now.unix_us);
     }
 }
 

@@ -130,7 +130,7 @@ impl Node {
         let (policy, mut publisher) = PolicyCell::new(first);
         let operation = setup.operation;
         let control = Arc::new(ControlMetrics::new());
-        control.published_ns.set(now.monotonic_ns);
+        control.published(now);
         let trouble = Arc::new(Trouble::default());
         if let Some(faults) = operation.refused {
             control.bundles_refused.set(1);
@@ -147,6 +147,7 @@ impl Node {
                 .collect(),
             policy: policy.clone(),
             name: operation.name,
+            bundle_read_from: operation.bundles.as_ref().map(BundleSource::shown),
             clock,
             control: Arc::clone(&control),
             trouble: Arc::clone(&trouble),

@@ -123,7 +123,7 @@ impl Renewal {
     fn publish(&mut self, next: Snapshot, now: Now) {
         self.next_expiry_unix_s = next.next_expiry_unix_s();
         self.publisher.publish(next);
-        self.metrics.published_ns.set(now.monotonic_ns);
+        self.metrics.published(now);
         // A bell that does not ring only delays an idle shard until its next datagram.
         let _rang = self.switches.snapshot_changed();
     }

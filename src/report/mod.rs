@@ -16,3 +16,4 @@ mod text;
 
 pub use file::{OpenFault, Rotation};
 pub use journal::{Journal, JournalSettings, Sources};
+pub use stamp::Rfc3339;

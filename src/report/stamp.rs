@@ -4,8 +4,9 @@ use std::fmt;
 
 /// Microseconds since 1970 UTC as RFC 3339 with all six digits.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Rfc3339 {
-    pub(super) unix_us: u64,
+pub struct Rfc3339 {
+    /// The microseconds.
+    pub unix_us: u64,
 }
 
 impl fmt::Display for Rfc3339 {
