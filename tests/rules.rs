@@ -105,14 +105,20 @@ max = 2
 
     /// The lines on limits of what `tollgate rules` prints.
     fn limits(folder: &Path) -> Vec<String> {
+        let mut lines = rules(folder);
+        lines.retain(|line| line.starts_with("limit "));
+        lines
+    }
+
+    /// The lines of `tollgate rules`.
+    fn rules(folder: &Path) -> Vec<String> {
         let output = Command::new(env!("CARGO_BIN_EXE_tollgate"))
             .args(["rules", "--config"])
             .arg(folder.join("tollgate.toml"))
             .output()
             .unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
-        let lines = text.lines().filter(|line| line.starts_with("limit "));
-        lines.map(str::to_owned).collect()
+        text.lines().map(str::to_owned).collect()
     }
 
     /// Waits until these are the lines: events reach the journal a moment after the answer.
@@ -190,6 +196,40 @@ max = 2
                 none[3],
             ],
         );
+        assert!(server.stop().status.success());
+    }
+
+    #[test]
+    fn a_code_that_cannot_come_is_shown_with_what_would_make_it() {
+        let folder = folder("rules-reach", "prevention", false);
+        let server = Server::start(&folder);
+        let limit = "a [[policy.limit]] of that code that rejects or diverts";
+        let agents = "a row of lists/*.csv with kind agent and verdict deny";
+        let shown = rules(&folder);
+        for line in [
+            "R07: calls 0",
+            "R08: calls 0",
+            "R13: calls 0",
+            "R15: calls 0",
+            &format!("X01: calls 0; it only reports without {limit}"),
+            &format!("R09 to R11, X02 to X16: never without {limit}"),
+            &format!("R01: never without {agents}"),
+        ] {
+            assert!(
+                shown.iter().any(|found| found == line),
+                "{line}\n{shown:#?}"
+            );
+        }
+        // With the row, the code can come.
+        let row =
+            "scope,kind,match,verdict,code,reason,source,expires\nsystem,agent,scan,deny,,,,\n";
+        write_files(&folder, &[("bundle/lists/a.csv", row)]);
+        server.signal("HUP");
+        let clock = Clock::start();
+        while !rules(&folder).iter().any(|found| found == "R01: calls 0") {
+            assert!(Duration::from_nanos(clock.now().monotonic_ns) < PATIENCE);
+            thread::park_timeout(Duration::from_millis(20));
+        }
         assert!(server.stop().status.success());
     }
 

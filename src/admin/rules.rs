@@ -2,14 +2,15 @@
 //!
 //! Promises: costs the shards nothing that they do not count already. Rules are counted by every shard per domain and
 //! code, since the start; limits by the journal's thread, by policy and name, as long as bundles have them; rows of lists
-//! likewise, since their bundle is in force. Neither is counted without `[journal]`.
+//! likewise, since their bundle is in force. Neither is counted without `[journal]`. Of each code it is said whether it can
+//! decide a call at all by the bundle in force, and what would make it.
 //! What is named has a bound; sums are over all.
 
 use super::view::View;
 use crate::limits::RULES_SHOWN_MAX;
 use crate::metrics::LimitCalls;
 use crate::policy::rows::LimitAction;
-use crate::policy::{Code, ShownLimit, Snapshot};
+use crate::policy::{Code, Reach, ShownLimit, Snapshot};
 use serde_json::{Value, json};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -70,9 +71,61 @@ fn rules(view: &View, snapshot: &Snapshot) -> Vec<Value> {
                 json!({ "domain": name, "calls": calls, "would": would })
             })
             .collect();
-        json!({ "code": code.text(), "calls": calls, "would": would, "domains": domains })
+        let reach = match snapshot.reach(*code) {
+            Reach::Nothing => "nothing",
+            Reach::Reports => "reports",
+            Reach::Decides => "decides",
+        };
+        json!({
+            "code": code.text(),
+            "calls": calls,
+            "would": would,
+            "domains": domains,
+            "reach": reach,
+            "decides_by": decides_by(*code),
+        })
     });
     rules.collect()
+}
+
+/// What of a bundle makes a code decide calls.
+const fn decides_by(code: Code) -> &'static str {
+    match code {
+        Code::A00 => "a [[domain]]",
+        Code::R01 => "a row of lists/*.csv with kind agent and verdict deny",
+        Code::R02 => "a row of lists/*.csv with kind address and verdict deny",
+        Code::R03 => "a row of lists/*.csv with kind number and verdict deny",
+        Code::R06 => "allow or deny of [policy.destination]",
+        Code::R07 => "prefix = \"reject\" of [policy.unknown]",
+        Code::R12 => "a row of lists/*.csv with kind address, verdict deny and code R12",
+        Code::R14 => {
+            "identity = \"reject\" of [policy.unknown], with trust_headers = true of the domain"
+        }
+        Code::R15 => {
+            "counters = \"reject\" of [policy.unknown], with a [[policy.limit]] that counts calls itself"
+        }
+        Code::R08
+        | Code::R09
+        | Code::R10
+        | Code::R11
+        | Code::R13
+        | Code::X01
+        | Code::X02
+        | Code::X03
+        | Code::X04
+        | Code::X05
+        | Code::X06
+        | Code::X07
+        | Code::X08
+        | Code::X09
+        | Code::X10
+        | Code::X11
+        | Code::X12
+        | Code::X13
+        | Code::X14
+        | Code::X15
+        | Code::X16 => "a [[policy.limit]] of that code that rejects or diverts",
+    }
 }
 
 /// The limits, those with the most calls first, else in file order.

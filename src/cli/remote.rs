@@ -324,17 +324,11 @@ fn held(body: &Value) -> String {
     said
 }
 
-/// A line for every code, for every limit, and for every list and for each of its rows that decided calls.
+/// Lines on codes, a line for every limit, and for every list and for each of its rows that decided calls.
 fn hits(body: &Value) -> String {
     let mut said = String::new();
     let each = |list: &Value| list.as_array().cloned().unwrap_or_default();
-    for rule in each(&body["rules"]) {
-        let would = match rule["would"].as_u64() {
-            Some(would) if would > 0 => format!(", in detection mode would have: {would}"),
-            _ => String::new(),
-        };
-        said += &format!("{}: calls {}{would}\n", text(&rule["code"]), rule["calls"]);
-    }
+    said += &codes(&each(&body["rules"]));
     for limit in each(&body["limits"]) {
         said += &format!(
             "limit {} of {}, {} {}: {}\n",
@@ -360,6 +354,52 @@ fn hits(body: &Value) -> String {
         }
     }
     said
+}
+
+/// A line for every code that decided calls, can, or can report some; then what cannot, and what would make it.
+fn codes(rules: &[Value]) -> String {
+    let mut said = String::new();
+    // By what would make them, those that come to nothing, with their places.
+    let mut idle: Vec<(&str, Vec<(usize, &str)>)> = Vec::new();
+    for (place, rule) in rules.iter().enumerate() {
+        let code = text(&rule["code"]);
+        let by = text(&rule["decides_by"]);
+        let would = rule["would"].as_u64().unwrap_or(0);
+        let reach = text(&rule["reach"]);
+        if reach == "nothing" && rule["calls"] == 0 && would == 0 {
+            match idle.iter_mut().find(|(known, _)| *known == by) {
+                Some((_, codes)) => codes.push((place, code)),
+                None => idle.push((by, vec![(place, code)])),
+            }
+            continue;
+        }
+        let would = match would {
+            0 => String::new(),
+            would => format!(", in detection mode would have: {would}"),
+        };
+        let reach = match reach {
+            "nothing" => format!("; none any more without {by}"),
+            "reports" => format!("; it only reports without {by}"),
+            _ => String::new(),
+        };
+        said += &format!("{code}: calls {}{would}{reach}\n", rule["calls"]);
+    }
+    for (by, codes) in idle {
+        said += &format!("{}: never without {by}\n", runs(&codes));
+    }
+    said
+}
+
+/// Codes with those that follow each other drawn together, if there are more than two: `R08 to R11, R13`.
+fn runs(codes: &[(usize, &str)]) -> String {
+    let follows = |left: &(usize, &str), right: &(usize, &str)| left.0 + 1 == right.0;
+    let runs = codes.chunk_by(follows).map(|run| match run {
+        [(_, only)] => (*only).to_owned(),
+        [(_, first), (_, last)] => format!("{first}, {last}"),
+        [(_, first), .., (_, last)] => format!("{first} to {last}"),
+        [] => String::new(),
+    });
+    runs.collect::<Vec<_>>().join(", ")
 }
 
 fn limit_calls(limit: &Value) -> String {
@@ -395,6 +435,35 @@ fn unavailable(sentence: &str) -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn codes_that_come_to_nothing_are_told_with_what_would_make_them() {
+        let limit = "a limit with that code";
+        let of = |code: &str, calls: u64, would: u64, reach: &str, by: &str| serde_json::json!({ "code": code, "calls": calls, "would": would, "reach": reach, "decides_by": by });
+        let rules = [
+            of("A00", 5, 0, "decides", "a domain"),
+            of("R01", 0, 0, "decides", "an agent"),
+            of("R02", 0, 0, "nothing", "an address"),
+            of("R03", 2, 1, "nothing", "a number"),
+            of("R08", 0, 0, "nothing", limit),
+            of("R09", 0, 0, "nothing", limit),
+            of("R12", 0, 0, "nothing", "an address with R12"),
+            of("R13", 0, 0, "nothing", limit),
+            of("R14", 0, 0, "reports", "identity"),
+            of("X01", 0, 0, "nothing", limit),
+            of("X02", 0, 0, "nothing", limit),
+            of("X03", 0, 0, "nothing", limit),
+        ];
+        assert_eq!(
+            codes(&rules),
+            "A00: calls 5\nR01: calls 0\n\
+             R03: calls 2, in detection mode would have: 1; none any more without a number\n\
+             R14: calls 0; it only reports without identity\n\
+             R02: never without an address\n\
+             R08, R09, R13, X01 to X03: never without a limit with that code\n\
+             R12: never without an address with R12\n"
+        );
+    }
 
     #[test]
     fn hits_are_told_in_lines() {

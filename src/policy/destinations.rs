@@ -129,6 +129,11 @@ impl Destinations {
             .is_some_and(|&class| permitted.contains(class))
     }
 
+    /// Whether every row is permitted.
+    pub(super) fn permits_all(&self, permitted: &Permitted) -> bool {
+        (0..count(self.classes.len())).all(|class| permitted.contains(class))
+    }
+
     /// What the row is.
     pub(super) fn class(&self, row: u32) -> Option<&DestinationClass> {
         let class = *self.row_classes.get(row as usize)?;

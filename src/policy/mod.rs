@@ -39,4 +39,4 @@ pub use counting::Counting;
 pub use destinations::DestinationClass;
 pub use limits::{Decider, Foreseen, LimitFacts, Step};
 pub use slots::DomainSlots;
-pub use snapshot::{Decision, Peer, Prepared, ShownLimit, Snapshot, Source, Told, Verdict};
+pub use snapshot::{Decision, Peer, Prepared, Reach, ShownLimit, Snapshot, Source, Told, Verdict};

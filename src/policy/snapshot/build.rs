@@ -3,6 +3,7 @@
 //! Promises: tables whose rows are the same as before are shared, not built again; rows that have expired are left out.
 //! Leaves to the tables: how each is built.
 
+use super::reach::Reached;
 use super::{
     AGENTS_SYSTEM, Divert, Domain, Names, Policy, Snapshot, SubscriberRules, agents_domain,
     agents_policy, count,
@@ -164,6 +165,7 @@ impl Snapshot {
             .iter()
             .filter_map(|policy| policy.limits.as_ref()?.good_until_unix_s());
         let next_expiry_unix_s = list_expiries.chain(calendars).min();
+        let reached = Reached::new(rows, live, &policies, &destinations);
         Self {
             number: 0,
             generation: rows.generation.clone(),
@@ -182,6 +184,7 @@ impl Snapshot {
             list_places: rows.lists.iter().map(|row| (row.file, row.line)).collect(),
             rates: Rates::new(&rows.rates),
             hosts: hosts.texts,
+            reached,
         }
     }
 }

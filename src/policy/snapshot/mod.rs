@@ -9,11 +9,13 @@ mod counted;
 mod decision;
 mod explain;
 mod prepare;
+mod reach;
 mod rules;
 mod shown;
 
 pub use decision::{Decision, Told, Verdict};
 pub use prepare::Prepared;
+pub use reach::Reach;
 pub use shown::ShownLimit;
 
 use super::agents::Agents;
@@ -30,6 +32,7 @@ use super::slots::DomainSlots;
 use super::who::{Peers, Subscribers};
 use crate::e164::E164;
 use crate::limits::COUNTED_MAX;
+use reach::Reached;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -73,6 +76,8 @@ pub struct Snapshot {
     rates: Option<Rates>,
     /// Contact hosts that are the same whatever the request says, by `ContactHost::Fixed`.
     hosts: Vec<Box<[u8]>>,
+    /// What each code does.
+    reached: Reached,
 }
 
 /// A domain, ready for decisions.

@@ -7,6 +7,7 @@ mod answers;
 mod exact;
 mod limits;
 mod order;
+mod reach;
 mod who;
 
 use super::counting::{Counting, Uncounted};
@@ -16,7 +17,8 @@ use super::rows::{
     StatusOverrides, SubscriberRow, TranslateRow, Whereto, Who, Window,
 };
 use super::{
-    CallAttempt, Code, Decision, HeaderFamily, Peer, Scheme, Screening, Snapshot, Source, Verdict,
+    CallAttempt, Code, Decision, HeaderFamily, Peer, Reach, Scheme, Screening, Snapshot, Source,
+    Verdict,
 };
 use crate::clock::Now;
 use crate::counters::{self, Attempt, Counted, Held, Key, KeyHasher, NewHold, Reserved};
@@ -224,7 +226,18 @@ fn decide(snapshot: &Snapshot, attempt: &CallAttempt<'_>) -> Decision {
     let prepared = snapshot.prepare(attempt);
     snapshot.touch(&prepared);
     snapshot.touch_entries(&prepared);
-    snapshot.decide(attempt, &prepared, &Tight::default(), now(1_000))
+    let decision = snapshot.decide(attempt, &prepared, &Tight::default(), now(1_000));
+    // Whatever is decided here could be foreseen.
+    for code in [Some(decision.code), decision.would].into_iter().flatten() {
+        assert_eq!(snapshot.reach(code), Reach::Decides, "{code:?}");
+    }
+    let reported = Code::ALL
+        .into_iter()
+        .filter(|code| decision.reports.contains(*code));
+    for code in reported {
+        assert!(snapshot.reach(code) >= Reach::Reports, "{code:?}");
+    }
+    decision
 }
 
 /// Counters that are empty, and have no room for a limit with this maximum.
