@@ -8,6 +8,7 @@ mod doctor;
 mod explain;
 mod recipe;
 mod remote;
+mod told;
 
 use crate::clock::Clock;
 use crate::control::presets::PRESETS;
