@@ -1,6 +1,6 @@
 //! `tollgate explain`: one call, step by step, by the running node if there is one, else by the configuration alone.
 //!
-//! Promises: says whose counters were asked; 65 when what was given is no call that is decided.
+//! Promises: says whose counters were asked; 65 when what was given is no call that is decided, 66 when its file cannot be read.
 
 use super::remote::{self, Explained, Unexplained};
 use super::{ConfigArgument, Exit, refuse, say};
@@ -69,11 +69,12 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
                     ),
                     &steps,
                 ),
-                Err(Unexplained::NoCall(sentence)) => return Err(sentence),
+                Err(Unexplained::NoCall(sentence)) => return Err(refused(sentence)),
                 Err(Unexplained::Nobody(why)) => {
                     let now = Clock::start().now();
                     let policy = control::build(&loaded.rows, now);
-                    let steps = explain(&policy, &datagram, peer, &Uncounted::default(), now)?;
+                    let steps = explain(&policy, &datagram, peer, &Uncounted::default(), now)
+                        .map_err(refused)?;
                     let steps: Vec<(String, String)> = steps
                         .into_iter()
                         .map(|step| (step.what, step.answer))
@@ -90,32 +91,44 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     });
     match told {
         Ok(text) => say(&mut io::stdout(), &text),
-        Err(sentence) => {
+        Err((exit, sentence)) => {
             let _said = say(
                 &mut io::stderr(),
                 &format!("tollgate explain: {sentence}\n"),
             );
-            Exit::BadData.into()
+            exit.into()
         }
     }
 }
 
+/// What was given is nothing to explain.
+fn refused(sentence: String) -> (Exit, String) {
+    (Exit::BadData, sentence)
+}
+
 /// Who asks, and the INVITE.
-fn call(arguments: &Arguments, loaded: &Loaded) -> Result<(IpAddr, Vec<u8>), String> {
+fn call(arguments: &Arguments, loaded: &Loaded) -> Result<(IpAddr, Vec<u8>), (Exit, String)> {
     let mut domains = loaded.rows.domains.iter();
     let domain = match &arguments.domain {
         Some(name) => domains
             .find(|row| row.name == *name)
-            .ok_or_else(|| format!("domain \"{name}\" is not in domains.toml"))?,
-        None => domains.next().ok_or("there is no domain")?,
+            .ok_or_else(|| refused(format!("domain \"{name}\" is not in domains.toml")))?,
+        None => domains
+            .next()
+            .ok_or_else(|| refused("there is no domain".to_owned()))?,
     };
     let peer = match (arguments.peer, domain.peers.first()) {
         (Some(peer), _) => peer,
         (None, Some(block)) => a_host(block),
-        (None, None) => return Err("the domain has no peer".to_owned()),
+        (None, None) => return Err(refused("the domain has no peer".to_owned())),
     };
     if let Some(path) = &arguments.datagram {
-        let octets = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let octets = fs::read(path).map_err(|error| {
+            (
+                Exit::NoInput,
+                format!("{} cannot be read: {error}", path.display()),
+            )
+        })?;
         return Ok((peer, octets));
     }
     let question = Question {
@@ -126,7 +139,7 @@ fn call(arguments: &Arguments, loaded: &Loaded) -> Result<(IpAddr, Vec<u8>), Str
         agent: arguments.agent.clone(),
         reported_calls: arguments.reported_calls,
     };
-    Ok((peer, question.datagram(peer)?))
+    Ok((peer, question.datagram(peer).map_err(refused)?))
 }
 
 /// An address of a block that a machine may have: the first one of a network is its own name.

@@ -1,6 +1,6 @@
 //! The command line: what each command does, and what it exits with.
 //!
-//! Promises: exit codes are those of the interface: 0, 64 usage, 65 bad data, 69 unavailable, 78 bad configuration.
+//! Promises: exit codes are those of sysexits.h, each with one meaning, which the help of every command has.
 //! Leaves to `control`: every check of a configuration; to `process`: running.
 
 mod at_hand;
@@ -30,21 +30,33 @@ pub enum Exit {
     Ok = 0,
     /// The command line is wrong.
     Usage = 64,
-    /// Data that was given is wrong.
+    /// What was given is well-formed and refused.
     BadData = 65,
-    /// Something needed is not to be had: a port, a file system.
+    /// A file that the command line names cannot be read; not the configuration, nor what that names.
+    NoInput = 66,
+    /// Something needed is not to be had: a port, a core, the running node.
     Unavailable = 69,
+    /// A file cannot be made.
+    CannotCreate = 73,
+    /// What there was to say could not be written.
+    Unwritten = 74,
+    /// The running node does not take this order from us.
+    NotPermitted = 77,
     /// The configuration or the bundle is wrong.
     BadConfiguration = 78,
 }
 
 impl Exit {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 9] = [
         Self::Ok,
         Self::Usage,
         Self::BadData,
+        Self::NoInput,
         Self::Unavailable,
+        Self::CannotCreate,
+        Self::Unwritten,
+        Self::NotPermitted,
         Self::BadConfiguration,
     ];
 
@@ -53,14 +65,24 @@ impl Exit {
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Ok => "done; of `serve`: stopped or drained, as it was told",
-            Self::Usage => "the command line is wrong",
+            Self::Usage => {
+                "the command line is wrong: an unknown word, an ill-formed value, options that do not go together"
+            }
             Self::BadData => {
-                "what was given is wrong: a new bundle, the id of a hold, the call to explain"
+                "refused: of `reload`: the new bundle; of `hold release`: no such hold is in force; of `explain`: no such domain, or no call that is decided"
             }
+            Self::NoInput => "the file of `explain --datagram` cannot be read",
             Self::Unavailable => {
-                "something is not to be had: a port, a file, the running node; of `status`: it is not ready"
+                "something is not to be had: a port, a core, memory, the state folder, the running node; of `status`: it is not ready"
             }
-            Self::BadConfiguration => "the configuration or its bundle is wrong",
+            Self::CannotCreate => {
+                "of `config --write`: a file is there already, or cannot be written"
+            }
+            Self::Unwritten => "what there was to print could not be printed",
+            Self::NotPermitted => {
+                "the running node does not take it without its admin.token_file's token"
+            }
+            Self::BadConfiguration => "the configuration or its bundle is wrong, or cannot be read",
         }
     }
 }
@@ -201,9 +223,14 @@ pub struct ServeOverrides {
 fn command() -> clap::Command {
     let lines = Exit::ALL.map(|exit| format!("\n  {:<3} {}", exit as u8, exit.meaning()));
     let statuses = format!("Exit status:{}", lines.concat());
-    CommandLine::command()
-        .after_help(statuses.clone())
-        .mut_subcommands(|command| command.after_help(statuses.clone()))
+    with_help_after(CommandLine::command(), &statuses)
+}
+
+/// Of a command and of all below it.
+fn with_help_after(command: clap::Command, text: &str) -> clap::Command {
+    command
+        .after_help(text.to_owned())
+        .mut_subcommands(|command| with_help_after(command, text))
 }
 
 /// Runs the command in `arguments`, the program's name first.
@@ -251,8 +278,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn usage(error: &clap::Error) -> ExitCode {
     // A closed standard error leaves nobody to tell; the exit code still does.
-    let _written = error.print();
+    let written = error.print();
     match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion if written.is_err() => {
+            Exit::Unwritten.into()
+        }
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Ok.into(),
         _ => Exit::Usage.into(),
     }
@@ -361,7 +391,7 @@ fn write_sample(folder: &Path) -> ExitCode {
         }
         Err(sentence) => {
             say(&mut io::stderr(), &format!("tollgate config: {sentence}\n"));
-            Exit::Unavailable.into()
+            Exit::CannotCreate.into()
         }
     }
 }
@@ -391,6 +421,6 @@ pub fn warnings(loaded: &Loaded) -> String {
 fn say(to: &mut dyn Write, text: &str) -> ExitCode {
     match to.write_all(text.as_bytes()).and_then(|()| to.flush()) {
         Ok(()) => Exit::Ok.into(),
-        Err(_gone) => Exit::Unavailable.into(),
+        Err(_gone) => Exit::Unwritten.into(),
     }
 }

@@ -1,6 +1,7 @@
 //! `reload`, `drain`, `hold`, `rules` and `status`: one request to the admin port of the node that the configuration describes.
 //!
-//! Promises: 69 when there is no answer or the node is not ready, 65 when a bundle was refused; what is wrong is said.
+//! Promises: 69 when no node answers or it is not ready, 77 when it does not take the order from us, 65 when it refuses what was
+//! given; what is wrong is said. What is no Tollgate is not taken for one.
 
 use super::at_hand::AtHand;
 use super::told::{held, hits, lines, summary, text};
@@ -33,6 +34,22 @@ pub(super) enum Request<'a> {
     Explain(&'a str),
 }
 
+impl Request<'_> {
+    /// What a body has that answers it with this status.
+    fn member(self, status: u16) -> &'static str {
+        match self {
+            _ if status >= 300 => "detail",
+            Self::Reload => "generation",
+            Self::Drain => "draining",
+            Self::Holds => "holds",
+            Self::Release(_) => "released",
+            Self::Rules => "rules",
+            Self::Status => "bundle",
+            Self::Explain(_) => "steps",
+        }
+    }
+}
+
 /// Asks, prints what was answered, and says what to exit with.
 pub(super) fn ask(config: &ConfigArgument, request: Request<'_>) -> ExitCode {
     // The bundle is the running node's business, and may be broken just now.
@@ -41,16 +58,13 @@ pub(super) fn ask(config: &ConfigArgument, request: Request<'_>) -> ExitCode {
         Err(faults) => return super::refuse(&faults),
     };
     let asked = address(&node).and_then(|address| {
-        let answer = send(address, &node, request);
-        let (status, body) =
-            answer.map_err(|error| format!("no answer from http://{address}: {error}"))?;
+        let (status, body) = send(address, &node, request)?;
         Ok((address, status, body))
     });
     let (address, status, body) = match asked {
         Ok(answer) => answer,
-        Err(sentence) => return unavailable(&sentence),
+        Err(sentence) => return failed(Exit::Unavailable, &sentence),
     };
-    let body: Value = serde_json::from_str(&body).unwrap_or(Value::Null);
     match (request, status) {
         (Request::Reload, 200) => {
             let same = if body["changed"] == Value::Bool(false) {
@@ -64,10 +78,8 @@ pub(super) fn ask(config: &ConfigArgument, request: Request<'_>) -> ExitCode {
             )
         }
         (Request::Reload, 422) => {
-            let faults: String = lines(&body["faults"], "");
-            let said = format!("{faults}tollgate: {}\n", text(&body["detail"]));
-            let _said = say(&mut io::stderr(), &said);
-            Exit::BadData.into()
+            let _said = say(&mut io::stderr(), &lines(&body["faults"], ""));
+            failed(Exit::BadData, text(&body["detail"]))
         }
         (Request::Drain, 202) => say(
             &mut io::stdout(),
@@ -75,11 +87,7 @@ pub(super) fn ask(config: &ConfigArgument, request: Request<'_>) -> ExitCode {
         ),
         (Request::Holds, 200) => say(&mut io::stdout(), &held(&body)),
         (Request::Release(id), 200) => say(&mut io::stdout(), &format!("released {id}\n")),
-        (Request::Release(_), 404) => {
-            let said = format!("tollgate: {}\n", text(&body["detail"]));
-            let _said = say(&mut io::stderr(), &said);
-            Exit::BadData.into()
-        }
+        (Request::Release(_), 404) => failed(Exit::BadData, text(&body["detail"])),
         (Request::Rules, 200) => say(&mut io::stdout(), &hits(&body)),
         (Request::Status, 200) => {
             AtHand::of(config, &node).compare(address, &body);
@@ -89,10 +97,15 @@ pub(super) fn ask(config: &ConfigArgument, request: Request<'_>) -> ExitCode {
             }
             Exit::Unavailable.into()
         }
-        (_, status) => unavailable(&format!(
-            "the admin port answers {status}: {}",
-            text(&body["detail"])
-        )),
+        (_, status) => {
+            let exit = if matches!(status, 401 | 403) {
+                Exit::NotPermitted
+            } else {
+                Exit::Unavailable
+            };
+            let detail = text(&body["detail"]);
+            failed(exit, &format!("the admin port answers {status}: {detail}"))
+        }
     }
 }
 
@@ -128,7 +141,6 @@ pub(super) fn explained(
     let address = address(node).map_err(|_| Unexplained::Nobody(nobody.to_owned()))?;
     let (status, body) = send(address, node, Request::Explain(&path))
         .map_err(|_| Unexplained::Nobody(nobody.to_owned()))?;
-    let body: Value = serde_json::from_str(&body).unwrap_or(Value::Null);
     if matches!(status, 200 | 422) {
         AtHand::of(config, node).compare(address, &body);
     }
@@ -178,8 +190,25 @@ fn address(node: &NodeConfig) -> Result<SocketAddr, String> {
     Ok(address)
 }
 
-/// Status and body.
+/// Status and body of what a node answers, or a sentence why there is none.
 fn send(
+    address: SocketAddr,
+    node: &NodeConfig,
+    request: Request<'_>,
+) -> Result<(u16, Value), String> {
+    let (status, body) = exchange(address, node, request)
+        .map_err(|error| format!("no answer from http://{address}: {error}"))?;
+    let body: Value = serde_json::from_str(&body).unwrap_or(Value::Null);
+    if body[request.member(status)].is_null() {
+        return Err(format!(
+            "what answers {status} at http://{address} is no admin port of a node"
+        ));
+    }
+    Ok((status, body))
+}
+
+/// Status and body, whoever answers.
+fn exchange(
     address: SocketAddr,
     node: &NodeConfig,
     request: Request<'_>,
@@ -235,7 +264,7 @@ fn send(
     Ok((status, answer.body_mut().read_to_string()?))
 }
 
-fn unavailable(sentence: &str) -> ExitCode {
+fn failed(exit: Exit, sentence: &str) -> ExitCode {
     let _said = say(&mut io::stderr(), &format!("tollgate: {sentence}\n"));
-    Exit::Unavailable.into()
+    exit.into()
 }
