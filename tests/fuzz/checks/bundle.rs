@@ -1,6 +1,7 @@
 //! Configuration and bundle: whatever their files hold, they are refused with sentences or become a policy that answers.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tollgate::clock::Now;
@@ -22,16 +23,107 @@ const MORE: [(&str, &str); 3] = [
 /// How many files an input may choose among: the sample's, its configuration, and these.
 pub(crate) const FILES: usize = SAMPLE_BUNDLE.len() + 1 + MORE.len();
 
-const INVITE: &[u8] = b"INVITE sip:011442071838750@127.0.0.1 SIP/2.0\r\n\
-    Via: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bK48de1b64\r\n\
-    From: <sip:1003@pbx.example.com>;tag=as74dd9bd9\r\n\
-    To: <sip:011442071838750@127.0.0.1>\r\n\
-    Call-ID: 2250b2316e4f174039004d052b2aef3d\r\n\
-    CSeq: 102 INVITE\r\n\
-    User-Agent: Asterisk PBX 16.28.0\r\n\
-    P-tfps: 1001;sample;192.0.2.7;Phone;1\r\n\
-    Content-Length: 0\r\n\
-    \r\n";
+/// Calls that each policy is asked about: Request-URI, user of From, user agent, P-tfps or nothing.
+const CALLS: [(&str, &str, &str, &str); 14] = [
+    (
+        "sip:011442071838750@127.0.0.1",
+        "1003",
+        "Asterisk PBX 16.28.0",
+        "1001;sample;192.0.2.7;Phone;1",
+    ),
+    (
+        "sip:011442071838750@127.0.0.1",
+        "1003",
+        "friendly-scanner",
+        "",
+    ),
+    (
+        "sip:+39066982;phone-context=x@127.0.0.1:5060;user=phone",
+        "n7",
+        "agent 7",
+        "n7;sample;10.0.0.1;agent 7;5",
+    ),
+    (
+        "sip:112@127.0.0.1",
+        "n1",
+        "x",
+        "n1;pbx.example.com;::1;sip;0",
+    ),
+    (
+        "sip:99011882123456789@127.0.0.1",
+        "200",
+        "sip-scan",
+        "200;n1;127.0.0.1;a-SIP;100",
+    ),
+    (
+        "sip:77%23442071838750@127.0.0.1",
+        "%2B441234567",
+        "",
+        "n12;nobody;192.0.2.7;x;1",
+    ),
+    ("tel:+1-900-555-1234", "anonymous", "phone", ""),
+    ("sip:*9123@127.0.0.1", "", "A", "unknown;sample;;;"),
+    (
+        "sip:0039066982@127.0.0.1",
+        "1",
+        "scan",
+        "1-2;sample;10.0.0.1/8;re:;x",
+    ),
+    (
+        "sip:1@127.0.0.1",
+        "9999",
+        "friendly",
+        "150;n2;2001:db8::1;friendly-sip;4294967295",
+    ),
+    (
+        "sip:4420718387501@127.0.0.1",
+        "n999",
+        "",
+        "n999;n3;255.0.0.0;phone;2",
+    ),
+    (
+        "sip:9005551234@127.0.0.1",
+        "front-desk",
+        "x-x",
+        "front-desk;sample;127.0.0.1;;1",
+    ),
+    ("sip:a.b@127.0.0.1", "é", "é", "é;é;é;é;é"),
+    ("sip:127.0.0.1", "12345", "a", "12345;sample;0.0.0.0;a;0"),
+];
+
+/// Where they come from, in turn.
+const SOURCES: [&str; 5] = [
+    "127.0.0.1:5070",
+    "127.0.0.1:5060",
+    "10.0.0.1:5060",
+    "[2001:db8::1]:5060",
+    "192.0.2.1:5060",
+];
+
+fn invite((uri, from, agent, screening): (&str, &str, &str, &str)) -> Vec<u8> {
+    let screening = match screening {
+        "" => String::new(),
+        text => format!("P-tfps: {text}\r\n"),
+    };
+    format!(
+        "INVITE {uri} SIP/2.0\r\n\
+         Via: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bK48de1b64\r\n\
+         From: <sip:{from}@pbx.example.com>;tag=as74dd9bd9\r\n\
+         To: <sip:011442071838750@127.0.0.1>\r\n\
+         Call-ID: 2250b2316e4f174039004d052b2aef3d\r\n\
+         CSeq: 102 INVITE\r\n\
+         User-Agent: {agent}\r\n\
+         {screening}Content-Length: 0\r\n\
+         \r\n"
+    )
+    .into_bytes()
+}
+
+fn calls() -> Vec<(SocketAddr, Vec<u8>)> {
+    let sources = SOURCES.map(|source| source.parse().expect("an address"));
+    let calls = CALLS.into_iter().map(invite);
+    sources.into_iter().cycle().zip(calls).collect()
+}
 
 /// A folder with the sample and what is replaced in it; the policy that was in force before.
 pub(crate) struct Check {
@@ -43,6 +135,7 @@ pub(crate) struct Check {
     uas: Uas,
     slot: Slot,
     out: Vec<u8>,
+    calls: Vec<(SocketAddr, Vec<u8>)>,
 }
 
 impl Check {
@@ -72,6 +165,7 @@ impl Check {
             uas: Uas::new([7; 16]),
             slot: Slot::new(),
             out: vec![0; RESPONSE_BYTES_MAX],
+            calls: calls(),
         }
     }
 
@@ -99,15 +193,16 @@ impl Check {
                     return;
                 }
                 let policy = self.policy.build_next(&self.before.rows, &loaded.rows, NOW);
-                let packet = Packet {
-                    bytes: INVITE,
-                    full_length: INVITE.len(),
-                    source: "127.0.0.1:5070".parse().expect("an address"),
-                };
-                let reply = self
-                    .uas
-                    .answer(&policy, &packet, NOW, &mut self.slot, &mut self.out);
-                assert!(reply.is_none_or(|reply| reply.status.0 >= 300));
+                for (source, bytes) in &self.calls {
+                    let packet = Packet {
+                        bytes,
+                        full_length: bytes.len(),
+                        source: *source,
+                    };
+                    let (slot, out) = (&mut self.slot, &mut self.out);
+                    let reply = self.uas.answer(&policy, &packet, NOW, slot, out);
+                    assert!(reply.is_none_or(|reply| reply.status.0 >= 300));
+                }
             }
             Err(faults) => assert!(!faults.to_string().is_empty()),
         }

@@ -1,7 +1,7 @@
 //! What stands in each file of configuration and bundle: headings, keys, columns, and values right and wrong.
 
-use Field::{Address, Agent, Amount, Array, Date, Dialled, Inline, Integer, Name, Number, Of};
-use Field::{Quoted, Socket, Users};
+use Field::{Address, Agent, Amount, Array, Date, Day, Dialled, Either, Hours, Inline, Integer};
+use Field::{Name, Number, Of, Quoted, Short, Socket, Users};
 
 /// What the first octet of an input chooses (`checks/bundle.rs`).
 #[derive(Clone, Copy)]
@@ -15,6 +15,8 @@ pub(super) type Document = &'static [Block];
 
 pub(super) struct Block {
     pub(super) heading: &'static str,
+    /// What its first key is where it is the file's first block; empty: as in the others. Other files name it.
+    pub(super) first: &'static str,
     /// How many of the keys must be there.
     pub(super) needed: usize,
     pub(super) keys: &'static [(&'static str, Field)],
@@ -31,10 +33,18 @@ pub(super) enum Field {
     Socket,
     Agent,
     Date,
+    /// A holiday.
+    Day,
+    /// Working hours.
+    Hours,
     Name,
     Amount,
     Users,
+    /// A few digits.
+    Short,
     Integer,
+    /// One of these or one of those.
+    Either(&'static Field, &'static Field),
     /// In quotes.
     Quoted(&'static Field),
     /// An array of up to so many.
@@ -57,7 +67,8 @@ const STATUS: Field =
 const TERM: Field = Of(
     "CU|IT|GB|US|satellite|global|continent:EU|continent:AF|continent:XX|type:premium|
             type:mobile|type:fixde|risk:high|risk:medium|risk:low|risk:no|cu|SATELLITE|
-            contient:EU|XX|typ:mobile|kind:what|satelite",
+            contient:EU|XX|typ:mobile|kind:what|satelite|DE|FR|ES|AU|CN|JP|BR|AR|ZA|EG|SO|LV|LT|EE|PL|
+            RU|UA|CA|MX|NZ",
 );
 const ACTION: Field = Of(r#""approve"|"report"|"reject"|"rejct"|"divert"|1"#);
 const SECONDS: Field = Of(
@@ -110,8 +121,11 @@ const SUBSCRIBERS: [Field; 7] = [
     Name,
     Of("||standard|standrd"),
     Users,
-    Of("||127.0.0.1|127.0.0.0/8|127.0.0.1 127.0.0.2|10.0.0.1|::1|x"),
-    Of("|||99|77#|*9|a b|é"),
+    Either(
+        &Of("||127.0.0.1|127.0.0.0/8|127.0.0.1 127.0.0.2|10.0.0.1|::1|x"),
+        &Address,
+    ),
+    Either(&Of("|||99|77#|*9|a b|é"), &Short),
     Of("|||a@example.com"),
 ];
 const DESTINATIONS: [Field; 4] = [
@@ -125,10 +139,11 @@ const RATES: [Field; 2] = [Number, Amount];
 const DOMAINS: Document = &[
     Block {
         heading: "[[domain]]",
+        first: r#""sample""#,
         needed: 6,
         keys: &[
             ("name", Quoted(&Name)),
-            ("peers", Array(40, &Quoted(&Address))),
+            ("peers", Array(120, &Quoted(&Address))),
             (
                 "mode",
                 Of(r#""prevention"|"detection"|"prevent"|0"#),
@@ -146,13 +161,16 @@ const DOMAINS: Document = &[
                 "profile",
                 Of(r#""redirect"|"redirect-codes"|"failover"|"next-route"|"monitor"|"redirects""#),
             ),
-            ("proxies", Array(20, &Quoted(&Address))),
+            ("proxies", Array(120, &Quoted(&Address))),
             (
                 "names",
                 Array(
-                    6,
-                    &Quoted(&Of("pbx.example.com|PBX.example.com|sample|[::1]|::1|[::g]|a_b|a b||h:5060|192.0.2.1|
-            127.0.0.1")),
+                    100,
+                    &Quoted(&Either(
+                        &Of("pbx.example.com|PBX.example.com|sample|[::1]|::1|[::g]|a_b|a b||h:5060|192.0.2.1|
+            127.0.0.1"),
+                        &Name,
+                    )),
                 ),
             ),
             (
@@ -166,14 +184,16 @@ const DOMAINS: Document = &[
             (
                 "emergency",
                 Array(
-                    12,
-                    &Quoted(&Of("112|911|999|*1|#2|+1||x|000")),
+                    80,
+                    &Quoted(&Either(&Of("112|911|999|*1|#2|+1||x|000"), &Short)),
                 ),
             ),
             (
                 "contact_host",
                 Of(r#""from"|"request-uri"|"source"|"fixed:gw.example.com"|"fixed:[::1]"|"fixed:"|"fixed"|
-            "fixed:gw:5060""#),
+            "fixed:gw:5060"|"fixed:a"|"fixed:b"|"fixed:c"|"fixed:d"|"fixed:e"|"fixed:f"|"fixed:g"|
+            "fixed:h"|"fixed:i"|"fixed:j"|"fixed:k"|"fixed:l"|"fixed:m"|"fixed:n"|"fixed:o"|
+            "fixed:p"|"fixed:q"|"fixed:r""#),
             ),
             ("force_rport", BOOLEAN),
             ("spoofing_filtered", BOOLEAN),
@@ -207,6 +227,7 @@ const DOMAINS: Document = &[
     },
     Block {
         heading: "[[domain.translate]]",
+        first: "",
         needed: 1,
         keys: &[
             ("match", Quoted(&Dialled)),
@@ -221,17 +242,18 @@ const DOMAINS: Document = &[
 const POLICIES: Document = &[
     Block {
         heading: "[[policy]]",
+        first: r#""standard""#,
         needed: 1,
         keys: &[
             (
                 "name",
-                Quoted(&Of("standard|standard|other|third|a b|")),
+                Quoted(&Either(&Of("standard|other|third|a b|"), &Name)),
             ),
             (
                 "destination",
                 Inline(&[
-                    ("allow", Array(6, &Quoted(&TERM))),
-                    ("deny", Array(6, &Quoted(&TERM))),
+                    ("allow", Array(40, &Quoted(&TERM))),
+                    ("deny", Array(40, &Quoted(&TERM))),
                     ("dney", Array(2, &Quoted(&TERM))),
                 ]),
             ),
@@ -251,20 +273,20 @@ const POLICIES: Document = &[
             (
                 "working_hours",
                 Array(
-                    6,
-                    &Quoted(&Of("mon-fri 09:00-17:00|daily 00:00-24:00|sat,sun 22:00-06:00|
+                    40,
+                    &Quoted(&Either(&Hours, &Of("mon-fri 09:00-17:00|daily 00:00-24:00|sat,sun 22:00-06:00|
             jun-aug mon-fri 08:00-14:00|nov-feb fri-mon 23:59-00:00|mon 09:00-09:00|
             mon 24:00-01:00|mon 9:00-17:00|may tue 25:00-26:00|mno 09:00-17:00|
             jum mon 09:00-17:00|mon|a b c d|jan,jul wed,thu 00:00-12:30|mon 09:60-10:00|
-            mon 0900|mon aa:bb-cc:dd|mon-fri 09:00-24:01")),
+            mon 0900|mon aa:bb-cc:dd|mon-fri 09:00-24:01"))),
                 ),
             ),
             (
                 "holidays",
                 Array(
-                    6,
-                    &Quoted(&Of("2026-12-25|12-25|02-29|2025-02-29|13-01|00-00|2026-1-1|x|1-2-3-4|9999-12-31|
-            0000-01-01|01-01|aa-bb|2024-12-24")),
+                    150,
+                    &Quoted(&Either(&Day, &Of("2026-12-25|12-25|02-29|2025-02-29|13-01|00-00|2026-1-1|x|1-2-3-4|9999-12-31|
+            0000-01-01|01-01|aa-bb|2024-12-24"))),
                 ),
             ),
             (
@@ -283,6 +305,7 @@ const POLICIES: Document = &[
     },
     Block {
         heading: "[[policy.limit]]",
+        first: "",
         needed: 8,
         keys: &[
             ("name", Quoted(&Name)),
@@ -321,6 +344,7 @@ const POLICIES: Document = &[
 const CONFIG: Document = &[
     Block {
         heading: "[node]",
+        first: "",
         needed: 0,
         keys: &[
             ("name", Quoted(&Name)),
@@ -341,6 +365,7 @@ const CONFIG: Document = &[
     },
     Block {
         heading: "[[listen]]",
+        first: "",
         needed: 1,
         keys: &[
             ("udp", Quoted(&Socket)),
@@ -353,11 +378,13 @@ const CONFIG: Document = &[
     },
     Block {
         heading: "[bundle]",
+        first: "",
         needed: 1,
         keys: &[("path", PATH)],
     },
     Block {
         heading: "[admin]",
+        first: "",
         needed: 1,
         keys: &[
             ("http", Quoted(&Socket)),
@@ -367,6 +394,7 @@ const CONFIG: Document = &[
     },
     Block {
         heading: "[journal]",
+        first: "",
         needed: 1,
         keys: &[
             ("path", PATH),
@@ -379,6 +407,7 @@ const CONFIG: Document = &[
     },
     Block {
         heading: "[mail]",
+        first: "",
         needed: 0,
         keys: &[("to", MAILS)],
     },

@@ -6,14 +6,24 @@
 //! Promises: the same seed makes the same text. Leaves to `mutator`: bounds, and changes by lines and octets.
 
 mod files;
+mod order;
 mod values;
 
 use crate::mutate::Dice;
-use files::{Block, Field, File, file};
+use files::{Block, Document, Field, File, file};
+use order::arranged;
 use values::{made, sound};
 
-/// The input with one to three changes.
-pub fn change(input: &[u8], files: usize, dice: &mut Dice) -> Vec<u8> {
+/// The input with one to three changes, or another in its place. Of a new one no row or block ends beyond `most` octets.
+pub fn change(input: &[u8], files: usize, most: usize, dice: &mut Dice) -> Vec<u8> {
+    if dice.below(4) == 0 {
+        let first = b'0' + u8::try_from(dice.below(files)).unwrap_or(0);
+        let rest = match file(first, files) {
+            File::Table(heading, fields) => new_table(heading, fields, most - 1, dice),
+            File::Document(blocks) => new_document(blocks, most - 1, dice),
+        };
+        return [&[first], rest.as_bytes()].concat();
+    }
     let mut text = input.to_vec();
     if text.is_empty() || dice.below(64) == 0 {
         text = vec![b'0' + u8::try_from(dice.below(files)).unwrap_or(0)];
@@ -23,6 +33,79 @@ pub fn change(input: &[u8], files: usize, dice: &mut Dice) -> Vec<u8> {
             File::Table(heading, fields) => table(&text, heading, fields, dice),
             File::Document(blocks) => document(&text, blocks, dice),
         };
+    }
+    text
+}
+
+/// A table of rows that are mostly all right, in an order that a sort may meet.
+fn new_table(heading: &str, fields: &[Field], most: usize, dice: &mut Dice) -> String {
+    let count = [1, 3, 8, 18, 24, 40, 64, 90, 130, 300][dice.below(10)];
+    let careful = dice.below(8) != 0;
+    let rows = (0..count).map(|_row| row(fields, careful, dice)).collect();
+    let mut text = heading.to_owned();
+    for row in arranged(rows, dice) {
+        if text.len() + row.len() > most {
+            break;
+        }
+        text.push_str(&row);
+    }
+    text
+}
+
+fn row(fields: &[Field], careful: bool, dice: &mut Dice) -> String {
+    let values: Vec<String> = fields
+        .iter()
+        .map(|field| match careful {
+            true => sound(*field, dice),
+            false => made(*field, dice),
+        })
+        .collect();
+    values.join(",") + "\n"
+}
+
+/// A document with many blocks of one kind, which have the same few keys beside those that they need.
+fn new_document(blocks: Document, most: usize, dice: &mut Dice) -> String {
+    let wanted: Vec<&str> = (0..dice.below(4))
+        .map(|_| {
+            let keys = blocks[dice.below(blocks.len())].keys;
+            keys[dice.below(keys.len())].0
+        })
+        .collect();
+    let repeats = |block: &&Block| block.heading.starts_with("[[");
+    let mut parts: Vec<String> = Vec::new();
+    for block in blocks.iter().filter(|block| !repeats(block)) {
+        if dice.below(4) != 0 {
+            parts.push(with_keys(block, &wanted, false, dice));
+        }
+    }
+    let repeated: Vec<&Block> = blocks.iter().filter(repeats).collect();
+    let usual = dice.below(repeated.len());
+    for number in 0..[1, 1, 2, 4, 6, 9, 13, 18, 24, 80][dice.below(10)] {
+        let which = match (number, dice.below(4)) {
+            (0, _) => 0,
+            (_, 0) => dice.below(repeated.len()),
+            _ => usual,
+        };
+        parts.push(with_keys(repeated[which], &wanted, number == 0, dice));
+    }
+    let mut text = String::new();
+    for part in parts {
+        if text.len() + part.len() <= most {
+            text.push_str(&part);
+        }
+    }
+    text
+}
+
+/// A block with the keys that it needs and those that are wanted.
+fn with_keys(block: &Block, wanted: &[&str], first: bool, dice: &mut Dice) -> String {
+    let mut text = format!("{}\n", block.heading);
+    for (at, (key, field)) in block.keys.iter().enumerate() {
+        if at == 0 && first && !block.first.is_empty() {
+            text.push_str(&format!("{key} = {}\n", block.first));
+        } else if at < block.needed || wanted.contains(key) {
+            text.push_str(&line(key, *field, dice));
+        }
     }
     text
 }
@@ -56,21 +139,8 @@ fn table(text: &[u8], heading: &str, fields: &[Field], dice: &mut Dice) -> Vec<u
     let count = [1, 1, 2, 2, 6, 6, 24, 24, 90, 200][dice.below(10)];
     // Rows that are all right must come together often, or nothing behind the parser sees many.
     let careful = dice.below(4) != 0;
-    let rows: Vec<Vec<u8>> = (0..count)
-        .map(|_row| {
-            let values = fields.iter().map(|field| {
-                let value = if careful {
-                    sound(*field, dice)
-                } else {
-                    made(*field, dice)
-                };
-                value.into_bytes()
-            });
-            let mut row = values.collect::<Vec<_>>().join(&b","[..]);
-            row.push(b'\n');
-            row
-        })
-        .collect();
+    let rows = (0..count).map(|_row| row(fields, careful, dice).into_bytes());
+    let rows = arranged(rows.collect(), dice);
     let at = 1.max(dice.below(lines.len() + 1)).min(lines.len());
     if let Some(last) = lines.last_mut().filter(|line| !line.ends_with(b"\n")) {
         last.push(b'\n');

@@ -1,9 +1,10 @@
 //! Values of the bundle, made at random.
 
 use super::files::Field::{
-    self, Address, Agent, Amount, Array, Date, Dialled, Inline, Integer, Name, Number, Of, Quoted,
-    Socket, Users,
+    self, Address, Agent, Amount, Array, Date, Day, Dialled, Either, Hours, Inline, Integer, Name,
+    Number, Of, Quoted, Short, Socket, Users,
 };
+use super::order::arranged;
 use crate::mutate::Dice;
 
 /// A value that is mostly right: of words the first ones are.
@@ -11,6 +12,7 @@ pub(super) fn sound(field: Field, dice: &mut Dice) -> String {
     match field {
         Of(words) if dice.below(4) != 0 => word(words, 4, dice),
         Quoted(field) => format!("\"{}\"", sound(*field, dice)),
+        Either(one, other) => sound(either(one, other, dice), dice),
         other => made(other, dice),
     }
 }
@@ -19,6 +21,40 @@ pub(super) fn sound(field: Field, dice: &mut Dice) -> String {
 fn word(words: &str, count: usize, dice: &mut Dice) -> String {
     let words: Vec<&str> = words.split('|').map(str::trim).collect();
     words[dice.below(words.len().min(count))].to_owned()
+}
+
+fn either(one: &Field, other: &Field, dice: &mut Dice) -> Field {
+    if dice.below(2) == 0 { *one } else { *other }
+}
+
+/// Working hours that are right.
+fn hours(dice: &mut Dice) -> String {
+    let months = ["", "", "", "jun-aug ", "nov-feb ", "jan,jul ", "may "];
+    let days = [
+        "mon",
+        "tue",
+        "wed",
+        "thu",
+        "fri",
+        "sat",
+        "sun",
+        "mon-fri",
+        "sat,sun",
+        "daily",
+        "fri-mon",
+        "mon,wed,fri",
+    ];
+    let time = |dice: &mut Dice| {
+        let minute = [0, 0, 15, 30, 59][dice.below(5)];
+        format!("{:02}:{minute:02}", dice.below(24))
+    };
+    format!(
+        "{}{} {}-{}",
+        months[dice.below(months.len())],
+        days[dice.below(days.len())],
+        time(dice),
+        time(dice)
+    )
 }
 
 fn digits(count: usize, dice: &mut Dice) -> String {
@@ -99,15 +135,34 @@ pub(super) fn made(field: Field, dice: &mut Dice) -> String {
             let all: Vec<String> = (0..dice.below(4)).map(|_| one(dice)).collect();
             all.join(" ")
         }
+        Day => match dice.below(3) {
+            0 => format!("{:02}-{:02}", 1 + dice.below(12), 1 + dice.below(29)),
+            _ => format!(
+                "{}-{:02}-{:02}",
+                2024 + dice.below(6),
+                1 + dice.below(12),
+                1 + dice.below(29)
+            ),
+        },
+        Hours => hours(dice),
+        Short => match dice.below(16) {
+            0 => ["", "*", "#1", "1a"][dice.below(4)].to_owned(),
+            _ => {
+                let below = [10, 100, 1_000, 10_000][dice.below(4)];
+                dice.below(below).to_string()
+            }
+        },
+        Either(one, other) => made(either(one, other, dice), dice),
         Integer => [
             "0", "1", "2", "3", "5", "8", "15", "40", "64", "1000", "-1", "\"1\"",
         ][dice.below(12)]
         .to_owned(),
         Quoted(field) => format!("\"{}\"", made(*field, dice)),
         Array(count, field) => {
-            let all: Vec<String> = (0..dice.below(count + 1))
-                .map(|_| sound(*field, dice))
-                .collect();
+            let most = [1, 2, 3, 6, 6, 12, 40, count][dice.below(8)].min(count);
+            let count = dice.below(most + 1);
+            let all = (0..count).map(|_| sound(*field, dice)).collect();
+            let all = arranged(all, dice);
             format!("[{}]", all.join(", "))
         }
         Inline(keys) => {

@@ -38,7 +38,7 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     if dice.below(2) == 0 {
         return mutator::table(data, size, max_size, seed);
     }
-    let changed = grammar::change(&data[..size], FILES, &mut dice);
+    let changed = grammar::change(&data[..size], FILES, max_size, &mut dice);
     mutator::put(&mut data[..max_size], &changed)
 });
 
