@@ -44,13 +44,13 @@ pub(super) enum Field {
     Short,
     Integer,
     /// One of these or one of those.
-    Either(&'static Field, &'static Field),
+    Either(&'static Self, &'static Self),
     /// In quotes.
-    Quoted(&'static Field),
+    Quoted(&'static Self),
     /// An array of up to so many.
-    Array(usize, &'static Field),
+    Array(usize, &'static Self),
     /// A table in one line: keys and values.
-    Inline(&'static [(&'static str, Field)]),
+    Inline(&'static [(&'static str, Self)]),
 }
 
 const BOOLEAN: Field = Of("true|false|true|1");
@@ -411,6 +411,18 @@ const CONFIG: Document = &[
         needed: 0,
         keys: &[("to", MAILS)],
     },
+];
+
+/// Keys that nobody reads, each with its table: what refuses them is to be met, too.
+#[cfg(test)]
+pub(super) const UNREAD: &[&str] = &[
+    "[[listen]] tcp",
+    "[[listen]] tls",
+    "[[policy]] origin",
+    "[admin] https",
+    "[mail] to",
+    "[policy.destination] dney",
+    "[policy.unknown] origin",
 ];
 
 /// The file that an input is about: as `checks/bundle.rs` counts them.

@@ -6,8 +6,13 @@
 //! Promises: the same seed makes the same text. Leaves to `mutator`: bounds, and changes by lines and octets.
 
 mod files;
+#[cfg(test)]
+mod known;
 mod order;
 mod values;
+
+#[cfg(test)]
+pub(crate) use known::{headings, keys, unread};
 
 use crate::mutate::Dice;
 use files::{Block, Document, Field, File, file};
@@ -15,7 +20,7 @@ use order::arranged;
 use values::{made, sound};
 
 /// The input with one to three changes, or another in its place. Of a new one no row or block ends beyond `most` octets.
-pub fn change(input: &[u8], files: usize, most: usize, dice: &mut Dice) -> Vec<u8> {
+pub(crate) fn change(input: &[u8], files: usize, most: usize, dice: &mut Dice) -> Vec<u8> {
     if dice.below(4) == 0 {
         let first = b'0' + u8::try_from(dice.below(files)).unwrap_or(0);
         let rest = match file(first, files) {

@@ -169,7 +169,11 @@ pub(super) fn made(field: Field, dice: &mut Dice) -> String {
             let all: Vec<String> = keys
                 .iter()
                 .filter_map(|(key, field)| {
-                    (dice.below(2) == 0).then(|| format!("{key} = {}", sound(*field, dice)))
+                    let is_there = dice.below(2) == 0;
+                    if !is_there {
+                        return None;
+                    }
+                    Some(format!("{key} = {}", sound(*field, dice)))
                 })
                 .collect();
             format!("{{ {} }}", all.join(", "))
