@@ -1,12 +1,12 @@
 //! The `find-max` command: the highest rate at which a server keeps its promises, with an interval around it.
 //!
-//! Three steps: the rate grows by half until a round fails; the gap is halved until it is small; then rounds go up a step
-//! after each success and down a step after each failure, and the mean of their rates is the answer.
-//!
 //! Promises: a round is discarded by one rule alone, fixed before the first: the yardstick (this generator against its own
 //! responder) read right before or right after it is outside its band around the second best of the first readings, or around what
 //! the operator says; then the machine was not itself. What the round showed plays no part. No round begins while the yardstick
 //! is outside the band. A result near the generator's own ceiling, the least that was read beside a round that counts, is marked.
+//! Leaves to `walk`: which rates are tried, and what follows from how they went.
+
+mod walk;
 
 use serde_json::{Value, json};
 use signal_hook::iterator::Signals;
@@ -14,10 +14,7 @@ use signal_hook::iterator::Signals;
 use crate::cli::RunArgs;
 use crate::cli::search::FindArgs;
 use crate::conclusion::{Conclusion, EXIT_INVALID, EXIT_MET};
-use crate::limits::{
-    FIND_DISCARDED_MAX, FIND_GAP, FIND_GROWTH, FIND_STEP, FIND_WAITS_MAX, RATE_MAX, YARDSTICK_BAND,
-    YARDSTICK_READINGS,
-};
+use crate::limits::{FIND_DISCARDED_MAX, FIND_WAITS_MAX, YARDSTICK_BAND, YARDSTICK_READINGS};
 use crate::report::{Results, SCHEMA};
 use crate::run::{self, Course, OnSignal};
 use crate::screen::{Progress, Silent};
@@ -69,7 +66,7 @@ pub fn find(args: &FindArgs, progress: &mut dyn Progress) -> Result<Found, Strin
     let yardstick = Yardstick::start(&args.run, args.yardstick_cores.as_ref())?;
     let mut search = Search::begin(args, &yardstick, progress)?;
     let start = run::per_second(args.run.rate);
-    let rate = steps(start, args.rounds, &mut |rate| search.round(rate));
+    let rate = walk::steps(start, args.rounds, &mut |rate| search.round(rate));
     let found = Found::of(rate, search.rounds, search.reference);
     let last = search.last;
     yardstick.finish();
@@ -195,49 +192,6 @@ impl<'a> Search<'a> {
     }
 }
 
-/// The three steps; the rate and how far it is uncertain to either side. `holds` says whether the server keeps up.
-fn steps(
-    start: f64,
-    rounds: usize,
-    holds: &mut dyn FnMut(f64) -> Result<bool, String>,
-) -> Result<(f64, f64), String> {
-    let most = run::per_second(RATE_MAX * 1000);
-    let (mut good, mut bad) = (0.0, start);
-    while holds(bad)? {
-        good = bad;
-        bad *= FIND_GROWTH;
-        if bad > most {
-            return Err(format!(
-                "the server keeps up with {good:.0} calls/s and more"
-            ));
-        }
-    }
-    while bad - good > bad * FIND_GAP {
-        let middle = f64::midpoint(good, bad);
-        if middle < 1.0 {
-            return Err("the server does not even keep up with one call/s".to_owned());
-        }
-        if holds(middle)? {
-            good = middle;
-        } else {
-            bad = middle;
-        }
-    }
-    // Up a step after a success, down after a failure: the mean of the rates is where half of the rounds succeed.
-    let middle = f64::midpoint(good, bad);
-    let mut rate = middle;
-    let mut rates = Vec::with_capacity(rounds);
-    for _ in 0..rounds {
-        rates.push(rate);
-        rate *= if holds(rate)? {
-            1.0 + FIND_STEP
-        } else {
-            1.0 - FIND_STEP
-        };
-    }
-    Ok(estimate(&rates, middle * FIND_STEP))
-}
-
 /// What a round says. `reference` is what the band of the yardstick is around.
 fn judge(rate: f64, results: &Results, yardsticks: (f64, f64), reference: f64) -> Round {
     let Conclusion {
@@ -261,25 +215,6 @@ fn judge(rate: f64, results: &Results, yardsticks: (f64, f64), reference: f64) -
 fn is_in_band(reading: f64, reference: f64) -> bool {
     reading.min(reference) >= reading.max(reference) * (1.0 - YARDSTICK_BAND)
 }
-
-/// The mean of the walk's rates and how far it is uncertain: two standard errors, but at least a step.
-///
-/// A rate is one step from the one before, so that neighbours know of each other and so many rates say as much as fewer would that are apart:
-/// with a correlation of r between neighbours, as (1 - r) / (1 + r) of them. Without that, searches minutes apart did not overlap.
-fn estimate(rates: &[f64], step: f64) -> (f64, f64) {
-    let count = f64::from(u32::try_from(rates.len()).unwrap_or(u32::MAX)).max(1.0);
-    let mean = rates.iter().sum::<f64>() / count;
-    let spread = rates.iter().map(|rate| (rate - mean).powi(2)).sum::<f64>();
-    let pairs = rates.iter().zip(rates.iter().skip(1));
-    let together = pairs.map(|(one, next)| (one - mean) * (next - mean));
-    let known = (together.sum::<f64>() / spread.max(f64::MIN_POSITIVE)).clamp(0.0, CORRELATION_MAX);
-    let apart = count * (1.0 - known) / (1.0 + known);
-    let error = (spread / (count - 1.0).max(1.0) / apart).sqrt();
-    (mean, (2.0 * error).max(step))
-}
-
-/// The correlation of neighbours that is reckoned with at most: a walk that only rose or fell has one near 1, and its interval is wide enough.
-const CORRELATION_MAX: f64 = 0.9;
 
 /// The least yardstick beside a round that counts; `None` when none does.
 fn least_ceiling(rounds: &[Round]) -> Option<f64> {
@@ -408,55 +343,6 @@ impl Found {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_rate_at_which_half_of_the_rounds_hold_is_found() {
-        for (capacity, start) in [(43_210.0, 1000.0), (900.0, 5000.0), (5000.0, 5000.0)] {
-            let mut random = crate::random::SplitMix64::of(1, 0);
-            let mut noisy = |rate: f64| {
-                // A server whose capacity wavers by 2 % to either side.
-                let wavering = capacity * (0.98 + 0.04 * random.unit());
-                Ok(rate <= wavering)
-            };
-            let (rate, half) = steps(start, 16, &mut noisy).unwrap();
-            assert!(
-                (rate - capacity).abs() <= half.max(capacity * 0.03),
-                "{rate} ± {half}"
-            );
-            assert!(half <= capacity * 0.05, "{half}");
-        }
-    }
-
-    #[test]
-    fn a_server_that_never_or_always_keeps_up_has_no_rate() {
-        let fault = |holds| steps(100.0, 4, &mut |_| Ok(holds)).unwrap_err();
-        assert!(fault(false).contains("not even"));
-        assert!(fault(true).contains("and more"));
-        let ended = steps(100.0, 4, &mut |_| Err("ended by a signal".to_owned()));
-        assert_eq!(ended.unwrap_err(), "ended by a signal");
-    }
-
-    #[test]
-    fn the_estimate_is_the_mean_and_no_surer_than_a_step() {
-        assert_eq!(estimate(&[100.0, 102.0, 100.0, 102.0], 2.5), (101.0, 2.5));
-        let (mean, half) = estimate(&[80.0, 120.0, 80.0, 120.0], 2.5);
-        assert!((mean - 100.0).abs() < 1e-9 && half > 20.0, "{half}");
-    }
-
-    #[test]
-    fn rates_that_follow_each_other_closely_say_less() {
-        let back_and_forth = estimate(&[1.0, 3.0, 1.0, 3.0, 1.0, 3.0, 1.0, 3.0], 0.0);
-        let there = estimate(&[1.0, 1.0, 1.0, 1.0, 3.0, 3.0, 3.0, 3.0], 0.0);
-        assert!((back_and_forth.0 - there.0).abs() < 1e-9);
-        // The second's neighbours have a correlation of 5/8: as many as 8 * 3/13 apart.
-        let wider = (13.0_f64 / 3.0).sqrt();
-        assert!(
-            (there.1 - wider * back_and_forth.1).abs() < 1e-9,
-            "{there:?}"
-        );
-        assert!(estimate(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 0.0).1.is_finite());
-        assert_eq!(estimate(&[2.0, 2.0], 0.5), (2.0, 0.5));
-    }
 
     #[test]
     fn a_round_counts_while_the_yardstick_is_in_its_band() {
