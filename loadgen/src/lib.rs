@@ -25,6 +25,7 @@ pub mod mix;
 pub mod net;
 pub mod outputs;
 pub mod pace;
+pub mod pulse;
 pub mod random;
 pub mod recent;
 pub mod record;

@@ -46,6 +46,8 @@ pub struct Course<'a> {
     pub calls_out: Option<u64>,
     /// After what time of the clock no more calls are made, whatever was offered.
     pub offer_for: Option<Duration>,
+    /// Asked now and then whether the run is to end at once, with calls that are out: nobody wants to know any more what comes of it.
+    pub cut_short: Option<&'a dyn Fn() -> bool>,
     /// What a signal does.
     pub on_signal: OnSignal,
 }
@@ -107,6 +109,7 @@ pub fn run_calls(
         progress,
         calls_out: None,
         offer_for: None,
+        cut_short: None,
         on_signal: OnSignal::EndOffering,
     };
     let mut results = run_with(args, calls, course, drift_max)?;
@@ -135,6 +138,7 @@ fn run_with(
         progress,
         calls_out,
         offer_for,
+        cut_short,
         on_signal,
     } = course;
     let target = args.target_address()?;
@@ -195,7 +199,11 @@ fn run_with(
     drop(out);
     let mut collector = Collector::new(engines.len(), files, progress);
     let offer_until = offer_for.map(|length| start + nanos(length));
-    let ends = || offer_until.is_some_and(|until| clock.now() >= until);
+    let no_more = || offer_until.is_some_and(|until| clock.now() >= until);
+    let ends = Ends {
+        no_more: &no_more,
+        cut_short,
+    };
     let mut signals = Obeyed(signals, on_signal);
     let signalled = watch(&mut collector, &intervals, &mut signals, &stop, &ends);
     let mut stats = Stats::new();
@@ -402,20 +410,30 @@ impl Obeyed {
     }
 }
 
-/// Collects seconds and obeys signals until all engines have ended; returns how many signals came. When `ends` says so, no
-/// more calls are made.
+/// What ends a run before its time, beside signals.
+struct Ends<'a> {
+    /// Whether no more calls are made.
+    no_more: &'a dyn Fn() -> bool,
+    /// Whether it ends at once.
+    cut_short: Option<&'a dyn Fn() -> bool>,
+}
+
+/// Collects seconds and obeys signals until all engines have ended; returns how many signals came.
 fn watch(
     collector: &mut Collector<'_>,
     intervals: &Receiver<Interval>,
     signals: &mut Obeyed,
     stop: &Stop,
-    ends: &dyn Fn() -> bool,
+    ends: &Ends<'_>,
 ) -> usize {
     let mut signalled = 0;
     loop {
         signalled += signals.obey(signalled, stop, collector.progress);
-        if ends() {
+        if (ends.no_more)() {
             stop.offering();
+        }
+        if ends.cut_short.is_some_and(|asked| asked()) {
+            stop.everything();
         }
         match intervals.recv_timeout(SIGNAL_LOOK) {
             Ok(interval) => collector.add(&interval),

@@ -79,6 +79,7 @@ impl Yardstick {
             progress: &mut Silent,
             calls_out: Some(YARDSTICK_CALLS_OUT),
             offer_for: Some(length),
+            cut_short: None,
             on_signal: OnSignal::Ignore, // a reading is over in a moment
         };
         let results = run::run(&self.args, course)?;

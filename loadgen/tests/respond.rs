@@ -397,6 +397,29 @@ fn a_search_goes_by_the_reference_that_it_is_given() {
     responder.finish();
 }
 
+#[test]
+fn a_search_goes_by_the_pulse_that_it_is_given_and_cuts_rounds_short() {
+    let responder = Responder::start("");
+    // No core has a hundred times a pulse like this: every round is lost after a tenth of it.
+    let options =
+        "-r 100 --duration 2s --yardstick 20ms --pulse-core 0 --pulse-reference 1000000000000";
+    let mut hurried = search(&responder.target, options);
+    let said = BufReader::new(hurried.stderr.take().unwrap()).lines();
+    let mut said = said.map(Result::unwrap);
+    assert!(said.any(|line| line.contains("from 920000000000 to 1086956521739")));
+    assert!(said.any(|line| line.contains("cut short")));
+    let (exit, json) = terminated(hurried);
+    assert_eq!((exit, &json["reason"]), (3, &"ended by a signal".into()));
+    assert_eq!(json["pulse_reference_per_s"], 1e12);
+    let round = &json["rounds"][0];
+    assert_eq!(round["discarded"], true, "{json:#}");
+    assert_eq!(round["cut_short"], true);
+    assert_eq!(round["yardstick_after_per_s"], Value::Null);
+    let pulse = round["pulse_per_s"].as_f64().unwrap();
+    assert!(pulse > 0.0 && pulse < 1e12, "{pulse}");
+    responder.finish();
+}
+
 /// Sends a signal to a search and waits for what it writes, but at most a minute.
 fn terminated(mut search: Child) -> (i32, Value) {
     let killed = Command::new("kill")

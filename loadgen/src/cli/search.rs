@@ -26,6 +26,17 @@ pub struct FindArgs {
     /// before the first round. Searches that are to be compared share one: `reference_per_s` of the first.
     #[arg(long, value_name = "RATE", value_parser = clap::value_parser!(u64).range(1..))]
     pub yardstick_reference: Option<u64>,
+    /// The server's core, if it works on one of this machine: rounds count by the pulse of that core while they go on, not by the ceiling
+    /// beside them. Every 2 ms a thread writes to 256 lines all over a table of 64 MiB and takes its time, half a percent of the core.
+    /// A round counts if the pulse that nine of ten beats reached is no more than 8 % below the reference, nor that 8 % below it; one that
+    /// cannot count any more is cut short. The ceiling is read after every eighth round that counts.
+    #[arg(long, value_name = "CORE", conflicts_with = "yardstick_reference")]
+    pub pulse_core: Option<usize>,
+    /// The pulse, in touches per second, that a round's is held against. Without it, the first rate is offered for 20 s before the
+    /// search, and it is the middle one of those seconds: best a rate at which the server has much to do. Searches that are to be
+    /// compared share one: `pulse_reference_per_s` of the first.
+    #[arg(long, value_name = "RATE", requires = "pulse_core", value_parser = clap::value_parser!(u64).range(1..))]
+    pub pulse_reference: Option<u64>,
 }
 
 /// Options of `soak`.

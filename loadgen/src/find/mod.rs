@@ -4,9 +4,12 @@
 //! responder) read right before or right after it is outside its band around the second best of the first readings, or around what
 //! the operator says; then the machine was not itself. What the round showed plays no part. No round begins while the yardstick
 //! is outside the band. A result near the generator's own ceiling, the least that was read beside a round that counts, is marked.
-//! Leaves to `walk`: which rates are tried, and what follows from how they went.
+//! Leaves to `by_pulse`: the rule with the pulse of the server's core instead. Leaves to `walk`: which rates are tried, and what follows from how they went.
 
+mod by_pulse;
 mod walk;
+
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use signal_hook::iterator::Signals;
@@ -14,7 +17,10 @@ use signal_hook::iterator::Signals;
 use crate::cli::RunArgs;
 use crate::cli::search::FindArgs;
 use crate::conclusion::{Conclusion, EXIT_INVALID, EXIT_MET};
-use crate::limits::{FIND_DISCARDED_MAX, FIND_WAITS_MAX, YARDSTICK_BAND, YARDSTICK_READINGS};
+use crate::limits::{
+    FIND_DISCARDED_MAX, FIND_WAITS_MAX, GENERATOR_LATE_ONE_IN, PULSE_DISCARDED_MAX, YARDSTICK_BAND,
+    YARDSTICK_READINGS,
+};
 use crate::report::{Results, SCHEMA};
 use crate::run::{self, Course, OnSignal};
 use crate::screen::{Progress, Silent};
@@ -33,8 +39,12 @@ pub struct Round {
     pub generator_late: bool,
     /// 99th percentile of latency in microseconds.
     pub p99_us: f64,
-    /// The yardstick before and after.
-    pub yardsticks: (f64, f64),
+    /// The last reading of the yardstick before it, and that right after it: with a pulse, not every round has one.
+    pub yardsticks: (f64, Option<f64>),
+    /// The pulse of the server's core, touches per second, if the search goes by it.
+    pub pulse: Option<f64>,
+    /// Whether it was ended as soon as it was certain that it does not count.
+    pub cut_short: bool,
     /// Whether the rule discarded it.
     pub discarded: bool,
 }
@@ -46,8 +56,10 @@ pub struct Found {
     pub rate: Option<(f64, f64)>,
     /// The generator's own ceiling, calls per second: the least beside a round that counts.
     pub ceiling: f64,
-    /// What the band of the yardstick was around, calls per second.
+    /// The second best of the first readings of the yardstick, or what the operator says, calls per second.
     pub reference: f64,
+    /// What the pulse was held against, touches per second.
+    pub pulse_reference: Option<f64>,
     /// Why there is no result.
     pub reason: Option<String>,
     /// All rounds, in order.
@@ -68,10 +80,17 @@ pub fn find(args: &FindArgs, progress: &mut dyn Progress) -> Result<Found, Strin
     let start = run::per_second(args.run.rate);
     let rate = walk::steps(start, args.rounds, &mut |rate| search.round(rate));
     let found = Found::of(rate, search.rounds, search.reference);
-    let last = search.last;
+    let (last, pulse_reference) = (
+        search.last,
+        search.pulse.as_ref().map(|held| held.reference),
+    );
+    if let Some(held) = search.pulse {
+        held.pulse.finish();
+    }
     yardstick.finish();
     Ok(Found {
         last,
+        pulse_reference,
         seed: args.run.seed,
         ..found
     })
@@ -84,14 +103,17 @@ struct Search<'a> {
     progress: &'a mut dyn Progress,
     /// Heard from the first reading on, between rounds as well.
     signals: Signals,
-    /// The second best of the first readings: what the band is around.
+    /// The second best of the first readings: what the band is around, without a pulse.
     reference: f64,
+    pulse: Option<by_pulse::Held>,
     /// The reading before the next round.
     before: f64,
     rounds: Vec<Round>,
     discarded: usize,
     /// Readings that were outside the band, so that no round was begun.
     waits: usize,
+    /// Rounds that count since the yardstick was read.
+    counted: usize,
     last: Option<Results>,
 }
 
@@ -110,35 +132,43 @@ impl<'a> Search<'a> {
         let last = readings.last().copied().unwrap_or(0.0);
         let here = second_best(&mut readings);
         let reference = args.yardstick_reference.map_or(here, calls_per_second);
+        let rule = match args.pulse_core {
+            Some(_) => String::new(),
+            None => format!(
+                "; a round counts if that beside it is from {:.0} to {:.0}, and the search waits until it is",
+                reference * (1.0 - YARDSTICK_BAND),
+                reference / (1.0 - YARDSTICK_BAND),
+            ),
+        };
         progress.note(&format!(
-            "the generator's own ceiling here: {here:.0} calls/s; a round counts if that beside it is from {:.0} to {:.0}, and the search waits until it is",
-            reference * (1.0 - YARDSTICK_BAND),
-            reference / (1.0 - YARDSTICK_BAND),
+            "the generator's own ceiling here: {here:.0} calls/s{rule}"
         ));
-        Ok(Self {
+        let mut search = Self {
             args,
             yardstick,
             progress,
             signals,
             reference,
+            pulse: None,
             before: last,
             rounds: Vec::new(),
             discarded: 0,
             waits: 0,
+            counted: 0,
             last: None,
-        })
+        };
+        search.pulse = args.pulse_core.map(|core| search.feel(core)).transpose()?;
+        Ok(search)
     }
 
     /// Whether the server keeps its promises at this rate: a round that the rule discards is made again.
     fn round(&mut self, rate: f64) -> Result<bool, String> {
         loop {
             self.wait_for_the_machine()?;
-            let results = self.measure(rate)?;
-            self.go_on()?; // what a signal cut short says nothing
-            let after = self.yardstick.reading(self.args.yardstick)?;
-            let round = judge(rate, &results, (self.before, after), self.reference);
-            self.before = after;
-            self.last = Some(results);
+            let round = match self.pulse.take() {
+                None => self.round_by_yardstick(rate)?,
+                Some(held) => self.round_by_pulse(held, rate)?,
+            };
             self.progress.note(&round.line());
             let (passed, discarded) = (round.passed, round.discarded);
             self.rounds.push(round);
@@ -146,13 +176,35 @@ impl<'a> Search<'a> {
                 return Ok(passed);
             }
             self.discarded += 1;
-            if self.discarded > FIND_DISCARDED_MAX {
+            let (most, what) = match self.pulse {
+                Some(_) => (PULSE_DISCARDED_MAX, "pulse"),
+                None => (FIND_DISCARDED_MAX, "yardstick"),
+            };
+            if self.discarded > most {
                 return Err(format!(
-                    "the machine was not itself in {} rounds: the yardstick left its band; measure when nothing else runs here",
+                    "the machine was not itself in {} rounds: the {what} left its band; measure when nothing else runs here",
                     self.discarded
                 ));
             }
         }
+    }
+
+    /// Makes one; whether it counts says the yardstick before and after it.
+    fn round_by_yardstick(&mut self, rate: f64) -> Result<Round, String> {
+        let results = self.offer(rate, self.args.run.duration, None)?;
+        self.go_on()?; // what a signal cut short says nothing
+        let before = self.before;
+        let after = self.read_yardstick()?;
+        let within = |reading| is_in_band(reading, self.reference, YARDSTICK_BAND);
+        let discarded = !(within(before) && within(after));
+        let round = judge(rate, &results, (before, Some(after)));
+        self.last = Some(results);
+        Ok(Round { discarded, ..round })
+    }
+
+    fn read_yardstick(&mut self) -> Result<f64, String> {
+        self.before = self.yardstick.reading(self.args.yardstick)?;
+        Ok(self.before)
     }
 
     /// An error once a signal has come.
@@ -166,40 +218,46 @@ impl<'a> Search<'a> {
     /// Reads the yardstick again while it is outside its band: a round beside it would not count, whatever it showed.
     fn wait_for_the_machine(&mut self) -> Result<(), String> {
         self.go_on()?;
-        while !is_in_band(self.before, self.reference) {
+        while self.pulse.is_none() && !is_in_band(self.before, self.reference, YARDSTICK_BAND) {
             if self.waits == FIND_WAITS_MAX {
                 return Err(format!(
                     "the machine was not itself in {FIND_WAITS_MAX} readings: the yardstick left its band; measure when nothing else runs here"
                 ));
             }
             self.waits += 1;
-            self.before = self.yardstick.reading(self.args.yardstick)?;
+            self.read_yardstick()?;
             self.go_on()?;
         }
         Ok(())
     }
 
-    fn measure(&self, rate: f64) -> Result<Results, String> {
+    fn offer(
+        &self,
+        rate: f64,
+        length: Duration,
+        cut_short: Option<&dyn Fn() -> bool>,
+    ) -> Result<Results, String> {
         let mut args: RunArgs = self.args.run.clone();
         args.rate = run::milli(rate);
+        args.duration = length;
         let course = Course {
             progress: &mut Silent,
             calls_out: None,
             offer_for: None,
+            cut_short,
             on_signal: OnSignal::EndNow,
         };
         run::run(&args, course)
     }
 }
 
-/// What a round says. `reference` is what the band of the yardstick is around.
-fn judge(rate: f64, results: &Results, yardsticks: (f64, f64), reference: f64) -> Round {
+/// What a round says that counts.
+fn judge(rate: f64, results: &Results, yardsticks: (f64, Option<f64>)) -> Round {
     let Conclusion {
         valid,
         reason,
         exit,
     } = results.conclusion();
-    let within = |reading| is_in_band(reading, reference);
     Round {
         rate,
         passed: valid && exit == EXIT_MET,
@@ -207,20 +265,23 @@ fn judge(rate: f64, results: &Results, yardsticks: (f64, f64), reference: f64) -
         generator_late: !valid,
         p99_us: results.p99_us(),
         yardsticks,
-        discarded: !(within(yardsticks.0) && within(yardsticks.1)),
+        pulse: None,
+        cut_short: false,
+        discarded: false,
     }
 }
 
-/// Whether a reading of the yardstick says that the machine is still what it was.
-fn is_in_band(reading: f64, reference: f64) -> bool {
-    reading.min(reference) >= reading.max(reference) * (1.0 - YARDSTICK_BAND)
+/// Whether a reading says that the machine is still what it was: that it is no more than this share below the reference, nor that below it.
+fn is_in_band(reading: f64, reference: f64, band: f64) -> bool {
+    reading.min(reference) >= reading.max(reference) * (1.0 - band)
 }
 
 /// The least yardstick beside a round that counts; `None` when none does.
 fn least_ceiling(rounds: &[Round]) -> Option<f64> {
     let counted = rounds.iter().filter(|round| !round.discarded);
     counted
-        .map(|round| round.yardsticks.0.min(round.yardsticks.1))
+        .map(|round| round.yardsticks)
+        .map(|(before, after)| after.map_or(before, |after| after.min(before)))
         .reduce(f64::min)
 }
 
@@ -231,15 +292,22 @@ fn calls_per_second(rate: u64) -> f64 {
 
 impl Round {
     fn line(&self) -> String {
-        let outcome = match (self.discarded, self.passed) {
-            (true, _) => "discarded",
-            (false, true) => "kept",
-            (false, false) => "missed",
+        let outcome = match (self.cut_short, self.discarded, self.passed) {
+            (true, ..) => "cut short",
+            (_, true, _) => "discarded",
+            (_, false, true) => "kept",
+            (_, false, false) => "missed",
         };
         let reason = self.reason.as_deref().unwrap_or("");
+        let after = self.yardsticks.1.map(|after| format!("{after:.0}"));
+        let pulse = self.pulse.map(|pulse| format!("  pulse {pulse:>9.0}"));
         format!(
-            "{:>9.0} calls/s  {outcome:<9}  p99 {:>9.1} us  yardstick {:>8.0} {:>8.0}  {reason}",
-            self.rate, self.p99_us, self.yardsticks.0, self.yardsticks.1
+            "{:>9.0} calls/s  {outcome:<9}  p99 {:>9.1} us  yardstick {:>8.0} {:>8}{}  {reason}",
+            self.rate,
+            self.p99_us,
+            self.yardsticks.0,
+            after.unwrap_or_default(),
+            pulse.unwrap_or_default()
         )
     }
 
@@ -251,7 +319,9 @@ impl Round {
             "generator_late": self.generator_late,
             "p99_us": self.p99_us,
             "yardstick_before_per_s": self.yardsticks.0.round(),
-            "yardstick_after_per_s": self.yardsticks.1.round(),
+            "yardstick_after_per_s": self.yardsticks.1.map(f64::round),
+            "pulse_per_s": self.pulse.map(f64::round),
+            "cut_short": self.cut_short,
             "discarded": self.discarded,
         })
     }
@@ -263,6 +333,7 @@ impl Found {
         Self {
             ceiling: least_ceiling(&rounds).unwrap_or(reference),
             reference,
+            pulse_reference: None,
             reason: rate.as_ref().err().cloned(),
             rate: rate.ok(),
             rounds,
@@ -272,14 +343,20 @@ impl Found {
         }
     }
 
-    /// Whether the rate may be the generator's own: near its ceiling, or the generator was late where it ended.
+    /// Whether the rate may be the generator's own: near its ceiling, or the generator was late again and again.
     #[must_use]
     pub fn generator_bound(&self) -> bool {
         let near = self
             .rate
             .is_some_and(|(rate, _)| is_generator_bound(rate, self.ceiling));
-        let late = |round: &Round| round.generator_late && !round.discarded;
-        near || self.rounds.iter().any(late)
+        let counted = self.rounds.iter().filter(|round| !round.discarded).count();
+        near || self.late() * GENERATOR_LATE_ONE_IN > counted
+    }
+
+    /// Rounds that count, as missed, in which the generator was late.
+    fn late(&self) -> usize {
+        let late = |round: &&Round| round.generator_late && !round.discarded;
+        self.rounds.iter().filter(late).count()
     }
 
     /// The exit status.
@@ -311,7 +388,9 @@ impl Found {
             "half_width_percent": self.rate.map(|(rate, half)| (half / rate * 1000.0).round() / 10.0),
             "ceiling_per_s": self.ceiling.round(),
             "reference_per_s": self.reference.round(),
+            "pulse_reference_per_s": self.pulse_reference.map(f64::round),
             "generator_bound": self.generator_bound(),
+            "generator_late": self.late(),
             "discarded": self.rounds.iter().filter(|round| round.discarded).count(),
             "rounds": self.rounds.iter().map(Round::json).collect::<Vec<_>>(),
         })
@@ -347,8 +426,8 @@ mod tests {
     #[test]
     fn a_round_counts_while_the_yardstick_is_in_its_band() {
         for (reading, within) in [(790.0, false), (810.0, true), (1000.0, true)] {
-            assert_eq!(is_in_band(reading, 1000.0), within, "{reading}");
-            assert_eq!(is_in_band(1000.0, reading), within, "{reading}");
+            assert_eq!(is_in_band(reading, 1000.0, 0.2), within, "{reading}");
+            assert_eq!(is_in_band(1000.0, reading, 0.2), within, "{reading}");
         }
     }
 
@@ -361,20 +440,49 @@ mod tests {
             generator_late: false,
             p99_us: 1.0,
             yardsticks,
+            pulse: None,
+            cut_short: false,
             discarded,
         };
         let rounds = [
-            round((1000.0, 960.0), false),
-            round((910.0, 990.0), false),
-            round((300.0, 990.0), true),
+            round((1000.0, Some(960.0)), false),
+            round((990.0, Some(910.0)), false),
+            round((930.0, None), false),
+            round((300.0, Some(990.0)), true),
         ];
         let found = |rounds: &[Round]| Found::of(Ok((800.0, 20.0)), rounds.to_vec(), 1001.0);
         let near = found(&rounds);
         assert!((near.ceiling - 910.0).abs() < 1e-9, "{}", near.ceiling);
         assert!(near.generator_bound());
         assert_eq!(near.json()["ceiling_per_s"], 910.0);
-        let none_counts = found(&rounds[2..]);
+        let none_counts = found(&rounds[3..]);
         assert!((none_counts.ceiling - 1001.0).abs() < 1e-9);
         assert!(!none_counts.generator_bound());
+    }
+
+    #[test]
+    fn a_search_is_the_generators_when_it_was_late_in_more_than_one_round_of_twenty() {
+        let round = |generator_late: bool, discarded| Round {
+            rate: 800.0,
+            passed: !generator_late,
+            reason: None,
+            generator_late,
+            p99_us: 1.0,
+            yardsticks: (10_000.0, None),
+            pulse: None,
+            cut_short: false,
+            discarded,
+        };
+        let found = |late: usize, discarded: usize| {
+            let mut rounds = vec![round(false, false); 40 - late];
+            rounds.extend(vec![round(true, false); late]);
+            rounds.extend(vec![round(true, true); discarded]);
+            Found::of(Ok((800.0, 20.0)), rounds, 10_000.0)
+        };
+        for (late, discarded, bound) in [(0, 9, false), (2, 9, false), (3, 0, true)] {
+            let found = found(late, discarded);
+            assert_eq!(found.generator_bound(), bound, "{late}");
+            assert_eq!(found.json()["generator_late"], late);
+        }
     }
 }

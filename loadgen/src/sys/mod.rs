@@ -14,6 +14,7 @@ mod rx;
 pub mod scan;
 mod tx;
 
+pub(crate) use pages::Pages;
 pub use refusal::Refusal;
 pub use rx::{Peer, Received, RxBatch};
 pub use tx::TxBatch;

@@ -9,7 +9,7 @@ use std::slice;
 
 /// Octets of their own mapping.
 #[derive(Debug)]
-pub(super) struct Pages {
+pub(crate) struct Pages {
     first: NonNull<u8>,
     length: usize,
 }
@@ -25,7 +25,7 @@ impl Pages {
     ///
     /// # Panics
     /// If the address space is used up: the buffers of one engine are a few megabytes, and without them it is no use.
-    pub(super) fn zeroed(octets: usize) -> Self {
+    pub(crate) fn zeroed(octets: usize) -> Self {
         let length = octets.max(1).next_multiple_of(LARGE_PAGE);
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;

@@ -1,0 +1,76 @@
+//! Rounds that count by the pulse of the server's core, taken while they go on.
+//!
+//! Promises: one rule, fixed before the first round: the pulse of the round is within its band around what it mostly was while the first
+//! rate was offered, or around what the operator says. What the round showed plays no part.
+
+use std::time::Duration;
+
+use super::{Round, Search, calls_per_second, is_in_band, judge};
+use crate::cli::Cores;
+use crate::limits::{PULSE_BAND, PULSE_OFFER_NS, PULSE_PARTS, PULSE_ROUNDS_BY_CEILING};
+use crate::pulse::Pulse;
+use crate::run;
+
+/// The pulse of the server's core and what it is held against, touches per second.
+pub(super) struct Held {
+    pub(super) pulse: Pulse,
+    pub(super) reference: f64,
+}
+
+impl Search<'_> {
+    /// Begins to take the pulse of this core; without a reference that is given, the first rate is offered to find one.
+    pub(super) fn feel(&mut self, core: usize) -> Result<Held, String> {
+        let core = run::cores_of(Some(&Cores(vec![core])))?;
+        let core = core.first().ok_or("no core has a pulse")?;
+        let pulse = Pulse::start(*core)?;
+        let reference = match self.args.pulse_reference {
+            Some(rate) => calls_per_second(rate),
+            None => {
+                let rate = run::per_second(self.args.run.rate);
+                self.offer(rate, Duration::from_nanos(PULSE_OFFER_NS), None)?;
+                self.go_on()?;
+                pulse.middle_reading(PULSE_PARTS)
+            }
+        };
+        self.progress.note(&format!(
+            "the pulse of the server's core: {reference:.0} touches/s; a round counts if its own is from {:.0} to {:.0}",
+            reference * (1.0 - PULSE_BAND),
+            reference / (1.0 - PULSE_BAND),
+        ));
+        Ok(Held { pulse, reference })
+    }
+
+    /// Makes a round; whether it counts says the pulse. It ends as soon as that is certain.
+    pub(super) fn round_by_pulse(&mut self, held: Held, rate: f64) -> Result<Round, String> {
+        let length = self.args.run.duration;
+        let least = held.reference * (1.0 - PULSE_BAND);
+        held.pulse.forget();
+        let lost = || held.pulse.is_lost(least, length);
+        let results = self.offer(rate, length, Some(&lost));
+        let cut_short = lost();
+        let pulse = held.pulse.reading();
+        let discarded = !is_in_band(pulse, held.reference, PULSE_BAND);
+        self.pulse = Some(held);
+        let results = results?;
+        self.go_on()?; // what a signal cut short says nothing
+        let before = self.before;
+        let after = self.ceiling_after(discarded)?;
+        let round = judge(rate, &results, (before, after));
+        self.last = Some(results);
+        Ok(Round {
+            discarded,
+            pulse: Some(pulse),
+            cut_short,
+            ..round
+        })
+    }
+
+    /// The yardstick, if it is time to read it again.
+    fn ceiling_after(&mut self, discarded: bool) -> Result<Option<f64>, String> {
+        self.counted += usize::from(!discarded);
+        if discarded || !self.counted.is_multiple_of(PULSE_ROUNDS_BY_CEILING) {
+            return Ok(None);
+        }
+        self.read_yardstick().map(Some)
+    }
+}
