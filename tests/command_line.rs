@@ -59,7 +59,7 @@ mod command_line {
             "{written}"
         );
         let again = tollgate(&["config", "--write", folder.to_str().unwrap()]);
-        assert_eq!(again.status.code(), Some(73));
+        assert_eq!(again.status.code(), Some(69));
         assert_eq!(
             String::from_utf8(again.stderr).unwrap(),
             format!("tollgate config: {path} is there already; nothing was written\n")

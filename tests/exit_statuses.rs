@@ -149,21 +149,21 @@ mod exit_statuses {
         ),
         (
             "explain --datagram FOLDER/none --config CONFIG",
-            Exit::NoInput,
+            Exit::BadData,
             "/none cannot be read: No such file",
         ),
         (
             "explain --datagram FOLDER --config CONFIG",
-            Exit::NoInput,
+            Exit::BadData,
             "cannot be read: Is a directory",
         ),
         // Files to be made.
         (
             "config --write FOLDER/new",
-            Exit::CannotCreate,
+            Exit::Unavailable,
             "is there already; nothing was written",
         ),
-        ("config --write /proc/new", Exit::CannotCreate, "/proc/new"),
+        ("config --write /proc/new", Exit::Unavailable, "/proc/new"),
         // The node that is asked.
         (
             "status --config CONFIG",
@@ -286,7 +286,7 @@ mod exit_statuses {
             for line in &refused {
                 let output = command(line, folder).output().unwrap();
                 let said = String::from_utf8_lossy(&output.stderr);
-                assert_eq!(output.status.code(), Some(77), "{line}\n{said}");
+                assert_eq!(output.status.code(), Some(69), "{line}\n{said}");
                 assert!(
                     said.contains("the admin port answers 401: the token of admin.token_file"),
                     "{said}"
@@ -319,17 +319,17 @@ mod exit_statuses {
                 ("status --config CONFIG", Exit::Ok, ""),
                 (
                     "reload --config CONFIG",
-                    Exit::NotPermitted,
+                    Exit::Unavailable,
                     "the admin port answers 403: nothing can be changed here",
                 ),
                 (
                     "drain --config CONFIG",
-                    Exit::NotPermitted,
+                    Exit::Unavailable,
                     "no admin.token_file is configured",
                 ),
                 (
                     "hold release 0123456789abcdef --config CONFIG",
-                    Exit::NotPermitted,
+                    Exit::Unavailable,
                     "403",
                 ),
             ],
@@ -402,7 +402,7 @@ mod exit_statuses {
     }
 
     #[test]
-    fn what_cannot_be_printed_is_74() {
+    fn what_cannot_be_printed_is_69() {
         let node = folder("exit-full", "127.0.0.1:0".parse().unwrap(), Some(TOKEN));
         let server = Server::start(&node);
         let full = || Stdio::from(File::options().write(true).open("/dev/full").unwrap());
@@ -423,7 +423,7 @@ mod exit_statuses {
             "reload --config CONFIG",
         ] {
             let status = command(line, &node).stdout(full()).status().unwrap();
-            assert_eq!(status.code(), Some(74), "{line}");
+            assert_eq!(status.code(), Some(69), "{line}");
         }
         server.signal("INT");
         assert!(server.ended().status.success());
@@ -437,7 +437,7 @@ mod exit_statuses {
         while lines.next().unwrap().unwrap() != "ready" {}
         super::common::server::signal(child.id(), "INT");
         for _line in lines {}
-        assert_eq!(child.wait().unwrap().code(), Some(74));
+        assert_eq!(child.wait().unwrap().code(), Some(69));
     }
 
     /// The commands that a help names, and those below them.

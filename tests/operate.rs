@@ -576,7 +576,7 @@ mod operate {
             assert_eq!(status, 403, "{path}: {body}");
         }
         let (code, _, err) = tollgate(&folder, "drain");
-        assert_eq!(code, 77);
+        assert_eq!(code, 69);
         assert!(err.contains("no admin.token_file is configured"), "{err}");
         assert_eq!(http(server.admin, "GET", "/v1/status", "").0, 200);
         assert!(server.stop().status.success());

@@ -125,7 +125,7 @@ fn call(arguments: &Arguments, loaded: &Loaded) -> Result<(IpAddr, Vec<u8>), (Ex
     if let Some(path) = &arguments.datagram {
         let octets = fs::read(path).map_err(|error| {
             (
-                Exit::NoInput,
+                Exit::BadData,
                 format!("{} cannot be read: {error}", path.display()),
             )
         })?;

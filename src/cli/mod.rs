@@ -1,6 +1,7 @@
 //! The command line: what each command does, and what it exits with.
 //!
-//! Promises: exit codes are those of sysexits.h, each with one meaning, which the help of every command has.
+//! Promises: exit codes are those of the interface: 0, 64 usage, 65 bad data, 69 unavailable, 78 bad configuration; the help of
+//! every command says what they mean.
 //! Leaves to `control`: every check of a configuration; to `process`: running.
 
 mod at_hand;
@@ -30,33 +31,21 @@ pub enum Exit {
     Ok = 0,
     /// The command line is wrong.
     Usage = 64,
-    /// What was given is well-formed and refused.
+    /// What was given is well-formed and refused, or cannot be read.
     BadData = 65,
-    /// A file that the command line names cannot be read; not the configuration, nor what that names.
-    NoInput = 66,
-    /// Something needed is not to be had: a port, a core, the running node.
+    /// Something needed is not to be had: a port, a file to write, the running node, leave to give it orders.
     Unavailable = 69,
-    /// A file cannot be made.
-    CannotCreate = 73,
-    /// What there was to say could not be written.
-    Unwritten = 74,
-    /// The running node does not take this order from us.
-    NotPermitted = 77,
     /// The configuration or the bundle is wrong.
     BadConfiguration = 78,
 }
 
 impl Exit {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 5] = [
         Self::Ok,
         Self::Usage,
         Self::BadData,
-        Self::NoInput,
         Self::Unavailable,
-        Self::CannotCreate,
-        Self::Unwritten,
-        Self::NotPermitted,
         Self::BadConfiguration,
     ];
 
@@ -69,18 +58,10 @@ impl Exit {
                 "the command line is wrong: an unknown word, an ill-formed value, options that do not go together"
             }
             Self::BadData => {
-                "refused: of `reload`: the new bundle; of `hold release`: no such hold is in force; of `explain`: no such domain, or no call that is decided"
+                "refused: of `reload`: the new bundle; of `hold release`: no such hold is in force; of `explain`: no such domain, no call that is decided, or a file that cannot be read"
             }
-            Self::NoInput => "the file of `explain --datagram` cannot be read",
             Self::Unavailable => {
-                "something is not to be had: a port, a core, memory, the state folder, the running node; of `status`: it is not ready"
-            }
-            Self::CannotCreate => {
-                "of `config --write`: a file is there already, or cannot be written"
-            }
-            Self::Unwritten => "what there was to print could not be printed",
-            Self::NotPermitted => {
-                "the running node does not take it without its admin.token_file's token"
+                "something is not to be had: a port, a core, memory, the state folder, the running node or leave to give it orders, a file to write, standard output; of `status`: it is not ready"
             }
             Self::BadConfiguration => "the configuration or its bundle is wrong, or cannot be read",
         }
@@ -281,7 +262,7 @@ fn usage(error: &clap::Error) -> ExitCode {
     let written = error.print();
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion if written.is_err() => {
-            Exit::Unwritten.into()
+            Exit::Unavailable.into()
         }
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Ok.into(),
         _ => Exit::Usage.into(),
@@ -391,7 +372,7 @@ fn write_sample(folder: &Path) -> ExitCode {
         }
         Err(sentence) => {
             say(&mut io::stderr(), &format!("tollgate config: {sentence}\n"));
-            Exit::CannotCreate.into()
+            Exit::Unavailable.into()
         }
     }
 }
@@ -421,6 +402,6 @@ pub fn warnings(loaded: &Loaded) -> String {
 fn say(to: &mut dyn Write, text: &str) -> ExitCode {
     match to.write_all(text.as_bytes()).and_then(|()| to.flush()) {
         Ok(()) => Exit::Ok.into(),
-        Err(_gone) => Exit::Unwritten.into(),
+        Err(_gone) => Exit::Unavailable.into(),
     }
 }

@@ -1,7 +1,6 @@
 //! `reload`, `drain`, `hold`, `rules` and `status`: one request to the admin port of the node that the configuration describes.
 //!
-//! Promises: 69 when no node answers or it is not ready, 77 when it does not take the order from us, 65 when it refuses what was
-//! given; what is wrong is said. What is no Tollgate is not taken for one.
+//! Promises: 69 when no node answers, it is not ready, or it does not take the order from us; 65 when it refuses what was given; what is wrong is said. What is no Tollgate is not taken for one.
 
 use super::at_hand::AtHand;
 use super::told::{held, hits, lines, summary, text};
@@ -98,13 +97,11 @@ pub(super) fn ask(config: &ConfigArgument, request: Request<'_>) -> ExitCode {
             Exit::Unavailable.into()
         }
         (_, status) => {
-            let exit = if matches!(status, 401 | 403) {
-                Exit::NotPermitted
-            } else {
-                Exit::Unavailable
-            };
             let detail = text(&body["detail"]);
-            failed(exit, &format!("the admin port answers {status}: {detail}"))
+            failed(
+                Exit::Unavailable,
+                &format!("the admin port answers {status}: {detail}"),
+            )
         }
     }
 }

@@ -130,7 +130,7 @@ pub fn serve(start: Start, overrides: ServeOverrides) -> ExitCode {
     let sums = node.stop().json();
     match writeln!(io::stdout(), "{sums}") {
         Ok(()) => Exit::Ok.into(),
-        Err(_gone) => Exit::Unwritten.into(),
+        Err(_gone) => Exit::Unavailable.into(),
     }
 }
 
