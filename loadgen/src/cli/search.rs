@@ -13,7 +13,7 @@ pub struct FindArgs {
     /// What a round is: `--rate` is the first rate tried, `--duration` how long a round is, and the bounds say what the server promises.
     #[command(flatten)]
     pub run: RunArgs,
-    /// Rounds of the last step, up after a success and down after a failure.
+    /// Rounds of the last step, up after a success and down after a failure, from where they first turn.
     #[arg(long, value_name = "N", default_value = "16", value_parser = rounds_of)]
     pub rounds: usize,
     /// How long the generator's own ceiling is measured, before and after each round.

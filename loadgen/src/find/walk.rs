@@ -34,13 +34,24 @@ pub(super) fn steps(
             bad = middle;
         }
     }
-    // Up a step after a success, down after a failure: the mean of the rates is where half of the rounds succeed.
+    // Up a step after a success, down after a failure: the mean of the rates is where half of the rounds succeed. Until it first turns,
+    // the walk is on its way there from where luck put the gap, and its rates do not count (Levitt 1971); but not for ever.
     let middle = f64::midpoint(good, bad);
     let mut rate = middle;
     let mut rates = Vec::with_capacity(rounds);
-    for _ in 0..rounds {
-        rates.push(rate);
-        rate *= if holds(rate)? {
+    let mut last = None;
+    let mut on_its_way = rounds;
+    while rates.len() < rounds {
+        let held = holds(rate)?;
+        if last.is_some_and(|last| last != held) {
+            on_its_way = 0;
+        }
+        last = Some(held);
+        if on_its_way == 0 {
+            rates.push(rate);
+        }
+        on_its_way = on_its_way.saturating_sub(1);
+        rate *= if held {
             1.0 + FIND_STEP
         } else {
             1.0 - FIND_STEP
@@ -88,6 +99,26 @@ mod tests {
             );
             assert!(half <= capacity * 0.05, "{half}");
         }
+    }
+
+    #[test]
+    fn rates_on_the_way_from_where_luck_put_the_gap_do_not_count() {
+        // The first rounds hold whatever is offered: the gap ends around 140,000, the server holds 100,000.
+        let mut lucky = 3;
+        let mut holds = |rate: f64| {
+            lucky = (lucky - 1).max(0);
+            Ok(lucky > 0 || rate <= 100_000.0)
+        };
+        let (rate, half) = steps(80_000.0, 8, &mut holds).unwrap();
+        assert!((rate - 100_000.0).abs() <= 100_000.0 * FIND_STEP, "{rate}");
+        assert!(half <= rate * 0.05, "{half}");
+        // A server that never turns the walk is not followed for ever.
+        let mut tried = 0;
+        let mut worse = |_: f64| {
+            tried += 1;
+            Ok(tried == 1)
+        };
+        assert!(steps(1e6, 4, &mut worse).is_ok());
     }
 
     #[test]
