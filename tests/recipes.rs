@@ -229,6 +229,9 @@ mod recipes {
         }
     }
 
+    /// A number that the node refuses, and one that is approved and rings for ever.
+    const PREMIUM: &str = "0114490987654321";
+    const RINGING: &str = "011442071838757";
     const TELEPHONE: &str = "127.0.0.54";
     const CARRIER: &str = "127.0.0.53";
     const NODE: &str = "127.0.0.52";
@@ -253,66 +256,136 @@ mod recipes {
         lines.join("\n").replace("192.0.2.1", KAMAILIO)
     }
 
-    /// Answers every INVITE with 200; the number that each was for.
+    /// What a carrier that takes every call heard: the first line of each request, once for each call.
     fn carrier(socket: &UdpSocket) -> Vec<String> {
-        let mut numbers = Vec::new();
+        let mut heard = Vec::new();
         let mut bytes = [0; 4000];
         while let Ok((length, from)) = socket.recv_from(&mut bytes) {
             let text = String::from_utf8_lossy(&bytes[..length]).into_owned();
-            if !text.starts_with("INVITE sip:") {
+            let line = text.split(" SIP/2.0").next().unwrap().to_owned();
+            if line.starts_with("ACK ") {
                 continue;
             }
             assert!(!text.contains("P-tfps"), "{text}");
+            assert!(!text.contains("\r\nRoute:"), "{text}");
             let kept = ["Via:", "Record-Route:", "From:", "To:", "Call-ID:", "CSeq:"];
             let head = text
                 .lines()
                 .filter(|line| kept.iter().any(|name| line.starts_with(name)));
             let head: String = head.map(|line| format!("{line}\r\n")).collect();
-            let head = head.replace("\r\nCall-ID", ";tag=c\r\nCall-ID");
+            let new = !text.contains(";tag=c\r\n");
+            let head = if new {
+                head.replace("\r\nCall-ID", ";tag=c\r\nCall-ID")
+            } else {
+                head
+            };
             let local = socket.local_addr().unwrap();
+            let status = if line.contains(RINGING) {
+                "180 Ringing"
+            } else {
+                "200 OK"
+            };
             let answer = format!(
-                "SIP/2.0 200 OK\r\n{head}Contact: <sip:{local}>\r\nContent-Length: 0\r\n\r\n"
+                "SIP/2.0 {status}\r\n{head}Contact: <sip:{local}>\r\nContent-Length: 0\r\n\r\n"
             );
             socket.send_to(answer.as_bytes(), from).unwrap();
-            let number = text["INVITE sip:".len()..]
-                .split('@')
-                .next()
-                .unwrap()
-                .to_owned();
-            if !numbers.contains(&number) {
-                numbers.push(number);
+            if !heard.contains(&line) {
+                heard.push(line);
             }
         }
-        numbers
+        heard
     }
 
-    /// The final status of a call to this number; asked again until something answers.
-    fn dial(telephone: &UdpSocket, switch: SocketAddr, number: &str) -> Option<u16> {
-        let local = telephone.local_addr().unwrap();
-        let call: String = number.chars().filter(char::is_ascii_alphanumeric).collect();
-        let invite = format!(
-            "INVITE sip:{number}@{switch} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bK{call}\r\nMax-Forwards: 70\r\n\
-             From: <sip:1001@{local}>;tag=t\r\nTo: <sip:{number}@{switch}>\r\nCall-ID: {call}\r\nCSeq: 1 INVITE\r\n\
-             Contact: <sip:1001@{local}>\r\nContent-Length: 0\r\n\r\n"
+    /// A request of the telephone: its Request-URI, its Call-ID, the To tag with `;tag=`, and more lines.
+    struct Asked<'a> {
+        method: &'a str,
+        uri: &'a str,
+        call: &'a str,
+        to_tag: &'a str,
+        more: &'a str,
+    }
+
+    impl Default for Asked<'_> {
+        fn default() -> Self {
+            Self {
+                method: "INVITE",
+                uri: "",
+                call: "",
+                to_tag: "",
+                more: "",
+            }
+        }
+    }
+
+    /// The first answer to a request that is no less than `least`; asked again until there is one.
+    fn answer(lab: &Lab, asked: &Asked<'_>, least: u16) -> Option<(u16, String)> {
+        let local = lab.telephone.local_addr().unwrap();
+        let Asked {
+            method,
+            uri,
+            call,
+            to_tag,
+            more,
+        } = asked;
+        let request = format!(
+            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bK{call}{method}{}\r\nMax-Forwards: 70\r\n{more}\
+             From: <sip:1001@{local}>;tag=t\r\nTo: <sip:1@{}>{to_tag}\r\nCall-ID: {call}\r\nCSeq: {} {method}\r\n\
+             Contact: <sip:1001@{local}>\r\nContent-Length: 0\r\n\r\n",
+            to_tag.len(),
+            lab.switch,
+            1 + to_tag.len(),
         );
         let mut bytes = [0; 4000];
         for _attempt in 0..40 {
-            telephone.send_to(invite.as_bytes(), switch).unwrap();
-            while let Ok(length) = telephone.recv(&mut bytes) {
-                let text = String::from_utf8_lossy(&bytes[..length]);
+            lab.telephone
+                .send_to(request.as_bytes(), lab.switch)
+                .unwrap();
+            while let Ok(length) = lab.telephone.recv(&mut bytes) {
+                let text = String::from_utf8_lossy(&bytes[..length]).into_owned();
                 let status: u16 = text.split(' ').nth(1).unwrap().parse().unwrap();
-                if status >= 200 && text.contains(&format!("Call-ID: {call}\r\n")) {
-                    return Some(status);
+                let ours = [
+                    format!("Call-ID: {call}\r\n"),
+                    format!("CSeq: {} {method}\r\n", 1 + to_tag.len()),
+                ];
+                if status >= least && ours.iter().all(|line| text.contains(line)) {
+                    return Some((status, text));
                 }
             }
         }
         None
     }
 
-    #[test]
-    fn kamailio_by_its_recipe_calls_the_carrier_for_approved_numbers_of_every_prefix_and_no_other()
-    {
-        for method in METHODS {
+    /// The final status of a call to this number.
+    fn dial(lab: &Lab, number: &str) -> Option<u16> {
+        let call: String = number.chars().filter(char::is_ascii_alphanumeric).collect();
+        let asked = Asked {
+            uri: &format!("sip:{number}@{}", lab.switch),
+            call: &call,
+            ..Asked::default()
+        };
+        answer(lab, &asked, 200).map(|(status, _)| status)
+    }
+
+    /// Says stop when it goes.
+    struct Stopper<'a>(&'a AtomicBool);
+
+    impl Drop for Stopper<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Release);
+        }
+    }
+
+    /// A node that denies premium numbers, and Kamailio that asks it by the recipe.
+    struct Lab {
+        telephone: UdpSocket,
+        trunk: UdpSocket,
+        switch: SocketAddr,
+        kamailio: Kamailio,
+        server: Server,
+    }
+
+    impl Lab {
+        fn new(method: &str) -> Self {
             let folder = scratch("recipe-kamailio-run");
             let bound = |host: &str| {
                 let socket = UdpSocket::bind((host, 0)).unwrap();
@@ -354,7 +427,50 @@ mod recipes {
                 .stderr(fs::File::create(folder.join("kamailio.log")).unwrap())
                 .spawn()
                 .expect("Kamailio is not installed; it is in Debian's package `kamailio` (apt-get install kamailio)");
-            let kamailio = Kamailio(child);
+            Self {
+                telephone,
+                trunk,
+                switch,
+                kamailio: Kamailio(child),
+                server,
+            }
+        }
+
+        /// What the carrier heard while `calls` were made, and what came of these.
+        fn with_carrier<T>(&self, calls: impl FnOnce() -> T) -> (T, Vec<String>) {
+            let stop = AtomicBool::new(false);
+            let trunk = &self.trunk;
+            thread::scope(|scope| {
+                let heard = scope.spawn(|| {
+                    let mut heard: Vec<String> = Vec::new();
+                    while !stop.load(Ordering::Acquire) {
+                        for line in carrier(trunk) {
+                            if !heard.contains(&line) {
+                                heard.push(line);
+                            }
+                        }
+                    }
+                    heard
+                });
+                // Also when a call is not answered as it should be.
+                let stopper = Stopper(&stop);
+                let came = calls();
+                drop(stopper);
+                (came, heard.join().unwrap())
+            })
+        }
+
+        fn end(self) {
+            drop(self.kamailio);
+            assert!(self.server.stop().status.success());
+        }
+    }
+
+    #[test]
+    fn kamailio_by_its_recipe_calls_the_carrier_for_approved_numbers_of_every_prefix_and_no_other()
+    {
+        for method in METHODS {
+            let lab = Lab::new(method);
             let approved = ["011442071838750", "00442071838751", "+442071838752"];
             let refused = [
                 "0114490987654321",
@@ -363,26 +479,162 @@ mod recipes {
                 "A00442071838750",
                 "2071838750",
             ];
-            let stop = AtomicBool::new(false);
-            let (refusals, approvals, called) = thread::scope(|scope| {
-                let calls = scope.spawn(|| {
-                    let mut called = Vec::new();
-                    while !stop.load(Ordering::Acquire) {
-                        called.extend(carrier(&trunk));
-                    }
-                    called
-                });
-                let refusals = refused.map(|number| dial(&telephone, switch, number));
-                let approvals = approved.map(|number| dial(&telephone, switch, number));
-                stop.store(true, Ordering::Release);
-                (refusals, approvals, calls.join().unwrap())
+            let ((refusals, approvals), heard) = lab.with_carrier(|| {
+                (
+                    refused.map(|number| dial(&lab, number)),
+                    approved.map(|number| dial(&lab, number)),
+                )
             });
             assert_eq!(approvals, [Some(200); 3], "{method}");
             let want = [403, 403, 403, 484, 484].map(Some);
             assert_eq!(refusals, want, "{method}");
-            assert_eq!(called, approved, "{method}");
-            drop(kamailio);
-            assert!(server.stop().status.success());
+            let called = approved.map(|number| format!("INVITE sip:{number}@{}", lab.switch));
+            assert_eq!(heard, called, "{method}");
+            lab.end();
+        }
+    }
+
+    /// What is smuggled into a number, beside it, or past the question by a To tag and a route that somebody made up.
+    #[test]
+    fn nothing_that_is_smuggled_past_kamailios_question_reaches_the_carrier() {
+        for method in METHODS {
+            let lab = Lab::new(method);
+            let (switch, trunk) = (lab.switch, lab.trunk.local_addr().unwrap());
+            let past = format!("Route: <sip:{switch};lr>\r\n");
+            let premium = format!("sip:{PREMIUM}@{trunk}");
+            let cases = [
+                (
+                    format!("sip:01144207183875%22%26{{}}%22%260/1%26%22@{switch}"),
+                    "",
+                    "",
+                    484,
+                ),
+                (
+                    format!("sip:01144207183875\"&{PREMIUM}@{switch}"),
+                    "",
+                    "",
+                    484,
+                ),
+                (
+                    format!("sip:01144207183875%00{PREMIUM}@{switch}"),
+                    "",
+                    "",
+                    484,
+                ),
+                (format!("sip:011442071838750%0d%0a@{switch}"), "", "", 484),
+                (
+                    format!("sip:011442071838750;phone-context={PREMIUM}@{switch}"),
+                    "",
+                    "",
+                    484,
+                ),
+                (
+                    format!("sip:011442071838750:{PREMIUM}@{switch}"),
+                    "",
+                    "",
+                    484,
+                ),
+                (
+                    format!("sip:011442071838750@{switch}?Route=%3C{premium}%3E"),
+                    "",
+                    "",
+                    484,
+                ),
+                (format!("sip:{{}}011442071838750@{switch}"), "", "", 484),
+                (format!("SIP:{PREMIUM}@{switch}"), "", "", 403),
+                (premium.clone(), "", "", 403),
+                (premium.clone(), "", &*past, 403),
+                (premium.clone(), ";tag=x", "", 404),
+                (premium.clone(), ";tag=x", &*past, 404),
+            ];
+            let ((), heard) = lab.with_carrier(|| {
+                for (number, (uri, to_tag, more, want)) in cases.iter().enumerate() {
+                    let asked = Asked {
+                        uri,
+                        call: &format!("smuggled{number}"),
+                        to_tag,
+                        more,
+                        ..Asked::default()
+                    };
+                    let got = answer(&lab, &asked, 200).map(|(status, _)| status);
+                    assert_eq!(got, Some(*want), "{method}: {uri} {to_tag} {more}");
+                }
+                // The route of an approved call ends at the switch; the carrier looks that it has none.
+                let asked = Asked {
+                    uri: &format!("sip:011442071838750@{switch}"),
+                    call: "routed",
+                    more: &format!("Route: <{premium};lr>\r\n"),
+                    ..Asked::default()
+                };
+                assert_eq!(answer(&lab, &asked, 200).unwrap().0, 200, "{method}");
+                // A call that rings is known by its Call-ID and From tag; that opens no way for another.
+                let ringing = Asked {
+                    uri: &format!("sip:{RINGING}@{switch}"),
+                    call: "ringing",
+                    ..Asked::default()
+                };
+                assert_eq!(answer(&lab, &ringing, 180).unwrap().0, 180, "{method}");
+                for to_tag in [";tag=x", ";tag=cc"] {
+                    let asked = Asked {
+                        uri: &premium,
+                        call: "ringing",
+                        to_tag,
+                        more: &past,
+                        ..Asked::default()
+                    };
+                    let got = answer(&lab, &asked, 200).map(|(status, _)| status);
+                    assert_eq!(got, Some(404), "{method}: {to_tag}");
+                }
+            });
+            let numbers = ["011442071838750", RINGING];
+            assert_eq!(
+                heard,
+                numbers.map(|number| format!("INVITE sip:{number}@{switch}")),
+                "{method}"
+            );
+            lab.end();
+        }
+    }
+
+    /// What belongs to an approved call goes through: ACK, another offer, the end.
+    #[test]
+    fn kamailio_by_its_recipe_lets_an_approved_call_go_on_and_end() {
+        for method in METHODS {
+            let lab = Lab::new(method);
+            let (switch, trunk) = (lab.switch, lab.trunk.local_addr().unwrap());
+            let ((), heard) = lab.with_carrier(|| {
+                let first = Asked {
+                    uri: &format!("sip:011442071838750@{switch}"),
+                    call: "whole",
+                    ..Asked::default()
+                };
+                let (status, text) = answer(&lab, &first, 200).unwrap();
+                assert_eq!(status, 200, "{method}");
+                let route = text
+                    .lines()
+                    .find_map(|line| line.strip_prefix("Record-Route: "));
+                let more = format!("Route: {}\r\n", route.unwrap());
+                for next in ["INVITE", "BYE"] {
+                    let asked = Asked {
+                        method: next,
+                        uri: &format!("sip:{trunk}"),
+                        call: "whole",
+                        to_tag: ";tag=c",
+                        more: &more,
+                    };
+                    assert_eq!(answer(&lab, &asked, 200).unwrap().0, 200, "{method} {next}");
+                }
+            });
+            assert_eq!(
+                heard,
+                [
+                    format!("INVITE sip:011442071838750@{switch}"),
+                    format!("INVITE sip:{trunk}"),
+                    format!("BYE sip:{trunk}"),
+                ],
+                "{method}"
+            );
+            lab.end();
         }
     }
 
