@@ -104,10 +104,10 @@ fn find_and_report(args: &FindArgs) -> Result<u8, String> {
     let mut json = JsonOutput::open(run.json.as_deref())?;
     let found = find::find(args, &mut *screen::for_standard_error())?;
     if !matches!(json, JsonOutput::Standard) {
-        print(&found.sentence());
+        found.iter().for_each(|one| print(&one.sentence()));
     }
-    json.write(&format!("{:#}\n", found.json()))?;
-    Ok(found.exit())
+    json.write(&format!("{:#}\n", find::json_of(&found)))?;
+    Ok(find::exit_of(&found))
 }
 
 fn respond_and_report(args: &RespondArgs) -> Result<u8, String> {

@@ -249,3 +249,6 @@ pub const FIND_WAITS_MAX: usize = 160;
 
 /// Rounds of the last step at most.
 pub const FIND_ROUNDS_MAX: usize = 1000;
+
+/// Searches that take turns at most.
+pub const FIND_SEARCHES_MAX: usize = 16;

@@ -485,6 +485,28 @@ fn a_signal_ends_a_search_while_calls_are_out_and_between_rounds() {
 }
 
 #[test]
+fn searches_that_take_turns_have_results_of_their_own() {
+    let responder = Responder::start("");
+    let options = "-r 8 --yardstick 20ms --yardstick-reference 1 --searches 3 --seed 7";
+    let mut waiting = search(&responder.target, options);
+    let mut said = BufReader::new(waiting.stderr.take().unwrap()).lines();
+    assert!(said.any(|line| line.unwrap().contains("own ceiling here")));
+    let (exit, json) = terminated(waiting);
+    assert_eq!((exit, &json["valid"]), (3, &false.into()));
+    let searches = json["searches"].as_array().unwrap();
+    let seeds: Vec<u64> = searches
+        .iter()
+        .map(|one| one["seed"].as_u64().unwrap())
+        .collect();
+    assert_eq!(seeds, [7, 8, 9]);
+    for one in searches {
+        assert_eq!(one["reason"], "ended by a signal");
+        assert_eq!(one["reference_per_s"], 1.0);
+    }
+    responder.finish();
+}
+
+#[test]
 fn what_belongs_to_one_run_is_refused_for_many() {
     let output = Command::new(PROGRAM)
         .args(["find-max", "--target", "127.0.0.1:9", "--csv", "/tmp/x"])

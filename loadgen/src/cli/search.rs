@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::values::{cores_of, duration_of, ratio_of, rounds_of};
+use super::values::{cores_of, duration_of, ratio_of, rounds_of, searches_of};
 use super::{Cores, RunArgs};
 
 /// Options of `find-max`.
@@ -16,6 +16,10 @@ pub struct FindArgs {
     /// Rounds of the last step, up after a success and down after a failure, from where they first turn.
     #[arg(long, value_name = "N", default_value = "16", value_parser = rounds_of)]
     pub rounds: usize,
+    /// So many searches that take turns, round by round, each with a seed of its own (`--seed` and the numbers after it) and an interval of its own:
+    /// they meet the same minutes of the machine, so that what sets their results apart is chance alone.
+    #[arg(long, value_name = "N", default_value = "1", value_parser = searches_of)]
+    pub searches: usize,
     /// How long the generator's own ceiling is measured, before and after each round.
     #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = duration_of)]
     pub yardstick: Duration,

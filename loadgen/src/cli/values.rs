@@ -6,8 +6,8 @@ use super::Cores;
 use super::respond::Stall;
 use crate::call::user_of;
 use crate::limits::{
-    BATCH_WINDOW_MS_MAX, DURATION_SECONDS_MAX, FIND_ROUNDS_MAX, RATE_MAX, SOURCE_PORTS_MAX,
-    THREADS_MAX, USER_BYTES_MAX,
+    BATCH_WINDOW_MS_MAX, DURATION_SECONDS_MAX, FIND_ROUNDS_MAX, FIND_SEARCHES_MAX, RATE_MAX,
+    SOURCE_PORTS_MAX, THREADS_MAX, USER_BYTES_MAX,
 };
 use crate::text::Text;
 
@@ -166,6 +166,11 @@ pub(crate) fn stall_of(text: &str) -> Result<Stall, String> {
         return Err("a stall must be shorter than the time from one to the next".to_owned());
     }
     Ok(Stall { length, every })
+}
+
+/// Searches of one `find-max`.
+pub(crate) fn searches_of(text: &str) -> Result<usize, String> {
+    between(text, FIND_SEARCHES_MAX)
 }
 
 /// Rounds of the last step of `find-max`.

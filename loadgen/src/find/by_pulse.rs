@@ -56,7 +56,7 @@ impl Search<'_> {
         let before = self.before;
         let after = self.ceiling_after(discarded)?;
         let round = judge(rate, &results, (before, after));
-        self.last = Some(results);
+        self.environment = Some(results.environment_json());
         Ok(Round {
             discarded,
             pulse: Some(pulse),

@@ -14,6 +14,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use signal_hook::iterator::Signals;
 
+use self::walk::Walk;
 use crate::cli::RunArgs;
 use crate::cli::search::FindArgs;
 use crate::conclusion::{Conclusion, EXIT_INVALID, EXIT_MET};
@@ -64,36 +65,38 @@ pub struct Found {
     pub reason: Option<String>,
     /// All rounds, in order.
     pub rounds: Vec<Round>,
-    /// The last round's results, for the environment.
-    pub last: Option<Results>,
+    /// What the last round says of the machine and of how it was made, as in the JSON of a run.
+    pub environment: Option<Value>,
     seed: u64,
     command: String,
 }
 
-/// Looks for the rate. The first SIGINT or SIGTERM ends the search with what it has.
+/// Looks for the rate, as often as the options say. The first SIGINT or SIGTERM ends the searches with what they have.
 ///
 /// # Errors
 /// A sentence for the operator about what cannot be done as asked.
-pub fn find(args: &FindArgs, progress: &mut dyn Progress) -> Result<Found, String> {
+pub fn find(args: &FindArgs, progress: &mut dyn Progress) -> Result<Vec<Found>, String> {
     let yardstick = Yardstick::start(&args.run, args.yardstick_cores.as_ref())?;
     let mut search = Search::begin(args, &yardstick, progress)?;
     let start = run::per_second(args.run.rate);
-    let rate = walk::steps(start, args.rounds, &mut |rate| search.round(rate));
-    let found = Found::of(rate, search.rounds, search.reference);
-    let (last, pulse_reference) = (
-        search.last,
-        search.pulse.as_ref().map(|held| held.reference),
-    );
+    let mut walks = vec![Walk::begin(start, args.rounds); args.searches];
+    let done = walk::turns(&mut walks, &mut |number, rate| search.round(number, rate));
+    let found = walks.iter().zip(search.rounds).zip(0..);
+    let found = found.map(|((walk, rounds), number)| {
+        let rate = done.clone().map(|()| walk.found());
+        Found {
+            environment: search.environment.clone(),
+            pulse_reference: search.pulse.as_ref().map(|held| held.reference),
+            seed: args.run.seed.wrapping_add(number),
+            ..Found::of(rate, rounds, search.reference)
+        }
+    });
+    let found = found.collect();
     if let Some(held) = search.pulse {
         held.pulse.finish();
     }
     yardstick.finish();
-    Ok(Found {
-        last,
-        pulse_reference,
-        seed: args.run.seed,
-        ..found
-    })
+    Ok(found)
 }
 
 /// The rounds of a search, with the yardstick beside them.
@@ -108,13 +111,16 @@ struct Search<'a> {
     pulse: Option<by_pulse::Held>,
     /// The reading before the next round.
     before: f64,
-    rounds: Vec<Round>,
+    /// Of each search.
+    rounds: Vec<Vec<Round>>,
+    /// The search whose turn it is.
+    number: usize,
     discarded: usize,
     /// Readings that were outside the band, so that no round was begun.
     waits: usize,
     /// Rounds that count since the yardstick was read.
     counted: usize,
-    last: Option<Results>,
+    environment: Option<Value>,
 }
 
 impl<'a> Search<'a> {
@@ -151,18 +157,20 @@ impl<'a> Search<'a> {
             reference,
             pulse: None,
             before: last,
-            rounds: Vec::new(),
+            rounds: vec![Vec::new(); args.searches],
+            number: 0,
             discarded: 0,
             waits: 0,
             counted: 0,
-            last: None,
+            environment: None,
         };
         search.pulse = args.pulse_core.map(|core| search.feel(core)).transpose()?;
         Ok(search)
     }
 
     /// Whether the server keeps its promises at this rate: a round that the rule discards is made again.
-    fn round(&mut self, rate: f64) -> Result<bool, String> {
+    fn round(&mut self, number: usize, rate: f64) -> Result<bool, String> {
+        self.number = number;
         loop {
             self.wait_for_the_machine()?;
             let round = match self.pulse.take() {
@@ -171,7 +179,9 @@ impl<'a> Search<'a> {
             };
             self.progress.note(&round.line());
             let (passed, discarded) = (round.passed, round.discarded);
-            self.rounds.push(round);
+            if let Some(rounds) = self.rounds.get_mut(number) {
+                rounds.push(round);
+            }
             if !discarded {
                 return Ok(passed);
             }
@@ -198,7 +208,7 @@ impl<'a> Search<'a> {
         let within = |reading| is_in_band(reading, self.reference, YARDSTICK_BAND);
         let discarded = !(within(before) && within(after));
         let round = judge(rate, &results, (before, Some(after)));
-        self.last = Some(results);
+        self.environment = Some(results.environment_json());
         Ok(Round { discarded, ..round })
     }
 
@@ -239,6 +249,9 @@ impl<'a> Search<'a> {
     ) -> Result<Results, String> {
         let mut args: RunArgs = self.args.run.clone();
         args.rate = run::milli(rate);
+        args.seed = args
+            .seed
+            .wrapping_add(u64::try_from(self.number).unwrap_or(0));
         args.duration = length;
         let course = Course {
             progress: &mut Silent,
@@ -327,6 +340,26 @@ impl Round {
     }
 }
 
+/// The JSON of several searches that took turns, or of the one.
+#[must_use]
+pub fn json_of(all: &[Found]) -> Value {
+    match all {
+        [one] => one.json(),
+        _ => json!({
+            "schema": SCHEMA,
+            "valid": all.iter().all(|found| found.rate.is_some()),
+            "exit": exit_of(all),
+            "searches": all.iter().map(Found::json).collect::<Vec<_>>(),
+        }),
+    }
+}
+
+/// The exit status: of the search that fared worst.
+#[must_use]
+pub fn exit_of(all: &[Found]) -> u8 {
+    all.iter().map(Found::exit).max().unwrap_or(EXIT_INVALID)
+}
+
 impl Found {
     /// What these rounds say, if `reference` is what their yardsticks were held against.
     fn of(rate: Result<(f64, f64), String>, rounds: Vec<Round>, reference: f64) -> Self {
@@ -337,7 +370,7 @@ impl Found {
             reason: rate.as_ref().err().cloned(),
             rate: rate.ok(),
             rounds,
-            last: None,
+            environment: None,
             seed: 0,
             command: crate::report::command_line(),
         }
@@ -381,7 +414,7 @@ impl Found {
             "exit": self.exit(),
             "command": self.command,
             "seed": self.seed,
-            "environment": self.last.as_ref().map(Results::environment_json),
+            "environment": self.environment,
             "rate_per_s": rate,
             "low_per_s": rate.zip(half).map(|(rate, half)| rate - half),
             "high_per_s": rate.zip(half).map(|(rate, half)| rate + half),

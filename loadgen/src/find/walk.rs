@@ -6,58 +6,141 @@
 use crate::limits::{FIND_GAP, FIND_GROWTH, FIND_STEP, RATE_MAX};
 use crate::run;
 
-/// The three steps; the rate and how far it is uncertain to either side. `holds` says whether the server keeps up.
-pub(super) fn steps(
-    start: f64,
+/// One search: the rates it tries, one after the other.
+#[derive(Debug, Clone)]
+pub(super) struct Walk {
+    step: Step,
+    rate: f64,
     rounds: usize,
-    holds: &mut dyn FnMut(f64) -> Result<bool, String>,
-) -> Result<(f64, f64), String> {
-    let most = run::per_second(RATE_MAX * 1000);
-    let (mut good, mut bad) = (0.0, start);
-    while holds(bad)? {
-        good = bad;
-        bad *= FIND_GROWTH;
-        if bad > most {
+    /// Rates that count.
+    rates: Vec<f64>,
+    /// The middle of the gap.
+    middle: f64,
+}
+
+/// What a search is at.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    /// Each rate held so far, this one last.
+    Growing { good: f64 },
+    /// The highest rate that held and the lowest that did not.
+    Halving { good: f64, bad: f64 },
+    /// Up after a success, down after a failure: how the last round went, and after how many more rates count at the latest.
+    Walking {
+        last: Option<bool>,
+        on_its_way: usize,
+    },
+}
+
+impl Walk {
+    /// A search that begins at this rate and counts so many rounds of its walk.
+    pub(super) fn begin(start: f64, rounds: usize) -> Self {
+        Self {
+            step: Step::Growing { good: 0.0 },
+            rate: start,
+            rounds,
+            rates: Vec::with_capacity(rounds),
+            middle: start,
+        }
+    }
+
+    /// The rate to try; none when the search is over.
+    pub(super) fn rate(&self) -> Option<f64> {
+        (self.rates.len() < self.rounds).then_some(self.rate)
+    }
+
+    /// The rate that was found and how far it is uncertain to either side.
+    pub(super) fn found(&self) -> (f64, f64) {
+        estimate(&self.rates, self.middle * FIND_STEP)
+    }
+
+    /// Goes on from whether the server kept up with the rate.
+    ///
+    /// # Errors
+    /// Why there is nothing to be found.
+    pub(super) fn tell(&mut self, held: bool) -> Result<(), String> {
+        match self.step {
+            Step::Growing { .. } if held => self.grow(),
+            Step::Growing { good } => self.halve(good, self.rate),
+            Step::Halving { bad, .. } if held => self.halve(self.rate, bad),
+            Step::Halving { good, .. } => self.halve(good, self.rate),
+            Step::Walking { last, on_its_way } => {
+                self.walk(held, last, on_its_way);
+                Ok(())
+            }
+        }
+    }
+
+    fn grow(&mut self) -> Result<(), String> {
+        let good = self.rate;
+        self.step = Step::Growing { good };
+        self.rate *= FIND_GROWTH;
+        if self.rate > run::per_second(RATE_MAX * 1000) {
             return Err(format!(
                 "the server keeps up with {good:.0} calls/s and more"
             ));
         }
+        Ok(())
     }
-    while bad - good > bad * FIND_GAP {
-        let middle = f64::midpoint(good, bad);
-        if middle < 1.0 {
+
+    fn halve(&mut self, good: f64, bad: f64) -> Result<(), String> {
+        self.rate = f64::midpoint(good, bad);
+        if bad - good <= bad * FIND_GAP {
+            self.middle = self.rate;
+            self.step = Step::Walking {
+                last: None,
+                on_its_way: self.rounds,
+            };
+            return Ok(());
+        }
+        if self.rate < 1.0 {
             return Err("the server does not even keep up with one call/s".to_owned());
         }
-        if holds(middle)? {
-            good = middle;
-        } else {
-            bad = middle;
-        }
+        self.step = Step::Halving { good, bad };
+        Ok(())
     }
-    // Up a step after a success, down after a failure: the mean of the rates is where half of the rounds succeed. Until it first turns,
-    // the walk is on its way there from where luck put the gap, and its rates do not count (Levitt 1971); but not for ever.
-    let middle = f64::midpoint(good, bad);
-    let mut rate = middle;
-    let mut rates = Vec::with_capacity(rounds);
-    let mut last = None;
-    let mut on_its_way = rounds;
-    while rates.len() < rounds {
-        let held = holds(rate)?;
-        if last.is_some_and(|last| last != held) {
-            on_its_way = 0;
-        }
-        last = Some(held);
+
+    /// The mean of the rates is where half of the rounds succeed. Until it first turns, the walk is on its way there from where luck
+    /// put the gap, and its rates do not count (Levitt 1971); but not for ever.
+    fn walk(&mut self, held: bool, last: Option<bool>, on_its_way: usize) {
+        let turned = last.is_some_and(|last| last != held);
+        let on_its_way = if turned { 0 } else { on_its_way };
         if on_its_way == 0 {
-            rates.push(rate);
+            self.rates.push(self.rate);
         }
-        on_its_way = on_its_way.saturating_sub(1);
-        rate *= if held {
+        self.rate *= if held {
             1.0 + FIND_STEP
         } else {
             1.0 - FIND_STEP
         };
+        self.step = Step::Walking {
+            last: Some(held),
+            on_its_way: on_its_way.saturating_sub(1),
+        };
     }
-    Ok(estimate(&rates, middle * FIND_STEP))
+}
+
+/// Searches that take turns, round by round, until all are over; each turn begins with the next of them. `holds` says whether the server
+/// keeps up with a rate of the search of this number.
+pub(super) fn turns(
+    walks: &mut [Walk],
+    holds: &mut dyn FnMut(usize, f64) -> Result<bool, String>,
+) -> Result<(), String> {
+    let mut first = 0;
+    while walks.iter().any(|walk| walk.rate().is_some()) {
+        for place in 0..walks.len() {
+            let number = (first + place) % walks.len();
+            let Some(walk) = walks.get_mut(number) else {
+                continue;
+            };
+            if let Some(rate) = walk.rate() {
+                let held = holds(number, rate)?;
+                walk.tell(held)?;
+            }
+        }
+        first += 1;
+    }
+    Ok(())
 }
 
 /// The mean of the walk's rates and how far it is uncertain: two standard errors, but at least a step.
@@ -82,6 +165,31 @@ const CORRELATION_MAX: f64 = 0.9;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn steps(
+        start: f64,
+        rounds: usize,
+        holds: &mut dyn FnMut(f64) -> Result<bool, String>,
+    ) -> Result<(f64, f64), String> {
+        let mut walks = [Walk::begin(start, rounds)];
+        turns(&mut walks, &mut |_, rate| holds(rate))?;
+        Ok(walks[0].found())
+    }
+
+    #[test]
+    fn searches_take_turns_and_each_turn_begins_with_the_next() {
+        let mut walks = vec![Walk::begin(100.0, 4); 3];
+        let mut order = Vec::new();
+        let done = turns(&mut walks, &mut |number, rate| {
+            order.push(number);
+            Ok(rate < 1000.0 * if number == 2 { 2.0 } else { 1.0 })
+        });
+        assert_eq!(done, Ok(()));
+        assert_eq!(order[..9], [0, 1, 2, 1, 2, 0, 2, 0, 1]);
+        for (walk, rate) in walks.iter().zip([1000.0, 1000.0, 2000.0]) {
+            assert!((walk.found().0 - rate).abs() < rate * 0.03, "{walk:?}");
+        }
+    }
 
     #[test]
     fn the_rate_at_which_half_of_the_rounds_hold_is_found() {
