@@ -45,6 +45,13 @@ mod oracles;
 #[path = "uas/plain.rs"]
 mod plain;
 #[cfg(test)]
+#[path = "fuzz/checks/script.rs"]
+#[expect(
+    dead_code,
+    reason = "tables are swept and nodes drained by the fuzz targets"
+)]
+mod script;
+#[cfg(test)]
 #[path = "uas/sweep.rs"]
 mod sweep;
 #[cfg(test)]

@@ -11,11 +11,16 @@
 )]
 #[allow(dead_code, reason = "each test uses its own part of what is shared")]
 mod common;
+#[cfg(test)]
+#[path = "fuzz/checks/script.rs"]
+#[expect(dead_code, reason = "a server's clock cannot be told how time passes")]
+mod script;
 
 #[cfg(test)]
 mod wire {
     use super::common::answer::{Message, violations};
     use super::common::server::{Server, Stopped, node_toml, scratch, write_files};
+    use super::script::Script;
     use serde_json::Value;
     use std::collections::BTreeSet;
     use std::env;
@@ -130,6 +135,15 @@ mod wire {
         serde_json::from_str(stopped.stdout.trim()).unwrap()
     }
 
+    /// The different datagrams of an input of the fuzz corpora, in order.
+    fn datagrams(input: &[u8]) -> Vec<Vec<u8>> {
+        let rounds = Script::new(input)
+            .flat_map(|part| (0..part.rounds).map(move |round| part.datagram(round).into_owned()));
+        let mut datagrams: Vec<Vec<u8>> = rounds.collect();
+        datagrams.dedup();
+        datagrams
+    }
+
     /// Name, octets and the best answer (`-`: silence); `None` where no table has one.
     fn corpora() -> Vec<(String, Vec<u8>, Option<String>)> {
         let mut all = Vec::new();
@@ -146,12 +160,15 @@ mod wire {
                 all.push((format!("{corpus}/{file}"), bytes, Some(best.to_owned())));
             }
         }
-        for folder in ["data/captures", "fuzz/corpus/answer"] {
+        for folder in ["data/captures", "fuzz/corpus/answer", "fuzz/corpus/scan"] {
             for entry in fs::read_dir(tests().join(folder)).unwrap() {
                 let path = entry.unwrap().path();
                 let is_message = path.extension().is_none_or(|ending| ending == "sip");
                 if is_message && path.is_file() {
-                    all.push((path.display().to_string(), fs::read(&path).unwrap(), None));
+                    let input = fs::read(&path).unwrap();
+                    for (number, bytes) in datagrams(&input).into_iter().enumerate() {
+                        all.push((format!("{} {number:02}", path.display()), bytes, None));
+                    }
                 }
             }
         }
@@ -200,7 +217,7 @@ mod wire {
                 faults.push(format!("{name}: the next call waited more than 50 ms"));
             }
         }
-        assert!(messages.len() > 120, "{}", messages.len());
+        assert!(messages.len() > 700, "{}", messages.len());
         assert_eq!(faults, Vec::<String>::new());
         let sums = sums(&server.stop());
         assert_eq!(sums["outcomes"]["panicked"], 0, "{sums}");
