@@ -37,8 +37,7 @@ def reading():
         for field in FIELDS:
             command += ["-e", field]
         text = subprocess.run(command, check=True, capture_output=True).stdout.decode("utf-8", "replace")
-    lines = text.splitlines() if "\x1e" not in text and "\x1f" not in text else text.split("\n")
-    lines = [line for line in lines if line]
+    lines = [line for line in text.split("\n") if line]
     if len(lines) != len(files):
         sys.exit(f"tshark read {len(lines)} of {len(files)} messages")
     rows = ["file\tCall-ID\tCSeq\tFrom user\tFrom tag\tTo tag\tRequest-URI user\tVias"]
