@@ -17,6 +17,10 @@ use crate::policy::rows::{
 };
 use crate::sip::Status;
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+/// Statuses that may be put in place of a profile's.
+pub(super) const STATUSES: RangeInclusive<u64> = 300..=699;
 
 /// Emergency numbers of a domain that names none: the ones that many countries share, short and compared whole, so that
 /// no premium service hides behind one. `tollgate config` prints them.
@@ -600,7 +604,7 @@ fn status_overrides(table: &Table<'_>, row: &mut DomainRow, findings: &mut Findi
             continue;
         };
         let Some(status) = value
-            .integer(300..=699, findings)
+            .integer(STATUSES, findings)
             .and_then(|status| u16::try_from(status).ok())
             .map(|status| Some(Status(status)))
         else {

@@ -25,13 +25,13 @@ const HOUR_S: u64 = 3600;
 const DAY_S: u64 = 24 * HOUR_S;
 
 /// Shortest time for `rotate` and `keep`.
-const SECONDS_MIN: u64 = 60;
+pub(super) const SECONDS_MIN: u64 = 60;
 
 /// Longest time for `rotate` and `keep`: a hundred years.
-const SECONDS_MAX: u64 = 36_525 * DAY_S;
+pub(super) const SECONDS_MAX: u64 = 36_525 * DAY_S;
 
 /// Smallest size for `rotate`.
-const BYTES_MIN: u64 = 1_000_000;
+pub(super) const BYTES_MIN: u64 = 1_000_000;
 
 /// When a new file is begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

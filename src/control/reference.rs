@@ -1,15 +1,21 @@
 //! Every key of `tollgate.toml`, `domains.toml` and `policies.toml`: what it holds, its default, and what it is for.
 //!
 //! Promises: what is printed is TOML; every key that is read stands here, and no other; defaults are those in force.
-//! Leaves to the readers: checking values; and to whoever changes a range that stands here in words: changing the words.
+//! Ranges are made of the bounds that the readers go by. Leaves to the readers: checking values.
 
-use super::journal::{MASK_DIGITS_MAX, PER_SECOND_MAX};
-use super::node::{KEY_FILE_BYTES_MIN, TOKEN_CHARACTERS_MIN};
+use super::domains::STATUSES;
+use super::journal::{
+    BYTES_MIN, MASK_DIGITS_MAX, PER_SECOND_MAX, Rotate, SECONDS_MAX, SECONDS_MIN, rotate_text,
+    seconds_text,
+};
+use super::node::{
+    CORE_MAX, DRAIN_SECONDS_MAX, KEY_FILE_BYTES_MIN, NAME_CHARACTERS_MAX, TOKEN_CHARACTERS_MIN,
+};
 use super::parse::NAME_BYTES_MAX;
 use crate::limits::{
     ASSUMED_MINUTES_MAX, CONTACT_USER_BYTES_MAX, COUNTED_MAX, COUNTERS_CAPACITY_MAX,
-    COUNTERS_CAPACITY_MIN, DOMAINS_MAX, EXPECTED_CALLS_PER_SECOND_MAX, LIMITS_PER_POLICY_MAX,
-    SHARDS_MAX,
+    COUNTERS_CAPACITY_MIN, DOMAINS_MAX, EXPECTED_CALLS_PER_SECOND_MAX, HOLD_SECONDS_MAX,
+    LIMITS_PER_POLICY_MAX, SHARDS_MAX, WINDOW_SECONDS_MAX,
 };
 use std::fmt::Write as _;
 
@@ -63,7 +69,9 @@ fn node() -> Vec<Key> {
         key(
             "name",
             "\"tollgate\"",
-            "1 to 64 visible ASCII characters without blanks: the node's name in what it writes",
+            format!(
+                "1 to {NAME_CHARACTERS_MAX} visible ASCII characters without blanks: the node's name in what it writes"
+            ),
         ),
         key(
             "shards",
@@ -75,7 +83,9 @@ fn node() -> Vec<Key> {
         key(
             "cores",
             "\"auto\"",
-            "\"auto\", a list like [0, 2], or text like \"0,2-3\": cores that the shards are pinned to, one each",
+            format!(
+                "\"auto\", a list like [0, 2], or text like \"0,2-3\", each 0 to {CORE_MAX}: cores that the shards are pinned to, one each"
+            ),
         ),
         key(
             "state_dir",
@@ -106,7 +116,10 @@ fn node() -> Vec<Key> {
         key(
             "drain_time",
             "\"30s\"",
-            "time in s, m, h or d, at most \"1d\": how long a draining node goes on answering",
+            format!(
+                "time, \"0s\" to \"{}\" in s, m, h or d: how long a draining node goes on answering",
+                seconds_text(DRAIN_SECONDS_MAX)
+            ),
         ),
     ]
 }
@@ -173,12 +186,16 @@ fn journal() -> Vec<Key> {
         key(
             "rotate",
             "\"1h\"",
-            "time from \"1m\" in s, m, h or d, or size from \"1MB\" in MB or GB: when a new file is begun",
+            format!(
+                "{}, or size from \"{}\" in MB or GB: when a new file is begun",
+                journal_time(),
+                rotate_text(Rotate::Bytes(BYTES_MIN))
+            ),
         ),
         key(
             "keep",
             "\"30d\"",
-            "time from \"1m\" in s, m, h or d: how long old files are kept",
+            format!("{}: how long old files are kept", journal_time()),
         ),
         key(
             "mask_digits",
@@ -188,6 +205,14 @@ fn journal() -> Vec<Key> {
             ),
         ),
     ]
+}
+
+fn journal_time() -> String {
+    format!(
+        "time, \"{}\" to \"{}\" in s, m, h or d",
+        seconds_text(SECONDS_MIN),
+        seconds_text(SECONDS_MAX)
+    )
 }
 
 fn domain() -> Vec<Key> {
@@ -282,7 +307,11 @@ fn domain() -> Vec<Key> {
         key(
             "statuses",
             NONE,
-            "table, like { reject = 603, R03 = 608 }, 300 to 699: statuses of approve, reject, error and of single codes",
+            format!(
+                "table, like {{ reject = 603, R03 = 608 }}, {} to {}: statuses of approve, reject, error and of single codes",
+                STATUSES.start(),
+                STATUSES.end()
+            ),
         ),
         key("email", NONE, "text; has no effect in this version"),
     ]
@@ -415,7 +444,10 @@ fn limit() -> Vec<Key> {
         key(
             "window",
             NONE,
-            "time from \"1s\" to \"24h\", \"day\", or \"period\" (one stretch of working or off hours); none for reported-calls",
+            format!(
+                "time, \"1s\" to \"{}\", \"day\", or \"period\" (one stretch of working or off hours); none for reported-calls",
+                seconds_text(WINDOW_SECONDS_MAX)
+            ),
         ),
         key(
             "warn",
@@ -432,7 +464,10 @@ fn limit() -> Vec<Key> {
         key(
             "hold",
             NONE,
-            "time from \"1s\" to \"7d\": how long the key is held then",
+            format!(
+                "time, \"1s\" to \"{}\": how long the key is held then",
+                seconds_text(HOLD_SECONDS_MAX)
+            ),
         ),
         key(
             "during",

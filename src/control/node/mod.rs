@@ -30,11 +30,20 @@ pub const STATE_DIR_DEFAULT: &str = "./tollgate-state";
 pub const ADMIN_HTTP_DEFAULT: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8060);
 
+/// Most characters of a node's name.
+pub const NAME_CHARACTERS_MAX: usize = 64;
+
+/// Highest number that a core may have.
+pub const CORE_MAX: usize = 4095;
+
 /// Fewest octets of a key file.
 pub const KEY_FILE_BYTES_MIN: usize = 16;
 
 /// How long a draining node goes on answering calls when nothing else is said.
 pub const DRAIN_TIME_DEFAULT: Duration = Duration::from_secs(30);
+
+/// Longest `drain_time`, seconds: a day.
+pub const DRAIN_SECONDS_MAX: u64 = 24 * 60 * 60;
 
 /// Fewest characters of the token in a token file.
 pub const TOKEN_CHARACTERS_MIN: usize = 16;
@@ -324,10 +333,12 @@ fn node_table(
     if let Some(value) = table.take("name")
         && let Some(name) = non_empty(&value, findings)
     {
-        if name.len() <= 64 && name.bytes().all(|octet| octet.is_ascii_graphic()) {
+        if name.len() <= NAME_CHARACTERS_MAX && name.bytes().all(|octet| octet.is_ascii_graphic()) {
             config.name = name.to_owned();
         } else {
-            value.fault_named(findings, "1 to 64 visible ASCII characters, no spaces");
+            let sentence =
+                format!("1 to {NAME_CHARACTERS_MAX} visible ASCII characters, no spaces");
+            value.fault_named(findings, sentence);
         }
     }
     let mut together = None;
@@ -538,7 +549,7 @@ fn cores_value(value: &Value<'_>, findings: &mut Findings) -> Option<Cores> {
     }
     let mut list = Vec::new();
     for element in value.array(findings) {
-        let core = usize::try_from(element.integer(0..=4095, findings)?).ok()?;
+        let core = usize::try_from(element.integer(0..=CORE_MAX as u64, findings)?).ok()?;
         if list.contains(&core) {
             element.fault(findings, format!("node.cores has core {core} twice"));
             return None;
@@ -589,8 +600,8 @@ pub fn parse_cores(text: &str) -> Result<Cores, String> {
                 "\"{part}\" is no core; \"auto\" or a list like \"0,2-3\""
             ));
         };
-        if first > last || last > 4095 {
-            return Err(format!("\"{part}\" is no range of cores 0 to 4095"));
+        if first > last || last > CORE_MAX {
+            return Err(format!("\"{part}\" is no range of cores 0 to {CORE_MAX}"));
         }
         for core in first..=last {
             if list.contains(&core) {
@@ -672,13 +683,12 @@ fn duration_value(value: &Value<'_>, findings: &mut Findings) -> Option<Duration
 }
 
 fn parse_duration(text: &str) -> Option<Duration> {
-    const DAY_S: u64 = 24 * 60 * 60;
     let unit = text.chars().next_back()?;
     let seconds = match unit {
         's' => 1,
         'm' => 60,
         'h' => 60 * 60,
-        'd' => DAY_S,
+        'd' => 24 * 60 * 60,
         _ => return None,
     };
     let digits = text.strip_suffix(unit)?;
@@ -686,7 +696,7 @@ fn parse_duration(text: &str) -> Option<Duration> {
         return None;
     }
     let total = digits.parse::<u64>().ok()?.checked_mul(seconds)?;
-    (total <= DAY_S).then_some(Duration::from_secs(total))
+    (total <= DRAIN_SECONDS_MAX).then_some(Duration::from_secs(total))
 }
 
 #[cfg(test)]
