@@ -5,7 +5,7 @@
 
 #[cfg(test)]
 #[path = "fuzz/checks/bundle.rs"]
-#[expect(dead_code, reason = "only its number of files is looked at")]
+#[expect(dead_code, reason = "calls are not asked here")]
 mod check;
 #[cfg(test)]
 #[path = "fuzz/grammar/mod.rs"]
@@ -17,7 +17,7 @@ mod mutate;
 
 #[cfg(test)]
 mod fuzz_grammar {
-    use super::check::FILES;
+    use super::check::{Check, FILES};
     use super::grammar;
     use super::mutate::Dice;
     use std::collections::BTreeSet;
@@ -75,5 +75,25 @@ mod fuzz_grammar {
             assert_eq!(texts, (0..200).map(made).collect::<Vec<_>>());
             assert!(texts.iter().any(|text| text.len() > 100), "{first}");
         }
+    }
+
+    /// What sorts and balances is met only by files of many rows that are read to their end.
+    #[test]
+    fn most_of_what_is_written_anew_is_taken_however_long_it_is() {
+        let folder = std::env::temp_dir().join(format!("tollgate-grammar-{}", std::process::id()));
+        let mut check = Check::new(&folder);
+        for first in (b'0'..).take(FILES) {
+            let (mut long, mut taken) = (0, 0);
+            for seed in 0..80 {
+                let text = grammar::afresh(first, FILES, 4096, &mut Dice::new(seed));
+                if text.split(|octet| *octet == b'\n').count() > 20 {
+                    long += 1;
+                    taken += u32::from(check.takes(&text));
+                }
+            }
+            assert!(long >= 30, "{first}: {long}");
+            assert!(taken * 2 > long, "{first}: {taken} of {long}");
+        }
+        std::fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tollgate::clock::Now;
-use tollgate::control::{self, Loaded, SAMPLE_BUNDLE, SAMPLE_CONFIG, Source, show};
+use tollgate::control::{self, Faults, Loaded, SAMPLE_BUNDLE, SAMPLE_CONFIG, Source, show};
+use tollgate::counters::{Counters, Size};
 use tollgate::limits::RESPONSE_BYTES_MAX;
 use tollgate::policy::Snapshot;
 use tollgate::uas::{Packet, Slot, Uas};
@@ -91,14 +92,15 @@ const CALLS: [(&str, &str, &str, &str); 14] = [
     ("sip:127.0.0.1", "12345", "a", "12345;sample;0.0.0.0;a;0"),
 ];
 
-/// Where they come from, in turn.
-const SOURCES: [&str; 5] = [
-    "127.0.0.1:5070",
-    "127.0.0.1:5060",
-    "10.0.0.1:5060",
-    "[2001:db8::1]:5060",
-    "192.0.2.1:5060",
-];
+/// The sample's peer, from which all of them come, and others, from which some do: a text may make peers of them.
+const PEER: &str = "127.0.0.1:5070";
+const OTHERS: [&str; 3] = ["10.0.0.1:5060", "[2001:db8::1]:5060", "192.0.2.1:5060"];
+
+/// Counters of few keys, since they are made anew for each policy.
+const ROOM: Size = Size {
+    keys: 128,
+    attempts: 64,
+};
 
 fn invite((uri, from, agent, screening): (&str, &str, &str, &str)) -> Vec<u8> {
     let screening = match screening {
@@ -120,9 +122,13 @@ fn invite((uri, from, agent, screening): (&str, &str, &str, &str)) -> Vec<u8> {
 }
 
 fn calls() -> Vec<(SocketAddr, Vec<u8>)> {
-    let sources = SOURCES.map(|source| source.parse().expect("an address"));
-    let calls = CALLS.into_iter().map(invite);
-    sources.into_iter().cycle().zip(calls).collect()
+    let address = |text: &str| text.parse().expect("an address");
+    let peer = CALLS.map(|call| (address(PEER), invite(call)));
+    let others = OTHERS
+        .into_iter()
+        .zip(CALLS)
+        .map(|(other, call)| (address(other), invite(call)));
+    peer.into_iter().chain(others).collect()
 }
 
 /// A folder with the sample and what is replaced in it; the policy that was in force before.
@@ -156,7 +162,7 @@ impl Check {
         }
         let source = Source::File(config);
         let before = control::load(&source).expect("the sample has no fault");
-        Self {
+        let mut made = Self {
             policy: control::build(&before.rows, NOW),
             source,
             files,
@@ -166,14 +172,34 @@ impl Check {
             slot: Slot::new(),
             out: vec![0; RESPONSE_BYTES_MAX],
             calls: calls(),
-        }
+        };
+        let answered = made.calls_answered(&control::build(&made.before.rows, NOW));
+        assert_eq!(answered, CALLS.len(), "the sample answers its peer");
+        made
+    }
+
+    /// Whether a bundle with the text in place of one file is taken.
+    #[expect(
+        clippy::allow_attributes,
+        reason = "the grammar's test asks, the fuzzer does not"
+    )]
+    #[allow(dead_code, reason = "the fuzzer only looks at what is wrong")]
+    pub(crate) fn takes(&mut self, input: &[u8]) -> bool {
+        matches!(self.read(input), Some(Ok(_)))
     }
 
     /// Puts a text in place of one file, which the first octet chooses: `0` is the first.
     pub(crate) fn input(&mut self, input: &[u8]) {
-        let Some((first, text)) = input.split_first() else {
-            return;
-        };
+        match self.read(input) {
+            Some(Ok(loaded)) => self.decide(&loaded, input.len().is_multiple_of(8)),
+            Some(Err(faults)) => assert!(!faults.to_string().is_empty()),
+            None => {}
+        }
+    }
+
+    /// The bundle with the text in place of one of its files, which the first octet chooses. `None`: there is no octet.
+    fn read(&mut self, input: &[u8]) -> Option<Result<Loaded, Faults>> {
+        let (first, text) = input.split_first()?;
         let which = usize::from(first.wrapping_sub(b'0')) % FILES;
         if let Some((path, original)) = self
             .replaced
@@ -184,28 +210,38 @@ impl Check {
         }
         self.replaced = Some(which);
         fs::write(&self.files[which].0, text).expect("a file");
-        match control::load(&self.source) {
-            Ok(loaded) => {
-                assert!(!show::in_force(&loaded).is_empty());
-                // Making the table of destinations anew takes twenty times as long as all else.
-                let own = &self.before.rows.destinations;
-                if !Arc::ptr_eq(&loaded.rows.destinations, own) && !input.len().is_multiple_of(8) {
-                    return;
-                }
-                let policy = self.policy.build_next(&self.before.rows, &loaded.rows, NOW);
-                for (source, bytes) in &self.calls {
-                    let packet = Packet {
-                        bytes,
-                        full_length: bytes.len(),
-                        source: *source,
-                    };
-                    let (slot, out) = (&mut self.slot, &mut self.out);
-                    let reply = self.uas.answer(&policy, &packet, NOW, slot, out);
-                    assert!(reply.is_none_or(|reply| reply.status.0 >= 300));
-                }
-            }
-            Err(faults) => assert!(!faults.to_string().is_empty()),
+        Some(control::load(&self.source))
+    }
+
+    /// Shows what was read, makes its policy and asks that about calls. Making the table of destinations anew takes twenty
+    /// times as long as all else, so `anew` says whether to.
+    fn decide(&mut self, loaded: &Loaded, anew: bool) {
+        assert!(!show::in_force(loaded).is_empty());
+        if !anew && !Arc::ptr_eq(&loaded.rows.destinations, &self.before.rows.destinations) {
+            return;
         }
+        let policy = self.policy.build_next(&self.before.rows, &loaded.rows, NOW);
+        self.calls_answered(&policy);
+    }
+
+    /// Asks a policy about all calls; how many were answered.
+    fn calls_answered(&mut self, policy: &Snapshot) -> usize {
+        let counters = Counters::new(ROOM, [3; 32]).expect("address space");
+        let uas = self.uas.clone().with_counters(Arc::new(counters));
+        let mut answered = 0;
+        for (source, bytes) in &self.calls {
+            let packet = Packet {
+                bytes,
+                full_length: bytes.len(),
+                source: *source,
+            };
+            let (slot, out) = (&mut self.slot, &mut self.out);
+            if let Some(reply) = uas.answer(policy, &packet, NOW, slot, out) {
+                assert!(reply.status.0 >= 300);
+                answered += 1;
+            }
+        }
+        answered
     }
 }
 

@@ -1,7 +1,7 @@
 //! What stands in each file of configuration and bundle: headings, keys, columns, and values right and wrong.
 
 use Field::{Address, Agent, Amount, Array, Date, Day, Dialled, Either, Hours, Inline, Integer};
-use Field::{Name, Number, Of, Quoted, Short, Socket, Users};
+use Field::{Name, Number, Of, Prefix, Quoted, Short, Socket, Users, Wrong};
 
 /// What the first octet of an input chooses (`checks/bundle.rs`).
 #[derive(Clone, Copy)]
@@ -25,9 +25,11 @@ pub(super) struct Block {
 /// How a value is made.
 #[derive(Clone, Copy)]
 pub(super) enum Field {
-    /// One of these, between bars, the first four of which are right as a rule.
+    /// One of these, between bars; those before `!` are right.
     Of(&'static str),
     Number,
+    /// Digits of which numbers begin.
+    Prefix,
     Dialled,
     Address,
     Socket,
@@ -45,6 +47,8 @@ pub(super) enum Field {
     Integer,
     /// One of these or one of those.
     Either(&'static Self, &'static Self),
+    /// One of those that no reader takes, where the others beside it are right.
+    Wrong(&'static Self),
     /// In quotes.
     Quoted(&'static Self),
     /// An array of up to so many.
@@ -53,42 +57,43 @@ pub(super) enum Field {
     Inline(&'static [(&'static str, Self)]),
 }
 
-const BOOLEAN: Field = Of("true|false|true|1");
+const BOOLEAN: Field = Of("true|false|!|1");
 const SCOPE: Field = Of(
-    "system|system|domain:sample|domain:sample|policy:standard|policy:standard|
+    "system|system|domain:sample|domain:sample|policy:standard|policy:standard|!|
             domain:sampel|policy:|world",
 );
-const VERDICT: Field = Of("deny|deny|deny|allow|denied");
-const CODE: Field = Of("|||R01|R02|R03|R12|A00|R33");
-const REASON: Field = Of(r#"||a reason|"one, quoted"|"two ""quotes""""#);
-const WIRE: Field = Of(r#""R33"|"X99"|"A00"|"R01"|"r01"|"R1"|"D00"|"B07"|7"#);
+const VERDICT: Field = Of("deny|deny|deny|allow|!|denied");
+const CODE: Field = Of("|!|R01|R02|R03|R12|A00|R33");
+const REASON: Field = Of(r#"||a reason|"one, quoted"|"two ""quotes"""|!|""""#);
+const WIRE: Field = Of(r#""R33"|"R71"|!|"X99"|"A00"|"R01"|"r01"|"R1"|"D00"|"B07"|7"#);
 const STATUS: Field =
-    Of(r#"302|603|403|404|486|480|503|500|608|607|301|300|200|700|99|"603"|401|487|513|-1"#);
+    Of(r#"603|403|404|486|480|!|302|503|500|608|607|301|300|200|700|99|"603"|401|487|513|-1"#);
+/// Of keys that are none.
+const WRONG: Field = Of(r#"!|"R33"|603"#);
 const TERM: Field = Of(
-    "CU|IT|GB|US|satellite|global|continent:EU|continent:AF|continent:XX|type:premium|
-            type:mobile|type:fixde|risk:high|risk:medium|risk:low|risk:no|cu|SATELLITE|
-            contient:EU|XX|typ:mobile|kind:what|satelite|DE|FR|ES|AU|CN|JP|BR|AR|ZA|EG|SO|LV|LT|EE|PL|
-            RU|UA|CA|MX|NZ",
+    "CU|IT|GB|US|satellite|global|continent:EU|continent:AF|type:premium|type:mobile|risk:high|
+            risk:medium|risk:low|DE|FR|ES|AU|CN|JP|BR|AR|ZA|EG|SO|LV|LT|EE|PL|RU|UA|CA|MX|NZ|!|
+            continent:XX|type:fixde|risk:no|cu|SATELLITE|contient:EU|XX|typ:mobile|kind:what|satelite",
 );
-const ACTION: Field = Of(r#""approve"|"report"|"reject"|"rejct"|"divert"|1"#);
+const ACTION: Field = Of(r#""approve"|"report"|"reject"|!|"rejct"|"divert"|1"#);
 const SECONDS: Field = Of(
-    r#""1s"|"30s"|"1m"|"15m"|"1h"|"24h"|"7d"|"8d"|"day"|"period"|"0s"|"s"|"1w"|
+    r#""1s"|"30s"|"1m"|"15m"|"1h"|"24h"|!|"7d"|"8d"|"day"|"period"|"0s"|"s"|"1w"|
             "99999999999999999999s"|"18446744073709551615d"|15|"100MB"|"1GB"|"2KB"|"1500m"|
             "25h"|"-1h""#,
 );
 const COUNT: Field = Of(
-    r#"0|1|2|5|20|100|1000|65536|4294967295|9223372036854775807|-1|1.5|"7"|"0.035"|"12.5"|
+    r#"1|2|5|20|100|1000|!|0|65536|4294967295|9223372036854775807|-1|1.5|"7"|"0.035"|"12.5"|
             "1000000"|true|0x10|1_000|1099511627776|1099511627775"#,
 );
-const MAILS: Field = Of(r#""noc@example.com"|""|7"#);
+const MAILS: Field = Of(r#""noc@example.com"|!|""|7"#);
 const PATH: Field = Of(
-    r#""bundle"|"bundle/"|"./bundle"|"tollgate.toml"|"bundle/domains.toml"|"journal.jsonl"|
+    r#""bundle"|"bundle/"|"./bundle"|!|"tollgate.toml"|"bundle/domains.toml"|"journal.jsonl"|
             ""|"none"|"/dev/null"|"bundle/lists"|7|"bundle/lists/agents.csv""#,
 );
 
 const LISTS: [Field; 8] = [
     SCOPE,
-    Of("number|number|number|address|agent|numbre"),
+    Of("number|!|address|agent|numbre"),
     Number,
     VERDICT,
     CODE,
@@ -117,24 +122,24 @@ const AGENTS: [Field; 8] = [
     Date,
 ];
 const SUBSCRIBERS: [Field; 7] = [
-    Of("sample|sample|sample|sample|smaple|"),
+    Of("sample|!|smaple|"),
     Name,
-    Of("||standard|standrd"),
+    Of("|standard|!|standrd"),
     Users,
     Either(
-        &Of("||127.0.0.1|127.0.0.0/8|127.0.0.1 127.0.0.2|10.0.0.1|::1|x"),
-        &Address,
+        &Of("|||127.0.0.1|!|127.0.0.0/8|127.0.0.1 127.0.0.2|10.0.0.1|::1|x"),
+        &Wrong(&Address),
     ),
-    Either(&Of("|||99|77#|*9|a b|é"), &Short),
-    Of("|||a@example.com"),
+    Either(&Of("|99|77#|*9|!|a b|é"), &Short),
+    Of("|a@example.com|!|a@b@c"),
 ];
 const DESTINATIONS: [Field; 4] = [
-    Number,
-    Of("|CU|IT|GB|US|satellite|XX|it|satelite"),
-    Of("|premium|mobile|fixed|mobil|unknown|voip"),
-    Of("|low|medium|high|hgih"),
+    Prefix,
+    Of("CU|IT|GB|US|satellite|!||XX|it|satelite"),
+    Of("premium|mobile|fixed|!|mobil||unknown|voip"),
+    Of("low|medium|high|!||hgih"),
 ];
-const RATES: [Field; 2] = [Number, Amount];
+const RATES: [Field; 2] = [Prefix, Amount];
 
 const DOMAINS: Document = &[
     Block {
@@ -146,20 +151,20 @@ const DOMAINS: Document = &[
             ("peers", Array(120, &Quoted(&Address))),
             (
                 "mode",
-                Of(r#""prevention"|"detection"|"prevent"|0"#),
+                Of(r#""prevention"|"detection"|!|"prevent"|0"#),
             ),
             ("trust_headers", BOOLEAN),
             (
                 "default_policy",
-                Of(r#""standard"|"standard"|"standrad"|"""#),
+                Of(r#""standard"|!|"standrad"|""|""""#),
             ),
             (
                 "default_subscriber",
-                Of(r#""unknown"|"front-desk"|"a b""#),
+                Of(r#""unknown"|!|"front-desk"|"a b""#),
             ),
             (
                 "profile",
-                Of(r#""redirect"|"redirect-codes"|"failover"|"next-route"|"monitor"|"redirects""#),
+                Of(r#""redirect"|"redirect-codes"|"failover"|"next-route"|"monitor"|!|"redirects""#),
             ),
             ("proxies", Array(120, &Quoted(&Address))),
             (
@@ -167,7 +172,7 @@ const DOMAINS: Document = &[
                 Array(
                     100,
                     &Quoted(&Either(
-                        &Of("pbx.example.com|PBX.example.com|sample|[::1]|::1|[::g]|a_b|a b||h:5060|192.0.2.1|
+                        &Of("!|pbx.example.com|PBX.example.com|sample|[::1]|::1|[::g]|a_b|a b||h:5060|192.0.2.1|
             127.0.0.1"),
                         &Name,
                     )),
@@ -177,7 +182,7 @@ const DOMAINS: Document = &[
                 "calling_from",
                 Array(
                     5,
-                    &Quoted(&Of("From|P-Asserted-Identity|P-Preferred-Identity|Remote-Party-ID|from")),
+                    &Quoted(&Of("From|P-Asserted-Identity|P-Preferred-Identity|Remote-Party-ID|!|from")),
                 ),
             ),
             ("bare_e164", BOOLEAN),
@@ -185,15 +190,14 @@ const DOMAINS: Document = &[
                 "emergency",
                 Array(
                     80,
-                    &Quoted(&Either(&Of("112|911|999|*1|#2|+1||x|000"), &Short)),
+                    &Quoted(&Either(&Of("112|911|999|!|*1|#2|+1||x|000"), &Short)),
                 ),
             ),
             (
                 "contact_host",
-                Of(r#""from"|"request-uri"|"source"|"fixed:gw.example.com"|"fixed:[::1]"|"fixed:"|"fixed"|
-            "fixed:gw:5060"|"fixed:a"|"fixed:b"|"fixed:c"|"fixed:d"|"fixed:e"|"fixed:f"|"fixed:g"|
+                Of(r#""from"|"request-uri"|"source"|"fixed:gw.example.com"|"fixed:[::1]"|"fixed:a"|"fixed:b"|"fixed:c"|"fixed:d"|"fixed:e"|"fixed:f"|"fixed:g"|
             "fixed:h"|"fixed:i"|"fixed:j"|"fixed:k"|"fixed:l"|"fixed:m"|"fixed:n"|"fixed:o"|
-            "fixed:p"|"fixed:q"|"fixed:r""#),
+            "fixed:p"|"fixed:q"|"fixed:r"|!|"fixed:"|"fixed"|"fixed:gw:5060""#),
             ),
             ("force_rport", BOOLEAN),
             ("spoofing_filtered", BOOLEAN),
@@ -204,22 +208,22 @@ const DOMAINS: Document = &[
                     ("R01", WIRE),
                     ("R03", WIRE),
                     ("X01", WIRE),
-                    ("A00", WIRE),
-                    ("R99", WIRE),
+                    ("A00", WRONG),
+                    ("R99", WRONG),
                     ("R13", WIRE),
                 ]),
             ),
             (
                 "statuses",
                 Inline(&[
-                    ("approve", STATUS),
+                    ("approve", Of("302|300|!|200|603|503")),
                     ("reject", STATUS),
                     ("error", STATUS),
                     ("R01", STATUS),
                     ("R03", STATUS),
                     ("X02", STATUS),
-                    ("A00", STATUS),
-                    ("rejct", STATUS),
+                    ("A00", WRONG),
+                    ("rejct", WRONG),
                 ]),
             ),
             ("email", MAILS),
@@ -232,9 +236,9 @@ const DOMAINS: Document = &[
         keys: &[
             ("match", Quoted(&Dialled)),
             ("strip", Integer),
-            ("prepend", Quoted(&Number)),
-            ("min_digits", Integer),
-            ("max_digits", Integer),
+            ("prepend", Quoted(&Prefix)),
+            ("min_digits", Of("4|5|!|0|2|1|40|-1")),
+            ("max_digits", Of("12|15|!|0|2|1|40|-1")),
         ],
     },
 ];
@@ -247,14 +251,14 @@ const POLICIES: Document = &[
         keys: &[
             (
                 "name",
-                Quoted(&Either(&Of("standard|other|third|a b|"), &Name)),
+                Quoted(&Either(&Of("!|standard|other|third|a b|"), &Name)),
             ),
             (
                 "destination",
                 Inline(&[
                     ("allow", Array(40, &Quoted(&TERM))),
                     ("deny", Array(40, &Quoted(&TERM))),
-                    ("dney", Array(2, &Quoted(&TERM))),
+                    ("dney", WRONG),
                 ]),
             ),
             (
@@ -263,19 +267,19 @@ const POLICIES: Document = &[
                     ("prefix", ACTION),
                     ("identity", ACTION),
                     ("counters", ACTION),
-                    ("origin", ACTION),
+                    ("origin", WRONG),
                 ]),
             ),
             (
                 "time_zone",
-                Of(r#""UTC"|"Europe/Berlin"|"America/New_York"|"Asia/Kolkata"|"Europe/Berlni"|""|7"#),
+                Of(r#""UTC"|"Europe/Berlin"|"America/New_York"|"Asia/Kolkata"|!|"Europe/Berlni"|""|7"#),
             ),
             (
                 "working_hours",
                 Array(
                     40,
                     &Quoted(&Either(&Hours, &Of("mon-fri 09:00-17:00|daily 00:00-24:00|sat,sun 22:00-06:00|
-            jun-aug mon-fri 08:00-14:00|nov-feb fri-mon 23:59-00:00|mon 09:00-09:00|
+            jun-aug mon-fri 08:00-14:00|nov-feb fri-mon 23:59-00:00|!|mon 09:00-09:00|
             mon 24:00-01:00|mon 9:00-17:00|may tue 25:00-26:00|mno 09:00-17:00|
             jum mon 09:00-17:00|mon|a b c d|jan,jul wed,thu 00:00-12:30|mon 09:60-10:00|
             mon 0900|mon aa:bb-cc:dd|mon-fri 09:00-24:01"))),
@@ -285,22 +289,22 @@ const POLICIES: Document = &[
                 "holidays",
                 Array(
                     150,
-                    &Quoted(&Either(&Day, &Of("2026-12-25|12-25|02-29|2025-02-29|13-01|00-00|2026-1-1|x|1-2-3-4|9999-12-31|
-            0000-01-01|01-01|aa-bb|2024-12-24"))),
+                    &Quoted(&Either(&Day, &Of("2026-12-25|12-25|02-29|2024-12-24|!|2025-02-29|13-01|00-00|2026-1-1|x|1-2-3-4|9999-12-31|
+            0000-01-01|01-01|aa-bb"))),
                 ),
             ),
             (
                 "divert",
                 Inline(&[(
                     "target",
-                    Quoted(&Of("sip:D00{number}@{host}|sip:D01{number}@gw.example.com:5060|sip:A00{number}@{host}|
+                    Quoted(&Of("sip:D00{number}@{host}|sip:D01{number}@gw.example.com:5060|!|sip:A00{number}@{host}|
             sip:R01{number}@{host}|sip:d00{number}@{host}|sip:{number}|tel:x|sip:D00{number}@|
             sip:D00{number}@h:0|sip:D00{number}@[::1]:5|sip:D00{number}@[::1]|
             sip:D00{number}@a b")),
                 )]),
             ),
             ("assumed_minutes", COUNT),
-            ("origin", COUNT),
+            ("origin", WRONG),
         ],
     },
     Block {
@@ -309,33 +313,33 @@ const POLICIES: Document = &[
         needed: 8,
         keys: &[
             ("name", Quoted(&Name)),
-            ("code", Quoted(&Of("R08|R09|R10|R11|R13|X01|X02|X16|X17|R01|A00|r08"))),
+            ("code", Quoted(&Of("R08|R09|R10|R11|R13|X01|X02|X16|!|X17|R01|A00|r08"))),
             (
                 "per",
-                Array(
-                    4,
-                    &Quoted(&Of("domain|subscriber|caller|address|calle")),
+                Either(
+                    &Of(r#"["domain"]|["subscriber"]|["caller", "subscriber"]|["address", "domain"]"#),
+                    &Wrong(&Array(4, &Quoted(&Of("domain|subscriber|caller|address|calle")))),
                 ),
             ),
             (
                 "to",
-                Of(r#""number"|"prefix"|"country"|"any"|"nubmer""#),
+                Of(r#""number"|"prefix"|"country"|"any"|!|"nubmer""#),
             ),
             (
                 "count",
-                Of(r#""attempts"|"attempts"|"approved"|"exposure"|"reported-calls"|"atempts""#),
+                Of(r#""attempts"|"attempts"|"approved"|!|"exposure"|"reported-calls"|"atempts""#),
             ),
             ("max", COUNT),
             ("window", SECONDS),
             (
                 "during",
-                Of(r#""always"|"always"|"working-hours"|"off-hours"|"off""#),
+                Of(r#""always"|!|"working-hours"|"off-hours"|"off""#),
             ),
             ("warn", COUNT),
             ("hold", SECONDS),
             (
                 "action",
-                Of(r#""report"|"divert"|"reject"|"rejct""#),
+                Of(r#""report"|"reject"|!|"divert"|"rejct""#),
             ),
         ],
     },
@@ -348,16 +352,16 @@ const CONFIG: Document = &[
         needed: 0,
         keys: &[
             ("name", Quoted(&Name)),
-            ("shards", Of(r#""auto"|1|2|0|65|64|"two"|9999"#)),
+            ("shards", Of(r#""auto"|1|2|64|!|0|65|"two"|9999"#)),
             (
                 "cores",
                 Of(
-                    r#""auto"|"0"|"0-1"|"1,0"|"0-"|"-1"|"0,0"|"3-1"|"0-9999"|"x"|""|[0]|[0, 1]|[0, 0]|[]|
+                    r#""auto"|!|"0"|"0-1"|"1,0"|"0-"|"-1"|"0,0"|"3-1"|"0-9999"|"x"|""|[0]|[0, 1]|[0, 0]|[]|
             [4096]|["0"]|7"#,
                 ),
             ),
-            ("state_dir", PATH),
-            ("key_file", PATH),
+            ("state_dir", Either(&Of(r#""state""#), &Wrong(&PATH))),
+            ("key_file", Wrong(&PATH)),
             ("expected_calls_per_second", COUNT),
             ("counters_capacity", COUNT),
             ("drain_time", SECONDS),
@@ -369,11 +373,11 @@ const CONFIG: Document = &[
         needed: 1,
         keys: &[
             ("udp", Quoted(&Socket)),
-            ("steering", Of(r#""payload"|"kernel"|"kernl"|1"#)),
+            ("steering", Of(r#""payload"|"kernel"|!|"kernl"|1"#)),
             ("gso", BOOLEAN),
-            ("role", Of(r#""screen"|"honeypot"|"honypot""#)),
-            ("tcp", Quoted(&Socket)),
-            ("tls", Quoted(&Socket)),
+            ("role", Of(r#""screen"|!|"honeypot"|"honypot""#)),
+            ("tcp", WRONG),
+            ("tls", WRONG),
         ],
     },
     Block {
@@ -388,8 +392,8 @@ const CONFIG: Document = &[
         needed: 1,
         keys: &[
             ("http", Quoted(&Socket)),
-            ("token_file", PATH),
-            ("https", Quoted(&Socket)),
+            ("token_file", Wrong(&PATH)),
+            ("https", WRONG),
         ],
     },
     Block {
@@ -397,9 +401,9 @@ const CONFIG: Document = &[
         first: "",
         needed: 1,
         keys: &[
-            ("path", PATH),
+            ("path", Either(&Of(r#""journal.jsonl""#), &Wrong(&PATH))),
             ("rejected_per_second", COUNT),
-            ("approved_per_second", Of(r#""all"|"al"|0|20000|-1"#)),
+            ("approved_per_second", Of(r#""all"|0|20000|!|"al"|-1"#)),
             ("rotate", SECONDS),
             ("keep", SECONDS),
             ("mask_digits", Integer),
@@ -409,7 +413,7 @@ const CONFIG: Document = &[
         heading: "[mail]",
         first: "",
         needed: 0,
-        keys: &[("to", MAILS)],
+        keys: &[("to", WRONG)],
     },
 ];
 

@@ -17,17 +17,13 @@ pub(crate) use known::{headings, keys, unread};
 use crate::mutate::Dice;
 use files::{Block, Document, Field, File, file};
 use order::arranged;
-use values::{made, sound};
+use values::{made, right, sound};
 
 /// The input with one to three changes, or another in its place. Of a new one no row or block ends beyond `most` octets.
 pub(crate) fn change(input: &[u8], files: usize, most: usize, dice: &mut Dice) -> Vec<u8> {
     if dice.below(4) == 0 {
         let first = b'0' + u8::try_from(dice.below(files)).unwrap_or(0);
-        let rest = match file(first, files) {
-            File::Table(heading, fields) => new_table(heading, fields, most - 1, dice),
-            File::Document(blocks) => new_document(blocks, most - 1, dice),
-        };
-        return [&[first], rest.as_bytes()].concat();
+        return afresh(first, files, most, dice);
     }
     let mut text = input.to_vec();
     if text.is_empty() || dice.below(64) == 0 {
@@ -42,11 +38,21 @@ pub(crate) fn change(input: &[u8], files: usize, most: usize, dice: &mut Dice) -
     text
 }
 
-/// A table of rows that are mostly all right, in an order that a sort may meet.
+/// A whole file of at most so many octets; `first` chooses which.
+pub(crate) fn afresh(first: u8, files: usize, most: usize, dice: &mut Dice) -> Vec<u8> {
+    let rest = match file(first, files) {
+        File::Table(heading, fields) => new_table(heading, fields, most - 1, dice),
+        File::Document(blocks) => new_document(blocks, most - 1, dice),
+    };
+    [&[first], rest.as_bytes()].concat()
+}
+
+/// A table in an order that a sort may meet; most often its reader takes it.
 fn new_table(heading: &str, fields: &[Field], most: usize, dice: &mut Dice) -> String {
     let count = [1, 3, 8, 18, 24, 40, 64, 90, 130, 300][dice.below(10)];
-    let careful = dice.below(8) != 0;
-    let rows = (0..count).map(|_row| row(fields, careful, dice)).collect();
+    let all_right = dice.below(4) != 0;
+    let value = if all_right { right } else { sound };
+    let rows = (0..count).map(|_row| row(fields, value, dice)).collect();
     let mut text = heading.to_owned();
     for row in arranged(rows, dice) {
         if text.len() + row.len() > most {
@@ -57,14 +63,8 @@ fn new_table(heading: &str, fields: &[Field], most: usize, dice: &mut Dice) -> S
     text
 }
 
-fn row(fields: &[Field], careful: bool, dice: &mut Dice) -> String {
-    let values: Vec<String> = fields
-        .iter()
-        .map(|field| match careful {
-            true => sound(*field, dice),
-            false => made(*field, dice),
-        })
-        .collect();
+fn row(fields: &[Field], value: fn(Field, &mut Dice) -> String, dice: &mut Dice) -> String {
+    let values: Vec<String> = fields.iter().map(|field| value(*field, dice)).collect();
     values.join(",") + "\n"
 }
 
@@ -76,11 +76,15 @@ fn new_document(blocks: Document, most: usize, dice: &mut Dice) -> String {
             keys[dice.below(keys.len())].0
         })
         .collect();
+    let all_right = dice.below(4) != 0;
+    let value = if all_right { right } else { sound };
     let repeats = |block: &&Block| block.heading.starts_with("[[");
     let mut parts: Vec<String> = Vec::new();
     for block in blocks.iter().filter(|block| !repeats(block)) {
-        if dice.below(4) != 0 {
-            parts.push(with_keys(block, &wanted, false, dice));
+        // The table of mail has only keys that nobody reads.
+        let wanted_there = block.heading != "[mail]";
+        if wanted_there == (dice.below(16) != 0) {
+            parts.push(with_keys(block, &wanted, value, dice));
         }
     }
     let repeated: Vec<&Block> = blocks.iter().filter(repeats).collect();
@@ -91,7 +95,16 @@ fn new_document(blocks: Document, most: usize, dice: &mut Dice) -> String {
             (_, 0) => dice.below(repeated.len()),
             _ => usual,
         };
-        parts.push(with_keys(repeated[which], &wanted, number == 0, dice));
+        let mut part = with_keys(repeated[which], &wanted, value, dice);
+        if number == 0 && !repeated[0].first.is_empty() {
+            let (key, _) = repeated[0].keys[0];
+            let rest = part.splitn(3, '\n').nth(2).unwrap_or_default();
+            part = format!(
+                "{}\n{key} = {}\n{rest}",
+                repeated[0].heading, repeated[0].first
+            );
+        }
+        parts.push(part);
     }
     let mut text = String::new();
     for part in parts {
@@ -102,14 +115,20 @@ fn new_document(blocks: Document, most: usize, dice: &mut Dice) -> String {
     text
 }
 
-/// A block with the keys that it needs and those that are wanted.
-fn with_keys(block: &Block, wanted: &[&str], first: bool, dice: &mut Dice) -> String {
+/// A block with the keys that it needs and those that are wanted, as far as there is a value for them.
+fn with_keys(
+    block: &Block,
+    wanted: &[&str],
+    value: fn(Field, &mut Dice) -> String,
+    dice: &mut Dice,
+) -> String {
     let mut text = format!("{}\n", block.heading);
     for (at, (key, field)) in block.keys.iter().enumerate() {
-        if at == 0 && first && !block.first.is_empty() {
-            text.push_str(&format!("{key} = {}\n", block.first));
-        } else if at < block.needed || wanted.contains(key) {
-            text.push_str(&line(key, *field, dice));
+        if at < block.needed || wanted.contains(key) {
+            let value = value(*field, dice);
+            if !value.is_empty() {
+                text.push_str(&format!("{key} = {value}\n"));
+            }
         }
     }
     text
@@ -143,8 +162,8 @@ fn table(text: &[u8], heading: &str, fields: &[Field], dice: &mut Dice) -> Vec<u
     }
     let count = [1, 1, 2, 2, 6, 6, 24, 24, 90, 200][dice.below(10)];
     // Rows that are all right must come together often, or nothing behind the parser sees many.
-    let careful = dice.below(4) != 0;
-    let rows = (0..count).map(|_row| row(fields, careful, dice).into_bytes());
+    let value = [right, right, sound, made][dice.below(4)];
+    let rows = (0..count).map(|_row| row(fields, value, dice).into_bytes());
     let rows = arranged(rows.collect(), dice);
     let at = 1.max(dice.below(lines.len() + 1)).min(lines.len());
     if let Some(last) = lines.last_mut().filter(|line| !line.ends_with(b"\n")) {

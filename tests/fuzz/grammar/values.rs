@@ -2,25 +2,140 @@
 
 use super::files::Field::{
     self, Address, Agent, Amount, Array, Date, Day, Dialled, Either, Hours, Inline, Integer, Name,
-    Number, Of, Quoted, Short, Socket, Users,
+    Number, Of, Prefix, Quoted, Short, Socket, Users, Wrong,
 };
 use super::order::arranged;
 use crate::mutate::Dice;
 
-/// A value that is mostly right: of words the first ones are.
-pub(super) fn sound(field: Field, dice: &mut Dice) -> String {
+/// A value that its reader takes, where the others beside it are right, too.
+pub(super) fn right(field: Field, dice: &mut Dice) -> String {
     match field {
-        Of(words) if dice.below(4) != 0 => word(words, 4, dice),
-        Quoted(field) => format!("\"{}\"", sound(*field, dice)),
-        Either(one, other) => sound(either(one, other, dice), dice),
-        other => made(other, dice),
+        Of(words) => {
+            let right = words.split_once('!').map_or(words, |(right, _)| right);
+            word(right.trim_end().trim_end_matches('|'), dice)
+        }
+        Number => match dice.below(4) {
+            0 => {
+                let common = digits_from(4, dice);
+                format!(
+                    "{common}{:02}-{common}{:02}",
+                    dice.below(50),
+                    50 + dice.below(50)
+                )
+            }
+            1 => digits_from(6, dice) + "*",
+            _ => digits_from(8, dice),
+        },
+        Dialled => ["0", "00", "011", "9"][dice.below(4)].to_owned(),
+        Prefix => digits_from(6, dice),
+        Wrong(_) => String::new(),
+        Address => right_address(dice),
+        Socket => {
+            let hosts = ["127.0.0.1", "[::1]", "192.0.2.1"];
+            format!("{}:{}", hosts[dice.below(3)], 1024 + dice.below(60_000))
+        }
+        Agent => match dice.below(4) {
+            0 => ["re:^a.*b$", "re:[a-z]+", "re:a{3}", "re:\\d+"][dice.below(4)].to_owned(),
+            _ => format!("agent {}", dice.below(100_000)),
+        },
+        Date => ["", "", "2030-01-01", "2030-01-01T00:00:00Z"][dice.below(4)].to_owned(),
+        Name => format!("n{}", dice.below(1_000_000)),
+        Amount => format!("{}.{:03}", dice.below(20), dice.below(1000)),
+        Users => match dice.below(4) {
+            0 => String::new(),
+            1 => {
+                let from = 10 * dice.below(1_000_000);
+                format!("{from:08}-{:08}", from + dice.below(10))
+            }
+            _ => format!("{:09}", dice.below(1_000_000_000)),
+        },
+        Short => dice
+            .below([100, 1_000, 10_000][dice.clone().below(3)])
+            .to_string(),
+        Integer => "1".to_owned(),
+        Either(one, other) => {
+            let field = either(one, other, dice);
+            let none_right = |field: &Field| {
+                matches!(field, Wrong(_)) || matches!(field, Of(words) if words.starts_with('!'))
+            };
+            match (none_right(one), none_right(other)) {
+                (true, false) => right(*other, dice),
+                (false, true) => right(*one, dice),
+                _ => right(field, dice),
+            }
+        }
+        Quoted(field) => format!("\"{}\"", right(*field, dice)),
+        Array(count, field) => array(count, *field, right, dice),
+        Inline(keys) => inline(keys, right, dice),
+        Day | Hours => made(field, dice),
     }
 }
 
-/// One of the first `count` words.
-fn word(words: &str, count: usize, dice: &mut Dice) -> String {
-    let words: Vec<&str> = words.split('|').map(str::trim).collect();
-    words[dice.below(words.len().min(count))].to_owned()
+/// A value that is mostly right.
+pub(super) fn sound(field: Field, dice: &mut Dice) -> String {
+    match dice.below(8) {
+        0 => made(field, dice),
+        _ => right(field, dice),
+    }
+}
+
+/// An array in an order that a sort may meet.
+fn array(
+    count: usize,
+    field: Field,
+    value: fn(Field, &mut Dice) -> String,
+    dice: &mut Dice,
+) -> String {
+    let most = [1, 2, 3, 6, 6, 12, 40, count][dice.below(8)].min(count);
+    let count = 1 + dice.below(most);
+    let all = (0..count).map(|_| value(field, dice)).collect();
+    format!("[{}]", arranged(all, dice).join(", "))
+}
+
+fn inline(
+    keys: &[(&str, Field)],
+    value: fn(Field, &mut Dice) -> String,
+    dice: &mut Dice,
+) -> String {
+    let mut all: Vec<String> = Vec::new();
+    for (key, field) in keys {
+        let value = value(*field, dice);
+        if (all.is_empty() || dice.below(2) == 0) && !value.is_empty() {
+            all.push(format!("{key} = {value}"));
+        }
+    }
+    format!("{{ {} }}", all.join(", "))
+}
+
+/// One of the words but for `!`.
+fn word(words: &str, dice: &mut Dice) -> String {
+    let words: Vec<&str> = words
+        .split('|')
+        .map(str::trim)
+        .filter(|word| *word != "!")
+        .collect();
+    words
+        .get(dice.below(words.len()))
+        .copied()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// At least so many digits, and most often ones that no other row has.
+fn digits_from(least: usize, dice: &mut Dice) -> String {
+    let count = least + dice.below(4);
+    digits(count, dice)
+}
+
+/// An address or a block that hardly any other row has.
+fn right_address(dice: &mut Dice) -> String {
+    let (a, b, c) = (dice.below(256), dice.below(256), dice.below(256));
+    match dice.below(6) {
+        0 => format!("10.{a}.{b}.0/24"),
+        1 => format!("2001:db8:{a:x}:{b:x}::/64"),
+        2 => format!("2001:db8:{a:x}:{b:x}::{c:x}"),
+        _ => format!("10.{a}.{b}.{c}"),
+    }
 }
 
 fn either(one: &Field, other: &Field, dice: &mut Dice) -> Field {
@@ -65,8 +180,9 @@ fn digits(count: usize, dice: &mut Dice) -> String {
 /// A value, right or wrong.
 pub(super) fn made(field: Field, dice: &mut Dice) -> String {
     match field {
-        Of(words) => word(words, usize::MAX, dice),
-        Number => number(dice),
+        Of(words) => word(words, dice),
+        Number | Prefix => number(dice),
+        Wrong(field) => made(*field, dice),
         Dialled => [
             "", "0", "00", "011", "*9", "#", "+", "1-8", "a", "9011", "0 0",
         ][dice.below(11)]
@@ -158,26 +274,11 @@ pub(super) fn made(field: Field, dice: &mut Dice) -> String {
         ][dice.below(12)]
         .to_owned(),
         Quoted(field) => format!("\"{}\"", made(*field, dice)),
-        Array(count, field) => {
-            let most = [1, 2, 3, 6, 6, 12, 40, count][dice.below(8)].min(count);
-            let count = dice.below(most + 1);
-            let all = (0..count).map(|_| sound(*field, dice)).collect();
-            let all = arranged(all, dice);
-            format!("[{}]", all.join(", "))
-        }
-        Inline(keys) => {
-            let all: Vec<String> = keys
-                .iter()
-                .filter_map(|(key, field)| {
-                    let is_there = dice.below(2) == 0;
-                    if !is_there {
-                        return None;
-                    }
-                    Some(format!("{key} = {}", sound(*field, dice)))
-                })
-                .collect();
-            format!("{{ {} }}", all.join(", "))
-        }
+        Array(count, field) => match dice.below(16) {
+            0 => "[]".to_owned(),
+            _ => array(count, *field, sound, dice),
+        },
+        Inline(keys) => inline(keys, sound, dice),
     }
 }
 
