@@ -8,7 +8,7 @@ use super::attempts::Attempts;
 use super::holds::{HoldEntry, Holds};
 use super::index::{Entered, Index};
 use super::key::{Key, KeyHasher, SEED_BYTES};
-use super::pool::{Owners, Pool};
+use super::pool::{Owners, Pool, add_below};
 use super::sum::{AMOUNT_MAX, Added, Cells, Terms, since};
 use super::types::{
     Attempt, Count, Counted, Held, IfFull, NewHold, Owner, Reserved, Seen, Sum, Told, Window,
@@ -397,11 +397,7 @@ impl Counters {
         } else {
             self.capacity - self.capacity / COUNTERS_RESERVE_DIVISOR
         };
-        let one_more = |used: u64| (used < limit).then(|| used.saturating_add(1));
-        let used = self
-            .used
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more);
-        if used.is_err() {
+        if add_below(&self.used, limit).is_none() {
             self.owners.give(share);
             return None;
         }

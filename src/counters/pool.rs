@@ -88,11 +88,7 @@ impl Pool {
     }
 
     fn begin(&self) -> Option<u32> {
-        let one_more = |begun: u64| (begun < self.count).then(|| begun.saturating_add(1));
-        let begun = self
-            .begun
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more);
-        u32::try_from(begun.ok()?).ok()
+        u32::try_from(add_below(&self.begun, self.count)?).ok()
     }
 
     /// Takes a record back.
@@ -192,10 +188,12 @@ impl Owners {
         let Some((_, used)) = self.pair(place) else {
             return false;
         };
-        let one_more =
-            |used: u64| (place == NOBODY || used < self.share).then(|| used.saturating_add(1));
-        let before = used.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more);
-        let Ok(before) = before else {
+        let bound = if place == NOBODY {
+            u64::MAX
+        } else {
+            self.share
+        };
+        let Some(before) = add_below(used, bound) else {
             return false;
         };
         if before.saturating_add(1) == self.share && place != NOBODY {
@@ -224,4 +222,17 @@ impl Owners {
     pub(super) fn at_share(&self) -> u64 {
         self.at_share.load(Ordering::Acquire)
     }
+}
+
+/// One more, as long as the word is below the bound. What it was; `None`: it is not.
+pub(super) fn add_below(word: &AtomicU64, bound: u64) -> Option<u64> {
+    let mut seen = word.load(Ordering::Acquire);
+    while seen < bound {
+        let next = seen.saturating_add(1);
+        match word.compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(before) => return Some(before),
+            Err(now) => seen = now,
+        }
+    }
+    None
 }
