@@ -114,6 +114,7 @@ mod accounting {
 
     #[test]
     fn invites_are_decided_while_options_and_strangers_go_unread() {
+        // SIP-096
         let mut rows = rows::approving();
         rows.domains[0].peers = vec![rows::single("127.0.0.1")];
         let listener = Listener {

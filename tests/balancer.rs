@@ -484,6 +484,7 @@ mod balancer {
 
     #[test]
     fn redirects_survive_drain_restart_and_death_of_a_node() {
+        // SIP-144
         let hosts = ["127.0.0.20", "127.0.0.21", "127.0.0.22"];
         every_call_gets_its_verdict(
             "balancer-redirect",

@@ -277,6 +277,7 @@ mod operate {
 
     #[test]
     fn a_broken_bundle_at_the_start_is_replaced_by_the_last_good_one_and_said() {
+        // SIP-097
         let folder = folder("operate-last-good", "drain_time = \"0s\"");
         deny(&folder, "390612345678");
         let server = Server::start(&folder);

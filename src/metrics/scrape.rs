@@ -339,6 +339,7 @@ mod tests {
 
     #[test]
     fn what_was_counted_is_shown() {
+        // SIP-142: among it the generation.
         let text = text();
         for line in [
             "tollgate_datagrams_total{shard=\"0\"} 3",

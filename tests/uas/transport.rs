@@ -198,6 +198,7 @@ fn unknown_sources_get_silence_and_are_not_read() {
 
 #[test]
 fn behind_a_proxy_the_peer_stands_in_the_via_below() {
+    // SIP-143
     const PROXY: &str = "127.0.0.20:5060";
     let mut bench = Bench::with(|rows| {
         rows.domains[0].peers = vec![single("127.0.0.30")];
@@ -241,6 +242,12 @@ fn behind_a_proxy_the_peer_stands_in_the_via_below() {
     );
     assert_eq!(
         bench.send(INVITE.as_bytes()).admission,
+        Admission::UnknownSource
+    );
+    // Of anybody else a Via below is not believed.
+    let vias = "SIP/2.0/UDP 127.0.0.20;branch=x, SIP/2.0/UDP 127.0.0.30;received=127.0.0.30";
+    assert_eq!(
+        bench.send(&invite_with(VIA, vias)).admission,
         Admission::UnknownSource
     );
 }
