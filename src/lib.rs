@@ -12,6 +12,7 @@
 pub mod clock;
 pub mod e164;
 pub mod limits;
+mod plain;
 pub mod sys;
 // Layer 1
 pub mod counters;

@@ -5,6 +5,8 @@
 //! escaped. An octet that is no UTF-8 stands as `\xNN` in the text, and so does a backslash itself (`\x5c`): what a
 //! stranger sent can be told from what we made of it.
 
+use crate::plain::is_unsafe;
+
 /// A line that grows.
 #[derive(Debug)]
 pub(super) struct Line<'o> {
@@ -143,23 +145,6 @@ impl<'o> Line<'o> {
         self.out.push(digit(octet >> 4));
         self.out.push(digit(octet & 0x0f));
     }
-}
-
-/// Controls, separators of lines, and what changes the direction of writing or is not seen (Unicode's `Cc`, `Zl`, `Zp`,
-/// the bidirectional controls, the zero-width ones). All are below U+10000, so four digits do.
-fn is_unsafe(character: char) -> bool {
-    matches!(
-        character,
-        '\0'..='\x1f'
-            | '\x7f'..='\u{9f}'
-            | '\u{ad}'
-            | '\u{61c}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}'
-    )
 }
 
 #[cfg(test)]
