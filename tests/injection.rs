@@ -1,7 +1,7 @@
 //! Whatever a caller writes into whichever field, what people and programs read of it later is text on one line.
 //!
-//! Promises: every field of the journal that repeats a caller's words is written, by every kind of octet that ends, hides or turns
-//! something somewhere. Leaves to `uas/sweep.rs`: the answer and the event; to `wire.rs`: what is refused unread.
+//! Promises: every field of the journal, of the list of holds and of an explanation that repeats a caller's words is written, by
+//! every kind of octet that ends, hides or turns something somewhere. Leaves to `uas/sweep.rs`: the answer and the event; to `wire.rs`: what is refused unread.
 
 #[cfg(test)]
 #[expect(
@@ -19,6 +19,7 @@ mod injection {
     use std::fs;
     use std::io::{Read as _, Write as _};
     use std::net::{SocketAddr, TcpStream, UdpSocket};
+    use std::path::PathBuf;
     use std::time::Duration;
 
     /// What is written into a field, and how the journal shows it.
@@ -94,41 +95,118 @@ mod injection {
             && !matches!(sign, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     }
 
-    #[test]
-    fn whatever_stands_in_whichever_field_is_text_on_one_line_of_the_journal_and_nowhere_else() {
-        let folder = scratch("injection");
-        let sample = tollgate::control::SAMPLE_BUNDLE;
-        for (path, text) in sample {
-            write_files(&folder, &[(&format!("bundle/{path}"), text)]);
+    /// A server with the sample's bundle and what `change` makes of its policies, and `more` in its configuration; its folder.
+    fn start(name: &str, more: &str, change: impl Fn(&str) -> String) -> (Server, PathBuf) {
+        let folder = scratch(name);
+        for (path, text) in tollgate::control::SAMPLE_BUNDLE {
+            let text = match path {
+                "policies.toml" => change(text),
+                _ => text.to_owned(),
+            };
+            write_files(&folder, &[(&format!("bundle/{path}"), &text)]);
         }
-        let journal = "\n[journal]\npath = \"calls.jsonl\"\nrejected_per_second = \"all\"\napproved_per_second = \"all\"\n";
-        write_files(
-            &folder,
-            &[("tollgate.toml", &(node_toml(&folder) + journal))],
-        );
-        let server = Server::start(&folder);
+        write_files(&folder, &[("tollgate.toml", &(node_toml(&folder) + more))]);
+        (Server::start(&folder), folder)
+    }
+
+    /// Makes a call with each mark in each field, so many times; the INVITEs of the last time.
+    fn call_in_every_way(to: SocketAddr, times: usize) -> Vec<Vec<u8>> {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket
             .set_read_timeout(Some(Duration::from_secs(20)))
             .unwrap();
         let at = socket.local_addr().unwrap();
         let mut number = 0;
-        for (place, _) in FIELDS {
-            for (mark, _) in MARKS {
-                number += 1;
-                socket
-                    .send_to(&invite(number, at, place, mark), server.udp)
-                    .unwrap();
-                // Approved, rejected or refused: all are answered.
-                let mut heard = [0; 4096];
-                let length = socket.recv(&mut heard).unwrap();
-                let answer = String::from_utf8_lossy(&heard[..length]).into_owned();
-                assert!(
-                    answer.starts_with("SIP/2.0 ") && !answer.contains("\r\n{"),
-                    "{answer:?}"
-                );
+        let mut sent = Vec::new();
+        for _time in 0..times {
+            sent.clear();
+            for (place, _) in FIELDS {
+                for (mark, _) in MARKS {
+                    number += 1;
+                    let datagram = invite(number, at, place, mark);
+                    socket.send_to(&datagram, to).unwrap();
+                    // Approved, rejected or refused: all are answered.
+                    let mut heard = [0; 4096];
+                    let length = socket.recv(&mut heard).unwrap();
+                    let answer = String::from_utf8_lossy(&heard[..length]).into_owned();
+                    assert!(
+                        answer.starts_with("SIP/2.0 ") && !answer.contains("\r\n{"),
+                        "{answer:?}"
+                    );
+                    sent.push(datagram);
+                }
             }
         }
+        sent
+    }
+
+    /// The body of an answer of the admin port, all of which is text.
+    fn plain_body(admin: SocketAddr, path: &str) -> Value {
+        let answer = get(admin, path);
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(
+            body.chars().all(|sign| sign == '\n' || is_plain(sign)),
+            "{path}: {body:?}"
+        );
+        let body = serde_json::from_str(body).unwrap();
+        assert_all_plain(&body);
+        body
+    }
+
+    /// What a program makes of it is text, too: what JSON escapes comes back when it is read.
+    fn assert_all_plain(value: &Value) {
+        match value {
+            Value::String(text) => assert!(text.chars().all(is_plain), "{text:?}"),
+            Value::Array(values) => values.iter().for_each(assert_all_plain),
+            Value::Object(fields) => fields.values().for_each(assert_all_plain),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    #[test]
+    fn holds_and_explanations_of_whichever_caller_are_text_on_one_line() {
+        let hold = "\n[[policy.limit]]\nname = \"twice\"\nper = [\"subscriber\", \"caller\"]\nto = \"any\"\ncount = \"attempts\"\n\
+             window = \"1h\"\nmax = 1\nhold = \"1h\"\ncode = \"R08\"\nduring = \"always\"\n";
+        let (server, _folder) = start("injection-holds", "", |policies| policies.to_owned() + hold);
+        let datagrams = call_in_every_way(server.udp, 2);
+
+        let holds = plain_body(server.admin, "/v1/holds");
+        let callers: BTreeSet<&str> = holds["holds"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|hold| hold["caller"].as_str())
+            .filter(|caller| caller.contains("evil"))
+            .collect();
+        assert!(callers.len() >= 10, "{callers:?}");
+        for shown in ["evil\\x00", "evil\\xff\\xfe", "evil\\xe2\\x80\\xae"] {
+            assert!(
+                callers.iter().any(|caller| caller.starts_with(shown)),
+                "{shown}: {callers:?}"
+            );
+        }
+
+        let mut explained = 0;
+        for datagram in &datagrams {
+            let digits: String = datagram
+                .iter()
+                .map(|octet| format!("{octet:02x}"))
+                .collect();
+            let path = format!("/v1/explain/127.0.0.1/{digits}");
+            let steps = plain_body(server.admin, &path)["steps"].to_string();
+            explained += usize::from(steps.contains("evil"));
+        }
+        println!("{} holds, {explained} explanations", callers.len());
+        assert!(explained > datagrams.len() / 3, "{explained}");
+        let stopped = server.stop();
+        assert!(!stopped.stderr.contains("evil") && !stopped.stdout.contains("evil"));
+    }
+
+    #[test]
+    fn whatever_stands_in_whichever_field_is_text_on_one_line_of_the_journal_and_nowhere_else() {
+        let journal = "\n[journal]\npath = \"calls.jsonl\"\nrejected_per_second = \"all\"\napproved_per_second = \"all\"\n";
+        let (server, folder) = start("injection", journal, str::to_owned);
+        let number = call_in_every_way(server.udp, 1).len();
         for path in [
             "/metrics",
             "/readyz",

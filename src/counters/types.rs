@@ -4,6 +4,7 @@
 //! Leaves to `policy`: what codes and results mean; here they are numbers.
 
 use super::key::{Key, LimitId, Part};
+use crate::plain::is_unsafe;
 use std::fmt::Write as _;
 
 /// The stretch of time that a sum is over.
@@ -149,7 +150,8 @@ pub struct NewHold<'a> {
 }
 
 /// What a hold is about, in words: domain, subscriber, limit, caller, address, number or prefix or country. Octets that are
-/// not UTF-8 are shown as `\xNN`; what is too long is cut.
+/// not UTF-8 are shown as `\xNN`, and so are those of a backslash, of a control and of what moves a terminal or turns the
+/// direction of writing; what is too long is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HoldText {
     octets: [u8; Self::BYTES],
@@ -176,9 +178,11 @@ impl HoldText {
             let end = usize::from(writer.0.length).saturating_add(Self::FIELD_BYTES);
             for chunk in field.utf8_chunks() {
                 for letter in chunk.valid().chars() {
-                    // A control or a line end would pass for one of ours.
-                    if letter.is_control() || letter == '\\' {
-                        let _fits = write!(writer.until(end), "\\x{:02x}", u32::from(letter));
+                    // A line end would pass for one of ours.
+                    if is_unsafe(letter) || letter == '\\' {
+                        for octet in letter.encode_utf8(&mut [0; 4]).bytes() {
+                            let _fits = write!(writer.until(end), "\\x{octet:02x}");
+                        }
                     } else {
                         let _fits = writer.until(end).write_char(letter);
                     }
@@ -263,18 +267,18 @@ mod tests {
     fn a_holds_text_keeps_its_fields_apart_whatever_is_in_them() {
         let long = [b'9'; 100];
         let text = HoldText::new([
-            b"acme",
+            "acme\u{85}".as_bytes(),
             b"line\nend \\",
-            "Zürich".as_bytes(),
+            "Zürich\u{202e}\u{feff}".as_bytes(),
             b"\xff\x00",
             &long,
             b"",
         ]);
         let nines = "9".repeat(HoldText::FIELD_BYTES);
         let want = [
-            "acme",
+            "acme\\xc2\\x85",
             "line\\x0aend \\x5c",
-            "Zürich",
+            "Zürich\\xe2\\x80\\xae\\xef\\xbb\\xbf",
             "\\xff\\x00",
             &nines,
             "",
