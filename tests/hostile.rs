@@ -1,8 +1,10 @@
 //! Malformed and unknown traffic above what a shard can bear, and an ordinary peer beside it, which retransmits as RFC 3261
 //! §17.1.1.2 says: it gets its answers, and never a wrong one.
 //!
-//! Promises: what the shard can bear is measured first, in the same run, with the same traffic: the flood is above it, the
-//! ordinary calls a quarter of it. Fails on a wrong verdict, and when fewer than 98 in 100 calls are answered by Timer B.
+//! Promises: what the shard can bear is measured first, in the same run, with the same traffic. The flood that leaves while calls go
+//! on is above it, and the shard loses or sheds some of it. Ordinary calls are a quarter of it (of unoptimised code an eighth),
+//! but at most `TOLLGATE_HOSTILE_CALLS_MAX` a second (20,000; `./tests/long` bounds them not); the share is printed.
+//! Fails on a wrong verdict, when fewer than 98 in 100 calls are answered by Timer B, and when the flood was no more than the shard bears.
 //! `TOLLGATE_HOSTILE_MS` is how long calls begin (1,500), `TOLLGATE_HOSTILE_T1_MS` is T1 (100; RFC 3261: 500).
 //! Leaves to `accounting.rs`: that everything sent was counted.
 
@@ -46,8 +48,8 @@ mod hostile {
     const BROKEN: &str = "127.0.0.2";
     const STRANGERS: [&str; 3] = ["127.0.1.1", "127.0.1.2", "127.0.1.3"];
 
-    /// So many calls a second at most are called a quarter: the sender has the same processor.
-    const ORDINARY_PER_SECOND_MAX: u64 = 20_000;
+    /// Calls a second at most, unless told otherwise: on a small machine the sender has the same processor.
+    const CALLS_MAX: u64 = 20_000;
 
     /// Retransmissions come after T1, 2 T1, 4 T1, …; 64 T1 after the first, Timer B ends it.
     const SENDS: usize = 7;
@@ -327,24 +329,28 @@ mod hostile {
     #[test]
     fn an_ordinary_peer_is_answered_rightly_while_others_send_more_than_the_shard_can_bear() {
         assert!(
-            (0..TRIES).any(|_| are_nearly_all_answered()),
-            "too few calls were answered by Timer B, {TRIES} times"
+            (0..TRIES).any(|_| are_nearly_all_answered_in_a_flood()),
+            "too few calls were answered by Timer B, or the flood was too small, {TRIES} times"
         );
     }
 
-    /// Whether 98 % of an ordinary peer's calls are answered in time.
-    fn are_nearly_all_answered() -> bool {
+    /// Whether 98 % of an ordinary peer's calls are answered in time while more comes than the shard can bear.
+    fn are_nearly_all_answered_in_a_flood() -> bool {
         let for_ms = setting("TOLLGATE_HOSTILE_MS", 1_500);
         let t1_ms = setting("TOLLGATE_HOSTILE_T1_MS", 100);
         let node = node();
         let capacity = capacity(&node, for_ms / 3);
         let before = node.accounting();
-        let per_second = (capacity / CALLS_ONE_IN).clamp(100, ORDINARY_PER_SECOND_MAX);
-        let flood_per_second = capacity * 3 / 2;
+        let calls_max = setting("TOLLGATE_HOSTILE_CALLS_MAX", CALLS_MAX);
+        let per_second = (capacity / CALLS_ONE_IN).min(calls_max).max(100);
         let to = node.listeners()[0];
-        let (ordinary, flooded) = with_flood(to, flood_per_second, || {
+        let clock = Clock::start();
+        let began = clock.now().monotonic_ns;
+        let (ordinary, flooded) = with_flood(to, capacity * 3 / 2, || {
             ordinary(to, per_second, for_ms * 1_000_000, t1_ms * 1_000_000)
         });
+        let took_ms = (clock.now().monotonic_ns - began) / 1_000_000;
+        let flood_per_second = flooded * 1000 / took_ms;
         let sums = node.stop();
         let calls = &ordinary.calls;
         let answered = calls.iter().filter(|call| {
@@ -356,16 +362,19 @@ mod hostile {
             .iter()
             .filter(|call| call.answered_ns.is_some() && call.sent == 1)
             .count();
+        let dropped = sums.kernel_dropped - before.kernel_dropped;
+        let shed = sums.outcome(Outcome::Shed) - before.outcome(Outcome::Shed);
         println!(
-            "the shard reads {capacity} datagrams a second of this; flood {flooded} at {flood_per_second} a second, kernel drops {}, shed {}; \
-             {} ordinary calls at {per_second} a second: {answered} answered by Timer B, {at_once} without a retransmission, {} wrong",
-            sums.kernel_dropped - before.kernel_dropped,
-            sums.outcome(Outcome::Shed) - before.outcome(Outcome::Shed),
+            "the shard reads {capacity} datagrams a second of this; flood {flooded} in {took_ms} ms, {flood_per_second} a second, \
+             kernel drops {dropped}, shed {shed}; {} ordinary calls at {per_second} a second, {} % of what it reads: \
+             {answered} answered by Timer B, {at_once} without a retransmission, {} wrong",
             calls.len(),
+            (per_second * 100 + capacity / 2) / capacity,
             ordinary.wrong.len()
         );
         assert_eq!(ordinary.wrong, Vec::<String>::new());
         assert!(sums.outcome(Outcome::UnknownSource) + sums.outcome(Outcome::Shed) > 0);
-        answered * 100 >= calls.len() * 98
+        let is_flooded = flood_per_second > capacity && dropped + shed > 0;
+        answered * 100 >= calls.len() * 98 && is_flooded
     }
 }
