@@ -159,7 +159,7 @@ impl View {
         })
     }
 
-    /// Which bundle is in force, since when, where it was read, and whether what is there now was refused.
+    /// Which bundle is in force, since when, where reloads read it, and whether what is there now was refused.
     pub(super) fn in_force(&self, snapshot: &Snapshot) -> Value {
         let now_ns = self.clock.now().monotonic_ns;
         let published = Rfc3339 {

@@ -1,6 +1,6 @@
 //! `tollgate explain`: one call, step by step, by the running node if there is one, else by the configuration alone.
 //!
-//! Promises: says whose counters were asked; 65 when what was given is no call that is decided, 66 when its file cannot be read.
+//! Promises: says whose counters were asked; 65 when what was given is no call that is decided, or its file cannot be read.
 
 use super::remote::{self, Explained, Unexplained};
 use super::{ConfigArgument, Exit, refuse, say};

@@ -258,7 +258,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn usage(error: &clap::Error) -> ExitCode {
-    // A closed standard error leaves nobody to tell; the exit code still does.
+    // A closed standard error leaves nobody to tell; the exit status still does. Help that cannot be printed is 69.
     let written = error.print();
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion if written.is_err() => {

@@ -1,6 +1,7 @@
 //! `reload`, `drain`, `hold`, `rules` and `status`: one request to the admin port of the node that the configuration describes.
 //!
-//! Promises: 69 when no node answers, it is not ready, or it does not take the order from us; 65 when it refuses what was given; what is wrong is said. What is no Tollgate is not taken for one.
+//! Promises: 69 when no node answers, it is not ready, or it does not take the order from us; 65 when it refuses what was given;
+//! what is wrong is said. What is no Tollgate is not taken for one.
 
 use super::at_hand::AtHand;
 use super::told::{held, hits, lines, summary, text};

@@ -15,7 +15,7 @@ pub enum Reach {
     Nothing,
     /// Calls can be reported with it, and none is decided by it.
     Reports,
-    /// Calls can be decided by it.
+    /// Calls can be decided by it, or would be outside detection mode.
     Decides,
 }
 
@@ -49,10 +49,16 @@ impl Reached {
         }
         reached.add(Code::A00, Reach::Decides);
         let in_force = in_force(rows);
+        let mut used = vec![false; rows.policies.len()];
+        for (_, policy) in &in_force {
+            if let Some(used) = used.get_mut(*policy) {
+                *used = true;
+            }
+        }
         for row in rows.lists.iter().filter(|row| live(row)) {
             let reaches = match row.scope {
                 Scope::System | Scope::Domain(_) => true,
-                Scope::Policy(policy) => in_force.iter().any(|(_, used)| *used == policy),
+                Scope::Policy(policy) => used.get(policy) == Some(&true),
             };
             if let (Some(code), true) = (row.deny, reaches) {
                 reached.add(code, Reach::Decides);
@@ -64,10 +70,11 @@ impl Reached {
                 .get(domain)
                 .is_some_and(|domain| domain.trust_headers);
             reached.add_policy(rows, policy, trusts);
-            let forbids = |policy: &&Policy| !destinations.permits_all(&policy.permitted);
-            if policies.get(policy).filter(forbids).is_some() {
-                reached.add(Code::R06, Reach::Decides);
-            }
+        }
+        let in_force = policies.iter().zip(used).filter(|(_, used)| *used);
+        let forbids = |policy: &Policy| !destinations.permits_all(&policy.permitted);
+        if in_force.map(|(policy, _)| policy).any(forbids) {
+            reached.add(Code::R06, Reach::Decides);
         }
         reached
     }
