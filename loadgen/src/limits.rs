@@ -218,7 +218,7 @@ pub const PULSE_SLOW_ONE_IN: usize = 10;
 pub const PULSE_OFFER_NS: u64 = 20_000_000_000;
 
 /// Parts of that, of whose pulses the middle one is what later ones are held against: of a second each, as a round has at least.
-pub const PULSE_PARTS: usize = 20;
+pub const PULSE_PARTS: u32 = 20;
 
 /// By what share the pulse of a round may be below that one, or that one below it, for the round to count. Beside a shard of Tollgate
 /// for seven minutes, pulses of rounds were from 11 to 50 million touches a second, and the rate that half of the rounds held followed

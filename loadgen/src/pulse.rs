@@ -15,8 +15,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::clock::{Clock, Nanos};
-use crate::limits::{PULSE_EVERY_NS, PULSE_SLOW_ONE_IN, PULSE_TABLE_BYTES, PULSE_TOUCHES};
+use crate::clock::{Clock, Nanos, nanos};
+use crate::limits::{
+    PULSE_EVERY_NS, PULSE_SLOW_ONE_IN, PULSE_TABLE_BYTES, PULSE_TOUCHES, START_DELAY_NS,
+};
 use crate::random::SplitMix64;
 use crate::sys::{Pages, Waiter, sleep_precisely};
 
@@ -27,10 +29,25 @@ const LINE_BYTES: u64 = 64;
 #[derive(Debug)]
 pub struct Pulse {
     stop: Arc<AtomicBool>,
-    taken: Receiver<Nanos>,
+    taken: Receiver<Beat>,
     thread: JoinHandle<()>,
-    /// What each piece of work took since they were last forgotten, in their order.
-    beats: RefCell<Vec<Nanos>>,
+    clock: Clock,
+    beats: RefCell<Beats>,
+}
+
+/// One piece of work.
+#[derive(Debug, Clone, Copy)]
+struct Beat {
+    begun: Nanos,
+    took: Nanos,
+}
+
+/// The beats of a round, in their order.
+#[derive(Debug, Default)]
+struct Beats {
+    /// When the round's calls begin.
+    from: Nanos,
+    taken: Vec<Beat>,
 }
 
 impl Pulse {
@@ -42,48 +59,49 @@ impl Pulse {
         let stop = Arc::new(AtomicBool::new(false));
         let (taker, taken) = channel();
         let stopped = Arc::clone(&stop);
+        let clock = Clock::start();
         let thread = thread::Builder::new()
             .name("pulse".to_owned())
             .spawn(move || {
                 core_affinity::set_for_current(core);
                 sleep_precisely();
-                take(&stopped, &taker);
+                take(clock, &stopped, &taker);
             })
             .map_err(|error| format!("thread: {error}"))?;
         Ok(Self {
             stop,
             taken,
             thread,
+            clock,
             beats: RefCell::default(),
         })
     }
 
-    /// Forgets all beats so far.
+    /// Forgets all beats so far: a round begins, whose calls begin [`START_DELAY_NS`] later.
     pub fn forget(&self) {
         drop(self.heard());
-        self.beats.borrow_mut().clear();
+        let mut beats = self.beats.borrow_mut();
+        beats.taken.clear();
+        beats.from = self.clock.now() + START_DELAY_NS;
     }
 
-    /// The rate that all beats since then reached but for the slowest tenth, in touches per second; 0 without a beat.
+    /// The rate that all beats of a round that offers calls for so long reached but for the slowest tenth, in touches per second; 0 without
+    /// a beat. What is beaten while the last calls wait for their answers does not count: the core may have nothing to do then.
     #[must_use]
-    pub fn reading(&self) -> f64 {
-        rate_of(&self.heard())
+    pub fn reading(&self, length: Duration) -> f64 {
+        self.heard().reading(nanos(length))
     }
 
-    /// The middle one of the readings of so many parts, one after the other.
+    /// The middle one of the readings of so many parts of that length, one after the other.
     #[must_use]
-    pub fn middle_reading(&self, parts: usize) -> f64 {
-        let beats = self.heard();
-        let length = beats.len().div_ceil(parts).max(1);
-        let mut readings: Vec<f64> = beats.chunks(length).map(rate_of).collect();
-        readings.sort_by(f64::total_cmp);
-        readings.get(readings.len() / 2).copied().unwrap_or(0.0)
+    pub fn middle_reading(&self, length: Duration, parts: u32) -> f64 {
+        self.heard().middle_reading(nanos(length), parts)
     }
 
-    /// Whether the reading of a round that takes this long in all is below `rate`, whatever beats are still to come.
+    /// Whether the reading of such a round is below `rate`, whatever beats are still to come.
     #[must_use]
     pub fn is_lost(&self, rate: f64, length: Duration) -> bool {
-        is_lost(&self.heard(), rate, length)
+        self.heard().is_lost(rate, nanos(length))
     }
 
     /// Ends it.
@@ -93,15 +111,49 @@ impl Pulse {
         let _ended = self.thread.join();
     }
 
-    fn heard(&self) -> Ref<'_, Vec<Nanos>> {
-        self.beats.borrow_mut().extend(self.taken.try_iter());
+    fn heard(&self) -> Ref<'_, Beats> {
+        self.beats.borrow_mut().taken.extend(self.taken.try_iter());
         self.beats.borrow()
     }
 }
 
-/// Touches per second that these beats reached but for the slowest tenth.
-fn rate_of(beats: &[Nanos]) -> f64 {
-    let mut sorted = beats.to_vec();
+impl Beats {
+    fn reading(&self, length: Nanos) -> f64 {
+        rate_of(self.within(0, length))
+    }
+
+    fn middle_reading(&self, length: Nanos, parts: u32) -> f64 {
+        let part = length / u64::from(parts.max(1));
+        let mut readings: Vec<f64> = (0..u64::from(parts))
+            .map(|number| rate_of(self.within(number * part, part)))
+            .collect();
+        readings.sort_by(f64::total_cmp);
+        readings.get(readings.len() / 2).copied().unwrap_or(0.0)
+    }
+
+    /// Whether more beats are below `rate` than one in so many of all that a round of this length can have.
+    fn is_lost(&self, rate: f64, length: Nanos) -> bool {
+        let all = usize::try_from(length.div_ceil(PULSE_EVERY_NS)).unwrap_or(usize::MAX);
+        let slow = self
+            .within(0, length)
+            .filter(|&took| rate_of([took]) < rate);
+        slow.count() > all / PULSE_SLOW_ONE_IN
+    }
+
+    /// What the beats took that began in a part of the round: from so long after its beginning, so long.
+    fn within(&self, after: Nanos, length: Nanos) -> impl Iterator<Item = Nanos> {
+        let from = self.from.saturating_add(after);
+        let part = from..from.saturating_add(length);
+        let beats = self.taken.iter();
+        beats
+            .filter(move |beat| part.contains(&beat.begun))
+            .map(|beat| beat.took)
+    }
+}
+
+/// Touches per second that beats which took this long reached but for the slowest tenth.
+fn rate_of(took: impl IntoIterator<Item = Nanos>) -> f64 {
+    let mut sorted: Vec<Nanos> = took.into_iter().collect();
     sorted.sort_unstable_by(|one, other| other.cmp(one));
     match sorted.get(sorted.len() / PULSE_SLOW_ONE_IN) {
         Some(&beat) if beat > 0 => {
@@ -111,17 +163,8 @@ fn rate_of(beats: &[Nanos]) -> f64 {
     }
 }
 
-/// Whether more of these beats are below `rate` than one in so many of all that a round of this length can have.
-fn is_lost(beats: &[Nanos], rate: f64, length: Duration) -> bool {
-    let all = length.as_nanos() / u128::from(PULSE_EVERY_NS);
-    let allowed = usize::try_from(all).unwrap_or(usize::MAX) / PULSE_SLOW_ONE_IN;
-    let slow = |beat: &&Nanos| rate_of(&[**beat]) < rate;
-    beats.iter().filter(slow).count() > allowed
-}
-
 /// Does the work again and again until told to end, and says what it took.
-fn take(stop: &AtomicBool, taker: &Sender<Nanos>) {
-    let clock = Clock::start();
+fn take(clock: Clock, stop: &AtomicBool, taker: &Sender<Beat>) {
     let mut waiter = Waiter::new([]);
     let mut table = Pages::zeroed(PULSE_TABLE_BYTES);
     let mut places = SplitMix64::of(0, 0);
@@ -131,7 +174,8 @@ fn take(stop: &AtomicBool, taker: &Sender<Nanos>) {
         }
         let begun = clock.now();
         touch(&mut table, &mut places);
-        if taker.send(clock.now() - begun).is_err() {
+        let took = clock.now() - begun;
+        if taker.send(Beat { begun, took }).is_err() {
             return; // nobody takes it any more
         }
     }
@@ -151,39 +195,90 @@ fn touch(table: &mut [u8], places: &mut SplitMix64) {
 mod tests {
     use super::*;
 
+    const FROM: Nanos = 7_000_000;
+    /// A hundred beats, of which ten may be slow.
+    const LENGTH: Nanos = PULSE_EVERY_NS * 100;
+    const QUICK: Nanos = 5_000;
+    const SLOW: Nanos = 6_000;
+
+    /// Beats one after the other, the first when the round begins.
+    fn beats(took: impl IntoIterator<Item = Nanos>) -> Beats {
+        let begun = (0..).map(|number| FROM + number * PULSE_EVERY_NS);
+        let beat = |(begun, took)| Beat { begun, took };
+        Beats {
+            from: FROM,
+            taken: begun.zip(took).map(beat).collect(),
+        }
+    }
+
+    fn some(took: Nanos, count: usize) -> impl Iterator<Item = Nanos> {
+        std::iter::repeat_n(took, count)
+    }
+
+    fn same(one: f64, other: f64) -> bool {
+        one.to_bits() == other.to_bits()
+    }
+
     #[test]
     fn the_slowest_tenth_of_the_beats_does_not_count() {
         let rate = |nanos: u32| f64::from(PULSE_TOUCHES) * 1e9 / f64::from(nanos);
-        let mut beats = vec![5_000; 19];
-        beats.push(4_000_000);
-        assert!((rate_of(&beats) - rate(5_000)).abs() < 1.0);
-        beats.extend([8_000, 9_000]); // three of 22: one more than a tenth
-        assert!((rate_of(&beats) - rate(8_000)).abs() < 1.0);
-        assert_eq!(rate_of(&[]).to_bits(), 0.0_f64.to_bits());
+        let mut took = vec![5_000; 19];
+        took.push(4_000_000);
+        assert!((rate_of(took.clone()) - rate(5_000)).abs() < 1.0);
+        took.extend([8_000, 9_000]); // three of 22: one more than a tenth
+        assert!((rate_of(took) - rate(8_000)).abs() < 1.0);
+        assert!(same(rate_of([]), 0.0));
     }
 
     #[test]
     fn a_round_is_lost_when_no_further_beat_can_save_it() {
-        let length = Duration::from_nanos(PULSE_EVERY_NS * 100); // a hundred beats, of which ten may be slow
-        let (quick, slow) = (5_000, 6_000);
-        let bound = rate_of(&[quick]);
-        let mut beats = vec![slow; 10];
-        assert!(!is_lost(&beats, bound, length));
-        beats.push(slow);
-        assert!(is_lost(&beats, bound, length));
-        assert!(!is_lost(&vec![quick; 100], bound, length));
-        beats.extend([quick; 89]);
-        assert!(rate_of(&beats) < bound, "and so it is at its end");
+        let bound = rate_of([QUICK]);
+        assert!(!beats(some(SLOW, 10)).is_lost(bound, LENGTH));
+        assert!(beats(some(SLOW, 11)).is_lost(bound, LENGTH));
+        assert!(!beats(some(QUICK, 100)).is_lost(bound, LENGTH));
+        let ended = beats(some(SLOW, 11).chain(some(QUICK, 1000)));
+        assert!(ended.is_lost(bound, LENGTH));
+        assert!(ended.reading(LENGTH) < bound, "and so it is at its end");
+    }
+
+    #[test]
+    fn what_is_beaten_while_the_last_calls_wait_does_not_count() {
+        let bound = rate_of([QUICK]);
+        let drained = beats(some(SLOW, 100).chain(some(QUICK, 5000)));
+        assert!(same(drained.reading(LENGTH), rate_of([SLOW])));
+        assert!(same(drained.middle_reading(LENGTH, 20), rate_of([SLOW])));
+        let drowned = beats(some(QUICK, 100).chain(some(SLOW, 5000)));
+        assert!(same(drowned.reading(LENGTH), bound));
+        assert!(!drowned.is_lost(bound, LENGTH));
+        // Nor what is beaten before the first call.
+        let late = Beats {
+            from: FROM + LENGTH,
+            ..beats(some(SLOW, 100).chain(some(QUICK, 100)))
+        };
+        assert!(same(late.reading(LENGTH), bound));
+    }
+
+    #[test]
+    fn parts_are_of_equal_time_however_many_beats_they_have() {
+        // Two parts of five are quick; two of three beats in the slow ones did not come, for the server had the core.
+        let mut some = beats(some(QUICK, 40).chain(some(SLOW, 60)));
+        let mut number = 0;
+        some.taken.retain(|beat| {
+            number += 1;
+            beat.took == QUICK || number % 3 == 0
+        });
+        assert!(same(some.middle_reading(LENGTH, 5), rate_of([SLOW])));
+        assert!(same(some.middle_reading(LENGTH, 0), 0.0));
     }
 
     #[test]
     fn a_pulse_is_taken_until_it_ends() {
         let core = crate::run::cores_of(Some(&crate::cli::Cores(vec![0]))).unwrap();
         let pulse = Pulse::start(core[0]).unwrap();
-        while pulse.heard().len() < 3 {
+        while pulse.heard().taken.len() < 3 {
             thread::yield_now();
         }
-        assert!(pulse.reading() > 0.0);
+        assert!(pulse.reading(Duration::from_secs(60)) > 0.0);
         pulse.finish();
     }
 }

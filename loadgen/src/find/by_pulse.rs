@@ -1,7 +1,8 @@
 //! Rounds that count by the pulse of the server's core, taken while they go on.
 //!
 //! Promises: one rule, fixed before the first round: the pulse of the round is within its band around what it mostly was while the first
-//! rate was offered, or around what the operator says. What the round showed plays no part.
+//! rate was offered, or around what the operator says. What the round showed plays no part,
+//! nor how long it waited for the last answers.
 
 use std::time::Duration;
 
@@ -27,9 +28,11 @@ impl Search<'_> {
             Some(rate) => calls_per_second(rate),
             None => {
                 let rate = run::per_second(self.args.run.rate);
-                self.offer(rate, Duration::from_nanos(PULSE_OFFER_NS), None)?;
+                let length = Duration::from_nanos(PULSE_OFFER_NS);
+                pulse.forget();
+                self.offer(rate, length, None)?;
                 self.go_on()?;
-                pulse.middle_reading(PULSE_PARTS)
+                pulse.middle_reading(length, PULSE_PARTS)
             }
         };
         self.progress.note(&format!(
@@ -48,7 +51,7 @@ impl Search<'_> {
         let lost = || held.pulse.is_lost(least, length);
         let results = self.offer(rate, length, Some(&lost));
         let cut_short = lost();
-        let pulse = held.pulse.reading();
+        let pulse = held.pulse.reading(length);
         let discarded = !is_in_band(pulse, held.reference, PULSE_BAND);
         self.pulse = Some(held);
         let results = results?;
