@@ -71,7 +71,8 @@ pub struct Found {
     command: String,
 }
 
-/// Looks for the rate, as often as the options say. The first SIGINT or SIGTERM ends the searches with what they have.
+/// Looks for the rate, as often as the options say. The first SIGINT or SIGTERM, or a fault that is not of one search alone, ends
+/// those that are not over yet.
 ///
 /// # Errors
 /// A sentence for the operator about what cannot be done as asked.
@@ -80,16 +81,13 @@ pub fn find(args: &FindArgs, progress: &mut dyn Progress) -> Result<Vec<Found>, 
     let mut search = Search::begin(args, &yardstick, progress)?;
     let start = run::per_second(args.run.rate);
     let mut walks = vec![Walk::begin(start, args.rounds); args.searches];
-    let done = walk::turns(&mut walks, &mut |number, rate| search.round(number, rate));
+    let ended = walk::turns(&mut walks, &mut |number, rate| search.round(number, rate));
     let found = walks.iter().zip(search.rounds).zip(0..);
-    let found = found.map(|((walk, rounds), number)| {
-        let rate = done.clone().map(|()| walk.found());
-        Found {
-            environment: search.environment.clone(),
-            pulse_reference: search.pulse.as_ref().map(|held| held.reference),
-            seed: args.run.seed.wrapping_add(number),
-            ..Found::of(rate, rounds, search.reference)
-        }
+    let found = found.map(|((walk, rounds), number)| Found {
+        environment: search.environment.clone(),
+        pulse_reference: search.pulse.as_ref().map(|held| held.reference),
+        seed: args.run.seed.wrapping_add(number),
+        ..Found::of(walk.found(&ended), rounds, search.reference)
     });
     let found = found.collect();
     if let Some(held) = search.pulse {

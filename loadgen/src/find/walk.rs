@@ -16,6 +16,8 @@ pub(super) struct Walk {
     rates: Vec<f64>,
     /// The middle of the gap.
     middle: f64,
+    /// Why there is nothing to be found.
+    fault: Option<String>,
 }
 
 /// What a search is at.
@@ -41,24 +43,36 @@ impl Walk {
             rounds,
             rates: Vec::with_capacity(rounds),
             middle: start,
+            fault: None,
         }
     }
 
     /// The rate to try; none when the search is over.
     pub(super) fn rate(&self) -> Option<f64> {
-        (self.rates.len() < self.rounds).then_some(self.rate)
+        let over = self.fault.is_some() || self.rates.len() >= self.rounds;
+        (!over).then_some(self.rate)
     }
 
-    /// The rate that was found and how far it is uncertain to either side.
-    pub(super) fn found(&self) -> (f64, f64) {
-        estimate(&self.rates, self.middle * FIND_STEP)
+    /// The rate that was found and how far it is uncertain to either side, if all searches ended like this.
+    ///
+    /// # Errors
+    /// Why there is none: what this search met, or what ended all of them before it was over.
+    pub(super) fn found(&self, ended: &Result<(), String>) -> Result<(f64, f64), String> {
+        if let Some(fault) = &self.fault {
+            return Err(fault.clone());
+        }
+        if self.rate().is_some() {
+            ended.clone()?;
+        }
+        Ok(estimate(&self.rates, self.middle * FIND_STEP))
     }
 
     /// Goes on from whether the server kept up with the rate.
-    ///
-    /// # Errors
-    /// Why there is nothing to be found.
-    pub(super) fn tell(&mut self, held: bool) -> Result<(), String> {
+    pub(super) fn tell(&mut self, held: bool) {
+        self.fault = self.next(held).err();
+    }
+
+    fn next(&mut self, held: bool) -> Result<(), String> {
         match self.step {
             Step::Growing { .. } if held => self.grow(),
             Step::Growing { good } => self.halve(good, self.rate),
@@ -122,6 +136,9 @@ impl Walk {
 
 /// Searches that take turns, round by round, until all are over; each turn begins with the next of them. `holds` says whether the server
 /// keeps up with a rate of the search of this number.
+///
+/// # Errors
+/// That of `holds`, which ends all searches that are not over yet.
 pub(super) fn turns(
     walks: &mut [Walk],
     holds: &mut dyn FnMut(usize, f64) -> Result<bool, String>,
@@ -134,8 +151,7 @@ pub(super) fn turns(
                 continue;
             };
             if let Some(rate) = walk.rate() {
-                let held = holds(number, rate)?;
-                walk.tell(held)?;
+                walk.tell(holds(number, rate)?);
             }
         }
         first += 1;
@@ -172,23 +188,44 @@ mod tests {
         holds: &mut dyn FnMut(f64) -> Result<bool, String>,
     ) -> Result<(f64, f64), String> {
         let mut walks = [Walk::begin(start, rounds)];
-        turns(&mut walks, &mut |_, rate| holds(rate))?;
-        Ok(walks[0].found())
+        let ended = turns(&mut walks, &mut |_, rate| holds(rate));
+        walks[0].found(&ended)
     }
 
     #[test]
     fn searches_take_turns_and_each_turn_begins_with_the_next() {
         let mut walks = vec![Walk::begin(100.0, 4); 3];
         let mut order = Vec::new();
-        let done = turns(&mut walks, &mut |number, rate| {
+        let ended = turns(&mut walks, &mut |number, rate| {
             order.push(number);
             Ok(rate < 1000.0 * if number == 2 { 2.0 } else { 1.0 })
         });
-        assert_eq!(done, Ok(()));
+        assert_eq!(ended, Ok(()));
         assert_eq!(order[..9], [0, 1, 2, 1, 2, 0, 2, 0, 1]);
         for (walk, rate) in walks.iter().zip([1000.0, 1000.0, 2000.0]) {
-            assert!((walk.found().0 - rate).abs() < rate * 0.03, "{walk:?}");
+            let found = walk.found(&ended).unwrap().0;
+            assert!((found - rate).abs() < rate * 0.03, "{walk:?}");
         }
+    }
+
+    #[test]
+    fn a_search_keeps_its_result_and_its_fault_whatever_ends_the_others() {
+        let mut walks = vec![Walk::begin(800.0, 4), Walk::begin(800.0, 4)];
+        walks.push(Walk::begin(800.0, 400));
+        let mut rounds = [0; 3];
+        // The server keeps up with the second whatever it offers; a signal comes when the first is long over and the third is not.
+        let ended = turns(&mut walks, &mut |number, rate| {
+            rounds[number] += 1;
+            match rounds[2] {
+                200 => Err("ended by a signal".to_owned()),
+                _ => Ok(number == 1 || rate < 1000.0),
+            }
+        });
+        let [first, second, third] = [0, 1, 2].map(|number| walks[number].found(&ended));
+        assert!((first.unwrap().0 - 1000.0).abs() < 30.0);
+        assert!(second.unwrap_err().contains("and more"));
+        assert_eq!(third.unwrap_err(), "ended by a signal");
+        assert!(rounds[0] < 30 && rounds[1] < 60, "{rounds:?}");
     }
 
     #[test]
