@@ -2,10 +2,10 @@
 //!
 //! A thread on the core does a small fixed work every two milliseconds and takes its time: it writes to lines all over a table, as a
 //! server with tables does. So it feels what the server feels and what a reading before or after a round cannot know: under a
-//! hypervisor a core is half as quick again for as long as its twin has nothing to do, some tenths of a second at a time, and
+//! hypervisor a core can be much quicker for as long as its twin has nothing to do, for less than a second at a time, and
 //! memory is as near as neighbours leave it.
 //!
-//! Promises: what the server answers plays no part in a reading; it takes about half a percent of the core. Leaves to `find`:
+//! Promises: what the server answers plays no part in a reading; it takes about a percent of the core. Leaves to `find`:
 //! what follows from a reading.
 
 use std::cell::{Ref, RefCell};
@@ -31,6 +31,7 @@ pub struct Pulse {
     stop: Arc<AtomicBool>,
     taken: Receiver<Beat>,
     thread: JoinHandle<()>,
+    core: usize,
     clock: Clock,
     beats: RefCell<Beats>,
 }
@@ -72,6 +73,7 @@ impl Pulse {
             stop,
             taken,
             thread,
+            core: core.id,
             clock,
             beats: RefCell::default(),
         })
@@ -85,17 +87,28 @@ impl Pulse {
         beats.from = self.clock.now() + START_DELAY_NS;
     }
 
-    /// The rate that all beats of a round that offers calls for so long reached but for the slowest tenth, in touches per second; 0 without
-    /// a beat. What is beaten while the last calls wait for their answers does not count: the core may have nothing to do then.
-    #[must_use]
-    pub fn reading(&self, length: Duration) -> f64 {
-        self.heard().reading(nanos(length))
+    /// The rate that all beats of a round that offers calls for so long reached but for the slowest tenth, in touches per second.
+    /// What is beaten while the last calls wait for their answers does not count: the core may have nothing to do then.
+    ///
+    /// # Errors
+    /// There was no beat: the thread is gone, or never got the core.
+    pub fn reading(&self, length: Duration) -> Result<f64, String> {
+        self.taken_at_all(self.heard().reading(nanos(length)))
     }
 
     /// The middle one of the readings of so many parts of that length, one after the other.
-    #[must_use]
-    pub fn middle_reading(&self, length: Duration, parts: u32) -> f64 {
-        self.heard().middle_reading(nanos(length), parts)
+    ///
+    /// # Errors
+    /// As [`Self::reading`], of that part.
+    pub fn middle_reading(&self, length: Duration, parts: u32) -> Result<f64, String> {
+        self.taken_at_all(self.heard().middle_reading(nanos(length), parts))
+    }
+
+    fn taken_at_all(&self, rate: f64) -> Result<f64, String> {
+        let core = self.core;
+        (rate > 0.0)
+            .then_some(rate)
+            .ok_or_else(|| format!("the pulse of core {core} cannot be taken"))
     }
 
     /// Whether the reading of such a round is below `rate`, whatever beats are still to come.
@@ -151,7 +164,7 @@ impl Beats {
     }
 }
 
-/// Touches per second that beats which took this long reached but for the slowest tenth.
+/// Touches per second that beats which took this long reached but for the slowest tenth; 0 without a beat.
 fn rate_of(took: impl IntoIterator<Item = Nanos>) -> f64 {
     let mut sorted: Vec<Nanos> = took.into_iter().collect();
     sorted.sort_unstable_by(|one, other| other.cmp(one));
@@ -170,7 +183,7 @@ fn take(clock: Clock, stop: &AtomicBool, taker: &Sender<Beat>) {
     let mut places = SplitMix64::of(0, 0);
     while !stop.load(Ordering::Relaxed) {
         if waiter.wait(PULSE_EVERY_NS).is_err() {
-            return;
+            return; // the next reading finds no beat
         }
         let begun = clock.now();
         touch(&mut table, &mut places);
@@ -278,7 +291,17 @@ mod tests {
         while pulse.heard().taken.len() < 3 {
             thread::yield_now();
         }
-        assert!(pulse.reading(Duration::from_secs(60)) > 0.0);
+        let long = Duration::from_secs(60);
+        assert!(pulse.reading(long).unwrap() > 0.0);
+        assert!(pulse.middle_reading(long, 1).unwrap() > 0.0);
+        pulse.stop.store(true, Ordering::Relaxed);
+        while !pulse.thread.is_finished() {
+            thread::yield_now();
+        }
+        pulse.forget();
+        let fault = "the pulse of core 0 cannot be taken";
+        assert_eq!(pulse.reading(long).unwrap_err(), fault);
+        assert_eq!(pulse.middle_reading(long, 20).unwrap_err(), fault);
         pulse.finish();
     }
 }

@@ -4,6 +4,7 @@
 //! rate was offered, or around what the operator says. What the round showed plays no part,
 //! nor how long it waited for the last answers.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use super::{Round, Search, calls_per_second, is_in_band, judge};
@@ -32,7 +33,7 @@ impl Search<'_> {
                 pulse.forget();
                 self.offer(rate, length, None)?;
                 self.go_on()?;
-                pulse.middle_reading(length, PULSE_PARTS)
+                pulse.middle_reading(length, PULSE_PARTS)?
             }
         };
         self.progress.note(&format!(
@@ -48,14 +49,19 @@ impl Search<'_> {
         let length = self.args.run.duration;
         let least = held.reference * (1.0 - PULSE_BAND);
         held.pulse.forget();
-        let lost = || held.pulse.is_lost(least, length);
+        let cut_short = Cell::new(false);
+        let lost = || {
+            let lost = held.pulse.is_lost(least, length);
+            cut_short.set(cut_short.get() || lost);
+            lost
+        };
         let results = self.offer(rate, length, Some(&lost));
-        let cut_short = lost();
-        let pulse = held.pulse.reading(length);
-        let discarded = !is_in_band(pulse, held.reference, PULSE_BAND);
+        let (pulse, reference) = (held.pulse.reading(length), held.reference);
         self.pulse = Some(held);
         let results = results?;
         self.go_on()?; // what a signal cut short says nothing
+        let pulse = pulse?;
+        let discarded = !is_in_band(pulse, reference, PULSE_BAND);
         let before = self.before;
         let after = self.ceiling_after(discarded)?;
         let round = judge(rate, &results, (before, after));
@@ -63,7 +69,7 @@ impl Search<'_> {
         Ok(Round {
             discarded,
             pulse: Some(pulse),
-            cut_short,
+            cut_short: cut_short.get(),
             ..round
         })
     }
