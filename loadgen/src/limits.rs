@@ -220,12 +220,11 @@ pub const PULSE_OFFER_NS: u64 = 20_000_000_000;
 /// Parts of that, of whose pulses the middle one is what later ones are held against: of a second each, as a round has at least.
 pub const PULSE_PARTS: u32 = 20;
 
-/// By what share the pulse of a round may be below that one, or that one below it, for the round to count. Beside a shard of Tollgate
-/// for seven minutes, pulses of rounds were from 11 to 50 million touches a second, and the rate that half of the rounds held followed
-/// them (228,000 calls/s below 22 million, 282,000 from 26 to 28); within this band it stayed the same by 2 %, and six rounds in ten lay within.
+/// By what share the pulse of a round may be below that one, or that one below it, for the round to count. A server's
+/// rate follows its core's pulse: a wider band lets rounds of other levels in, and a narrower one leaves fewer rounds.
 pub const PULSE_BAND: f64 = 0.08;
 
-/// Rounds that may be discarded by the pulse: most are cut short after some tenths of a second.
+/// Rounds that may be discarded by the pulse, in all searches that take turns: most are cut short after some tenths of a second.
 pub const PULSE_DISCARDED_MAX: usize = 1000;
 
 /// With a pulse, the generator's own ceiling is read again after every so many rounds that count: the rule does not go by it then.
@@ -240,10 +239,10 @@ pub const FIND_GAP: f64 = 0.05;
 /// How far up after a success and down after a failure, as a share.
 pub const FIND_STEP: f64 = 0.025;
 
-/// Rounds that may be discarded; after that the machine is no place to measure on.
+/// Rounds that may be discarded, in all searches that take turns; after that the machine is no place to measure on.
 pub const FIND_DISCARDED_MAX: usize = 60;
 
-/// Readings of the yardstick outside its band, with no round between, that are waited for in one search: some two minutes, since each of its
+/// Readings of the yardstick outside its band, with no round between, that are waited for in all searches that take turns: some two minutes, since each of its
 /// parts takes a tenth of a second with what is around it.
 pub const FIND_WAITS_MAX: usize = 160;
 

@@ -31,7 +31,7 @@ pub struct FindArgs {
     #[arg(long, value_name = "RATE", value_parser = clap::value_parser!(u64).range(1..))]
     pub yardstick_reference: Option<u64>,
     /// The server's core, if it works on one of this machine: rounds count by the pulse of that core while they go on, not by the ceiling
-    /// beside them. Every 2 ms a thread writes to 256 lines all over a table of 64 MiB and takes its time, half a percent of the core.
+    /// beside them. Every 2 ms a thread writes to 256 lines all over a table of 64 MiB and takes its time, about a percent of the core.
     /// A round counts if the pulse that nine of ten beats reached is no more than 8 % below the reference, nor that 8 % below it; one that
     /// cannot count any more is cut short. The ceiling is read after every eighth round that counts.
     #[arg(long, value_name = "CORE", conflicts_with = "yardstick_reference")]
