@@ -507,6 +507,50 @@ fn searches_that_take_turns_have_results_of_their_own() {
 }
 
 #[test]
+fn searches_that_take_turns_offer_calls_of_their_own() {
+    let first_of = |seed: u64| {
+        let options = format!("-r 100 -m 1 --t1 1ms --retransmit off --seed {seed}");
+        dialled_in("run", &options).0.pop().unwrap()
+    };
+    let firsts = [7, 8, 9].map(first_of);
+    assert!(firsts[0] != firsts[1] && firsts[1] != firsts[2]);
+    // Nobody answers: no search finds a rate. On a busy machine some may not come to their turn.
+    let options =
+        "-r 8 --duration 200ms --t1 1ms --rounds 4 --yardstick 20ms --searches 3 --seed 7";
+    let (dialled, exit, json) = dialled_in("find-max", options);
+    assert_eq!((exit, &json["valid"]), (3, &false.into()));
+    assert_eq!(json["exit"], 3);
+    let searches = json["searches"].as_array().unwrap();
+    for (one, first) in searches.iter().zip(firsts) {
+        let begun = one["rounds"].as_array().is_some_and(|all| !all.is_empty());
+        assert_eq!(dialled.contains(&first), begun, "{json:#}");
+    }
+}
+
+/// The numbers that a command dials at a server that never answers, its exit status and its JSON.
+fn dialled_in(command: &str, options: &str) -> (Vec<String>, i32, Value) {
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let target = silent.local_addr().unwrap().to_string();
+    let output = Command::new(PROGRAM)
+        .args([command, "--target", &target, "--json", "-"])
+        .args(options.split_whitespace())
+        .output()
+        .unwrap();
+    silent.set_nonblocking(true).unwrap();
+    let mut dialled = Vec::new();
+    let mut datagram = [0; 4096];
+    while let Ok(length) = silent.recv(&mut datagram) {
+        let text = String::from_utf8_lossy(&datagram[..length]);
+        let number = text.strip_prefix("INVITE sip:").unwrap().split('@').next();
+        dialled.push(number.unwrap().to_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let json =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
+    (dialled, output.status.code().unwrap(), json)
+}
+
+#[test]
 fn what_belongs_to_one_run_is_refused_for_many() {
     let output = Command::new(PROGRAM)
         .args(["find-max", "--target", "127.0.0.1:9", "--csv", "/tmp/x"])
