@@ -129,7 +129,7 @@ mod operate {
     /// `tollgate COMMAND --config FOLDER/tollgate.toml`: exit code, standard output, standard error.
     fn tollgate(folder: &Path, command: &str) -> (i32, String, String) {
         let output = Command::new(env!("CARGO_BIN_EXE_tollgate"))
-            .arg(command)
+            .args(command.split(' '))
             .arg("--config")
             .arg(folder.join("tollgate.toml"))
             .output()
@@ -346,17 +346,7 @@ mod operate {
         let folder = folder("operate-at-hand", "drain_time = \"0s\"");
         let server = Server::start(&folder);
         let explain = |folder: &Path, peer: &str| {
-            let output = Command::new(env!("CARGO_BIN_EXE_tollgate"))
-                .args(["explain", "390612345678", "--peer", peer, "--config"])
-                .arg(folder.join("tollgate.toml"))
-                .output()
-                .unwrap();
-            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-            (
-                output.status.code().unwrap(),
-                text(&output.stdout),
-                text(&output.stderr),
-            )
+            tollgate(folder, &format!("explain 390612345678 --peer {peer}"))
         };
         let generation = |folder: &Path| {
             let (_, out, _) = tollgate(folder, "check");

@@ -42,20 +42,9 @@ pub fn sip(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize {
     put(data, &changed)
 }
 
-/// Half of the time a word is inserted or a stretch copied, since a value has one line.
+/// Half of the time a change by lines and words, else one by octets: for values and tables.
 #[allow(dead_code, reason = "each target uses one of these")]
-pub fn value(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize {
-    let mut dice = Dice::new(u64::from(seed));
-    if dice.below(2) == 0 {
-        return fuzzer_mutate(data, size, max_size);
-    }
-    let changed = mutate(&data[..size], b"", &mut dice, max_size);
-    put(data, &changed)
-}
-
-/// Lines of a document or table: swapped, repeated and cut as those of a message are.
-#[allow(dead_code, reason = "each target uses one of these")]
-pub fn table(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize {
+pub fn text(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize {
     let mut dice = Dice::new(u64::from(seed));
     if dice.below(2) == 0 {
         return fuzzer_mutate(data, size, max_size);

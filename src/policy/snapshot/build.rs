@@ -3,7 +3,7 @@
 //! Promises: tables whose rows are the same as before are shared, not built again; rows that have expired are left out.
 //! Leaves to the tables: how each is built.
 
-use super::reach::Reached;
+use super::reach::{Reached, in_force};
 use super::{
     AGENTS_SYSTEM, Divert, Domain, Names, Policy, Snapshot, SubscriberRules, agents_domain,
     agents_policy, count,
@@ -192,13 +192,7 @@ impl Snapshot {
 /// What the policies in force in each domain put before the number of a call that they divert.
 fn divert_prefixes(rows: &Rows) -> Vec<Vec<[u8; 3]>> {
     let mut of_domains: Vec<Vec<[u8; 3]>> = rows.domains.iter().map(|_| Vec::new()).collect();
-    let defaults = rows.domains.iter().enumerate();
-    let defaults = defaults.map(|(domain, row)| (domain, row.default_policy));
-    let own = rows
-        .subscribers
-        .iter()
-        .filter_map(|row| Some((row.domain, row.policy?)));
-    for (domain, policy) in defaults.chain(own) {
+    for (domain, policy) in in_force(rows) {
         let divert = rows
             .policies
             .get(policy)

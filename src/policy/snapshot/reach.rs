@@ -118,7 +118,7 @@ fn of_action(action: Action) -> Reach {
 }
 
 /// Domains and the policies that calls in them may meet, each pair once.
-fn in_force(rows: &Rows) -> Vec<(usize, usize)> {
+pub(super) fn in_force(rows: &Rows) -> Vec<(usize, usize)> {
     let defaults = rows.domains.iter().enumerate();
     let defaults = defaults.map(|(domain, row)| (domain, row.default_policy));
     let own = rows

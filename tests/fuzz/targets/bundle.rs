@@ -36,7 +36,7 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     // Half of the time by the grammar of the file.
     let mut dice = mutate::Dice::new(u64::from(seed) << 32);
     if dice.below(2) == 0 {
-        return mutator::table(data, size, max_size, seed);
+        return mutator::text(data, size, max_size, seed);
     }
     let changed = grammar::change(&data[..size], FILES, max_size, &mut dice);
     mutator::put(&mut data[..max_size], &changed)

@@ -19,7 +19,7 @@ thread_local! {
 }
 
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
-    mutator::value(data, size, max_size, seed)
+    mutator::text(data, size, max_size, seed)
 });
 
 fuzz_target!(|value: &[u8]| CHECK.with_borrow_mut(|check| timed::timed(|| check.input(value))));

@@ -13,7 +13,7 @@ mod timed;
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
-    mutator::value(data, size, max_size, seed)
+    mutator::text(data, size, max_size, seed)
 });
 
 fuzz_target!(|text: &[u8]| {
