@@ -36,8 +36,8 @@ pub struct FindArgs {
     /// cannot count any more is cut short. The ceiling is read after every eighth round that counts.
     #[arg(long, value_name = "CORE", conflicts_with = "yardstick_reference")]
     pub pulse_core: Option<usize>,
-    /// The pulse, in touches per second, that a round's is held against. Without it, the first rate is offered for 20 s before the
-    /// search, and it is the middle one of those seconds: best a rate at which the server has much to do. Searches that are to be
+    /// The pulse, in touches per second, that a round's is held against. Without it, the first rate is offered for 40 s before the
+    /// search, and it is what one in eight of those seconds reached: best a rate at which the server has much to do. Searches that are to be
     /// compared share one: `pulse_reference_per_s` of the first.
     #[arg(long, value_name = "RATE", requires = "pulse_core", value_parser = clap::value_parser!(u64).range(1..))]
     pub pulse_reference: Option<u64>,

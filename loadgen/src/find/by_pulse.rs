@@ -1,6 +1,6 @@
 //! Rounds that count by the pulse of the server's core, taken while they go on.
 //!
-//! Promises: one rule, fixed before the first round: the pulse of the round is within its band around what it mostly was while the first
+//! Promises: one rule, fixed before the first round: the pulse of the round is within its band around what one second in eight reached while the first
 //! rate was offered, or around what the operator says. What the round showed plays no part,
 //! nor how long it waited for the last answers.
 
@@ -33,7 +33,7 @@ impl Search<'_> {
                 pulse.forget();
                 self.offer(rate, length, None)?;
                 self.go_on()?;
-                pulse.middle_reading(length, PULSE_PARTS)?
+                pulse.quick_reading(length, PULSE_PARTS)?
             }
         };
         self.progress.note(&format!(
