@@ -7,6 +7,8 @@ mod check;
 mod mutate;
 #[path = "../mutator.rs"]
 mod mutator;
+#[path = "../ours.rs"]
+mod ours;
 #[path = "../../common/rows.rs"]
 mod rows;
 #[path = "../checks/script.rs"]
@@ -74,4 +76,7 @@ fn change(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize {
     mutator::put(&mut data[..max_size], &whole)
 }
 
-fuzz_target!(|bytes: &[u8]| CHECK.with_borrow_mut(|check| timed::timed(|| check.input(bytes))));
+fuzz_target!(|bytes: &[u8]| {
+    CHECK.with_borrow_mut(|check| timed::timed(|| check.input(bytes)));
+    ours::alone();
+});

@@ -9,6 +9,8 @@ mod grammar;
 mod mutate;
 #[path = "../mutator.rs"]
 mod mutator;
+#[path = "../ours.rs"]
+mod ours;
 #[path = "../timed.rs"]
 mod timed;
 
@@ -42,4 +44,7 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     mutator::put(&mut data[..max_size], &changed)
 });
 
-fuzz_target!(|data: &[u8]| CHECK.with_borrow_mut(|check| timed::timed(|| check.input(data))));
+fuzz_target!(|data: &[u8]| {
+    CHECK.with_borrow_mut(|check| timed::timed(|| check.input(data)));
+    ours::alone();
+});

@@ -7,6 +7,8 @@ mod check;
 mod mutate;
 #[path = "../mutator.rs"]
 mod mutator;
+#[path = "../ours.rs"]
+mod ours;
 #[path = "../timed.rs"]
 mod timed;
 
@@ -22,4 +24,7 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     mutator::text(data, size, max_size, seed)
 });
 
-fuzz_target!(|value: &[u8]| CHECK.with_borrow_mut(|check| timed::timed(|| check.input(value))));
+fuzz_target!(|value: &[u8]| {
+    CHECK.with_borrow_mut(|check| timed::timed(|| check.input(value)));
+    ours::alone();
+});

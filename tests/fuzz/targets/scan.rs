@@ -10,6 +10,8 @@ mod counting_allocator;
 mod mutate;
 #[path = "../mutator.rs"]
 mod mutator;
+#[path = "../ours.rs"]
+mod ours;
 #[path = "../timed.rs"]
 mod timed;
 
@@ -28,4 +30,7 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     mutator::sip(data, size, max_size, seed)
 });
 
-fuzz_target!(|bytes: &[u8]| CHECK.with_borrow_mut(|check| timed::timed(|| check.input(bytes))));
+fuzz_target!(|bytes: &[u8]| {
+    CHECK.with_borrow_mut(|check| timed::timed(|| check.input(bytes)));
+    ours::alone();
+});

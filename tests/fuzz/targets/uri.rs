@@ -7,6 +7,8 @@ mod check;
 mod mutate;
 #[path = "../mutator.rs"]
 mod mutator;
+#[path = "../ours.rs"]
+mod ours;
 #[path = "../timed.rs"]
 mod timed;
 
@@ -20,4 +22,5 @@ fuzz_target!(|text: &[u8]| {
     timed::timed(|| {
         let _read = check::input(text);
     });
+    ours::alone();
 });
