@@ -177,24 +177,35 @@ impl Findings {
     }
 }
 
-/// The word of `known` that `given` most likely meant: at most two edits away, and closer than its own length.
+/// Edits that a slip of the hand makes.
+const EDITS_MAX: usize = 2;
+
+/// The word of `known` that `given` most likely meant: at most [`EDITS_MAX`] edits away, and closer than its own length.
 pub(super) fn did_you_mean<'k>(
     given: &str,
     known: impl IntoIterator<Item = &'k str>,
 ) -> Option<&'k str> {
+    let given = lower_case(given);
     known
         .into_iter()
-        .map(|word| (edits(given, word), word))
-        .filter(|&(distance, word)| distance <= 2 && distance < word.chars().count())
+        .filter_map(|word| Some((edits(&given, &lower_case(word))?, word)))
+        .filter(|&(distance, word)| distance < word.chars().count())
         .min_by_key(|&(distance, _)| distance)
         .map(|(_, word)| word)
 }
 
-/// Levenshtein distance, without case.
-fn edits(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.to_lowercase().chars().collect();
+fn lower_case(text: &str) -> Vec<char> {
+    text.chars().flat_map(char::to_lowercase).collect()
+}
+
+/// Levenshtein distance of at most [`EDITS_MAX`]. Texts whose lengths are further apart are not gone through: a long value is held
+/// against hundreds of time zones.
+fn edits(left: &[char], right: &[char]) -> Option<usize> {
+    if left.len().abs_diff(right.len()) > EDITS_MAX {
+        return None;
+    }
     let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (index, from) in left.to_lowercase().chars().enumerate() {
+    for (index, &from) in left.iter().enumerate() {
         let mut diagonal = index;
         let mut beside = index + 1;
         let mut next = vec![beside];
@@ -207,7 +218,9 @@ fn edits(left: &str, right: &str) -> usize {
         }
         row = next;
     }
-    row.last().copied().unwrap_or(0)
+    row.last()
+        .copied()
+        .filter(|&distance| distance <= EDITS_MAX)
 }
 
 /// `"a", "b" or "c"`.
