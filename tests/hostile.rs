@@ -330,7 +330,7 @@ mod hostile {
     fn an_ordinary_peer_is_answered_rightly_while_others_send_more_than_the_shard_can_bear() {
         assert!(
             (0..TRIES).any(|_| are_nearly_all_answered_in_a_flood()),
-            "too few calls were answered by Timer B, or the flood was too small, {TRIES} times"
+            "too few calls were answered by Timer B, they began too late, or the flood was too small, {TRIES} times"
         );
     }
 
@@ -362,12 +362,16 @@ mod hostile {
             .iter()
             .filter(|call| call.answered_ns.is_some() && call.sent == 1)
             .count();
+        let begun_within_ms = match (calls.first(), calls.last()) {
+            (Some(first), Some(last)) => (last.began_ns - first.began_ns) / 1_000_000,
+            _ => 0,
+        };
         let dropped = sums.kernel_dropped - before.kernel_dropped;
         let shed = sums.outcome(Outcome::Shed) - before.outcome(Outcome::Shed);
         println!(
             "the shard reads {capacity} datagrams a second of this; flood {flooded} in {took_ms} ms, {flood_per_second} a second, \
-             kernel drops {dropped}, shed {shed}; {} ordinary calls at {per_second} a second, {} % of what it reads: \
-             {answered} answered by Timer B, {at_once} without a retransmission, {} wrong",
+             kernel drops {dropped}, shed {shed}; {} ordinary calls at {per_second} a second, {} % of what it reads, \
+             all begun within {begun_within_ms} of {for_ms} ms: {answered} answered by Timer B, {at_once} without a retransmission, {} wrong",
             calls.len(),
             (per_second * 100 + capacity / 2) / capacity,
             ordinary.wrong.len()
@@ -375,6 +379,8 @@ mod hostile {
         assert_eq!(ordinary.wrong, Vec::<String>::new());
         assert!(sums.outcome(Outcome::UnknownSource) + sums.outcome(Outcome::Shed) > 0);
         let is_flooded = flood_per_second > capacity && dropped + shed > 0;
-        answered * 100 >= calls.len() * 98 && is_flooded
+        // Else it was less than that share. Unoptimised senders are given the time that they need.
+        let is_in_time = cfg!(debug_assertions) || begun_within_ms * 10 <= for_ms * 11;
+        answered * 100 >= calls.len() * 98 && is_flooded && is_in_time
     }
 }

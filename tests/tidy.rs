@@ -638,6 +638,8 @@ mod tidy {
         );
         breach("bench/src/lib.rs", "unsafe fn f() {}", "`unsafe`");
         breach("tests/wire.rs", "unsafe impl X for Y {}", "`unsafe`");
+        breach("tests/fuzz/timed.rs", "unsafe fn f() {}", "`unsafe`");
+        clean("tests/fuzz/ours.rs", "unsafe extern \"C\" {}");
         breach("loadgen/src/send.rs", "let x = unsafe { g() };", "`unsafe`");
         breach(
             "src/shard/mod.rs",
