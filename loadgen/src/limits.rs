@@ -217,13 +217,18 @@ pub const PULSE_SLOW_ONE_IN: usize = 10;
 /// How long the first rate is offered to find what the pulse of a server's core can be while it works, in nanoseconds.
 pub const PULSE_OFFER_NS: u64 = 40_000_000_000;
 
-/// Parts of that, each with a pulse of its own: of a second, as a round has at least.
+/// Parts of that, each with a pulse of its own: of a second. A shorter round lies more often within one level.
 pub const PULSE_PARTS: u32 = 40;
 
 /// What one in so many of those parts reached is what later pulses are held against: a core that a hypervisor lends is all the server's
-/// at times, and what it is then is sharply one thing (of 1,147 rounds a fifth, within 8 %), where what its neighbours leave of it is anything.
-/// The very quickest part is none that comes again.
+/// at times, and what it is then is sharply one thing, where what its neighbours leave of it is anything. Not the very quickest part, which
+/// may not come again.
 pub const PULSE_QUICK_ONE_IN: usize = 8;
+
+const _: () = assert!(
+    PULSE_PARTS as usize >= 2 * PULSE_QUICK_ONE_IN,
+    "the very quickest part is no reference"
+);
 
 /// By what share the pulse of a round may be below that one, or that one below it, for the round to count. A server's
 /// rate follows its core's pulse: a wider band lets rounds of other levels in, and a narrower one leaves fewer rounds.

@@ -1,7 +1,7 @@
 //! Rounds that count by the pulse of the server's core, taken while they go on.
 //!
-//! Promises: one rule, fixed before the first round: the pulse of the round is within its band around what one second in eight reached while the first
-//! rate was offered, or around what the operator says. What the round showed plays no part,
+//! Promises: one rule, fixed before the first round: the pulse of the round is within its band around what one second in eight reached while the
+//! first rate was offered, or around what the operator says. What the round showed plays no part,
 //! nor how long it waited for the last answers.
 
 use std::cell::Cell;
@@ -31,8 +31,11 @@ impl Search<'_> {
                 let rate = run::per_second(self.args.run.rate);
                 let length = Duration::from_nanos(PULSE_OFFER_NS);
                 pulse.forget();
-                self.offer(rate, length, None)?;
+                let offered = self.offer(rate, length, None)?;
                 self.go_on()?;
+                if offered.stats.counts.answered == 0 {
+                    return Err("the server answered nothing at the first rate, so the pulse of its core says nothing of its work".to_owned());
+                }
                 pulse.quick_reading(length, PULSE_PARTS)?
             }
         };
