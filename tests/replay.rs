@@ -17,11 +17,14 @@ mod bundle;
 mod counting_allocator;
 #[cfg(test)]
 #[path = "common/mutate.rs"]
-#[expect(dead_code, reason = "only its words are looked at")]
+#[expect(dead_code, reason = "its words and dice are used, its changes are not")]
 mod mutate;
 #[cfg(test)]
 #[path = "fuzz/checks/ptfps.rs"]
 mod ptfps;
+#[cfg(test)]
+#[path = "fuzz/requests.rs"]
+mod requests;
 #[cfg(test)]
 #[path = "common/rows.rs"]
 mod rows;
@@ -38,8 +41,9 @@ mod uri;
 #[cfg(test)]
 mod replay {
     use super::counting_allocator::{Counting, allocations};
-    use super::mutate::WORDS;
-    use super::{answer, bundle, ptfps, scan, script, uri};
+    use super::mutate::{Dice, WORDS};
+    use super::{answer, bundle, ptfps, requests, scan, script, uri};
+    use std::collections::BTreeSet;
     use std::fs;
     use std::path::{Path, PathBuf};
     use tollgate::sys::thread_time_ns;
@@ -135,11 +139,53 @@ mod replay {
             replay_counted(target, INVITE, datagrams, |bytes| check.input(bytes));
         }
         // The path that serves is one that counts.
-        let (rejected, keys) = check.limited();
+        let (_, rejected, keys) = check.counts();
         assert!(
             rejected > 10 && keys > 10,
             "{rejected} rejected, {keys} keys"
         );
+    }
+
+    #[test]
+    fn the_grammar_of_requests_writes_what_is_decided_counted_and_stopped() {
+        let mut check = answer::Check::new();
+        let mut dice = Dice::new(1);
+        let mut asked = 0;
+        for _ in 0..3_000 {
+            let script = requests::script(&mut dice);
+            for input in [requests::line_replaced(&script, &mut dice), script] {
+                check.input(&input);
+                // Twice from a peer; what comes from a proxy often names nobody's peer.
+                asked += 2 * script::Script::new(&input)
+                    .map(|part| part.rounds)
+                    .sum::<u64>();
+            }
+        }
+        let (decided, stopped, keys) = check.counts();
+        // Else what lies behind the checks would be tried by few.
+        assert!(decided * 4 > asked, "{decided} of {asked} decided");
+        assert!(stopped > 100 && keys > 20, "{stopped} stopped, {keys} keys");
+    }
+
+    #[test]
+    fn every_rule_of_the_grammar_of_requests_is_there_once_and_leads_somewhere() {
+        let names: Vec<&[u8]> = requests::RULES.iter().map(|(name, _)| *name).collect();
+        let mut named = BTreeSet::from([&b"request"[..], b"held"]);
+        for (rule, choices) in requests::RULES {
+            for choice in *choices {
+                for opened in choice.split(|&octet| octet == b'{').skip(1) {
+                    let name = opened.split(|&octet| octet == b'}').next();
+                    let name = name.expect("a name");
+                    let rule = String::from_utf8_lossy(rule);
+                    assert!(names.contains(&name), "{rule}: {}", opened.escape_ascii());
+                    named.insert(name);
+                }
+            }
+        }
+        assert_eq!(named, names.iter().copied().collect());
+        let mut picked = requests::VALUES.into_iter().chain(requests::LINES);
+        assert!(picked.all(|name| named.contains(name)));
+        assert_eq!(named.len(), names.len(), "one stands twice");
     }
 
     #[test]

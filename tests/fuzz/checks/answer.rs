@@ -39,6 +39,7 @@ pub(crate) struct Check {
     stranger: SocketAddr,
     /// Whether memory and counters may hold something.
     used: bool,
+    decided: u64,
     limited: u64,
     keys_most: u64,
 }
@@ -180,6 +181,7 @@ impl Check {
             proxied: "127.0.0.20:5060".parse().expect("an address"),
             stranger: "10.0.0.1:5060".parse().expect("an address"),
             used: false,
+            decided: 0,
             limited: 0,
             keys_most: 0,
         }
@@ -252,14 +254,14 @@ impl Check {
         );
     }
 
-    /// How many requests a limit rejected or diverted, and how many keys had counts at most.
+    /// How many requests there was a decision for, how many a limit rejected or diverted, and how many keys had counts at most.
     #[expect(
         clippy::allow_attributes,
         reason = "the replay asks, the fuzzer does not"
     )]
     #[allow(dead_code, reason = "the fuzzer only looks at what is wrong")]
-    pub(crate) fn limited(&self) -> (u64, u64) {
-        (self.limited, self.keys_most)
+    pub(crate) fn counts(&self) -> (u64, u64, u64) {
+        (self.decided, self.limited, self.keys_most)
     }
 
     /// The length of the answer.
@@ -282,6 +284,7 @@ impl Check {
         let decision = self.event.decision.as_ref();
         self.used |= decision.is_some();
         let is_limited = decision.is_some_and(|decision| LIMITED.contains(&decision.code));
+        self.decided += u64::from(decision.is_some());
         self.limited += u64::from(is_limited);
         let answer = answer?;
         assert_eq!(answer.destination.ip(), datagram.source.ip(), "P3");

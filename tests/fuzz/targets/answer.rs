@@ -9,6 +9,8 @@ mod mutate;
 mod mutator;
 #[path = "../ours.rs"]
 mod ours;
+#[path = "../requests.rs"]
+mod requests;
 #[path = "../../common/rows.rs"]
 mod rows;
 #[path = "../checks/script.rs"]
@@ -29,9 +31,12 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     change(data, size, max_size, seed)
 });
 
-/// Changes the first datagram, or how the others follow it.
+/// A new script, or a change of the first datagram, or of how the others follow it.
 fn change(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize {
     let mut dice = mutate::Dice::new(u64::from(seed) << 32);
+    if dice.below(8) == 0 {
+        return mutator::put(&mut data[..max_size], &requests::script(&mut dice));
+    }
     let first = data[..size]
         .windows(SEPARATOR.len())
         .position(|window| window == SEPARATOR)
@@ -70,6 +75,13 @@ fn change(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize {
     let room = max_size - rest.len();
     let length = match dice.below(4) {
         0 if !rest.is_empty() => first.min(room),
+        1 => {
+            let mut changed = requests::line_replaced(&data[..first], &mut dice);
+            if rest.is_empty() {
+                requests::settle(&mut changed);
+            }
+            mutator::put(&mut data[..room], &changed)
+        }
         _ => mutator::sip(data, first.min(room), room, seed),
     };
     let whole = [&data[..length], &rest].concat();
