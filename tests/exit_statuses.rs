@@ -398,6 +398,13 @@ mod exit_statuses {
                 );
                 assert!(said.contains(" is no admin port of a node\n"), "{said}");
             }
+            // What the files say can be explained all the same; whom it asked in vain is said.
+            let line = "explain 011442071838750 --config CONFIG";
+            let output = command(line, &folder).output().unwrap();
+            let said = String::from_utf8_lossy(&output.stdout);
+            assert_eq!(output.status.code(), Some(0), "{head} {body}\n{said}");
+            let nobody = " is no admin port of a node, so all counts are empty\n";
+            assert!(said.contains(nobody), "{said}");
         }
     }
 

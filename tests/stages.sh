@@ -30,6 +30,20 @@ stage() {
   printf '=== %s\n' "${lines[-1]}"
 }
 
+# tested [VARIABLE=VALUE…] COMMAND…: a `cargo test` of one program or by a filter, which has to run a test: a filter that matches none, since the
+# test was renamed, would pass unseen.
+tested() {
+  local said status=0
+  said=$(mktemp)
+  env "$@" | tee "$said" || status=$?
+  if [ "$status" -eq 0 ] && ! grep -q '^test result: ok\. [1-9]' "$said"; then
+    echo "not one test was run: $*" >&2
+    status=1
+  fi
+  rm -f "$said"
+  return "$status"
+}
+
 # skipped NAME WHY: a stage that this machine cannot do. Said twice, so that nobody takes it for done.
 skipped() {
   wanted "$1" || return 0

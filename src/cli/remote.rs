@@ -58,7 +58,7 @@ pub(super) fn ask(config: &ConfigArgument, request: Request<'_>) -> ExitCode {
         Err(faults) => return super::refuse(&faults),
     };
     let asked = address(&node).and_then(|address| {
-        let (status, body) = send(address, &node, request)?;
+        let (status, body) = send(address, &node, request).map_err(Failure::sentence)?;
         Ok((address, status, body))
     });
     let (address, status, body) = match asked {
@@ -135,10 +135,13 @@ pub(super) fn explained(
         digits
     });
     let path = format!("{peer}/{hexadecimal}");
-    let nobody = "no running node answers at admin.http";
-    let address = address(node).map_err(|_| Unexplained::Nobody(nobody.to_owned()))?;
-    let (status, body) = send(address, node, Request::Explain(&path))
-        .map_err(|_| Unexplained::Nobody(nobody.to_owned()))?;
+    let nobody = || Unexplained::Nobody("no running node answers at admin.http".to_owned());
+    let address = address(node).map_err(|_| nobody())?;
+    let (status, body) =
+        send(address, node, Request::Explain(&path)).map_err(|failure| match failure {
+            Failure::NoAnswer(_) => nobody(),
+            Failure::NoNode(sentence) => Unexplained::Nobody(sentence),
+        })?;
     if matches!(status, 200 | 422) {
         AtHand::of(config, node).compare(address, &body);
     }
@@ -188,19 +191,35 @@ fn address(node: &NodeConfig) -> Result<SocketAddr, String> {
     Ok(address)
 }
 
-/// Status and body of what a node answers, or a sentence why there is none.
+/// Why there is no answer of a node: a sentence.
+enum Failure {
+    /// Nobody answers, or not in HTTP.
+    NoAnswer(String),
+    /// Somebody answers, who is no node.
+    NoNode(String),
+}
+
+impl Failure {
+    fn sentence(self) -> String {
+        match self {
+            Self::NoAnswer(sentence) | Self::NoNode(sentence) => sentence,
+        }
+    }
+}
+
+/// Status and body of what a node answers.
 fn send(
     address: SocketAddr,
     node: &NodeConfig,
     request: Request<'_>,
-) -> Result<(u16, Value), String> {
+) -> Result<(u16, Value), Failure> {
     let (status, body) = exchange(address, node, request)
-        .map_err(|error| format!("no answer from http://{address}: {error}"))?;
+        .map_err(|error| Failure::NoAnswer(format!("no answer from http://{address}: {error}")))?;
     let body: Value = serde_json::from_str(&body).unwrap_or(Value::Null);
     if body[request.member(status)].is_null() {
-        return Err(format!(
+        return Err(Failure::NoNode(format!(
             "what answers {status} at http://{address} is no admin port of a node"
-        ));
+        )));
     }
     Ok((status, body))
 }

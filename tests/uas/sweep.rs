@@ -1,7 +1,7 @@
 //! What stands before the colon of a screening header, and what stands in the fields: headers cannot be forged by
 //! spelling, and nothing that a caller writes leaves its field.
 
-use crate::harness::{Bench, SOURCE, invite_with};
+use crate::harness::{Bench, SOURCE, invite_with, request};
 use tollgate::event::Event;
 use tollgate::net::Datagram;
 use tollgate::policy::rows::Action;
@@ -190,6 +190,25 @@ fn two_differing_copies_of_a_screening_header_are_r14() {
     }
 }
 
+#[test]
+fn a_header_of_general_use_is_read_by_its_first_copy_and_suspects_nobody() {
+    // RFC 3325 §9.1 allows two P-Asserted-Identity, RFC 5806 and RFC 7044 a Diversion and a History-Info for each hop, and a
+    // proxy may leave a second User-Agent standing: R14 is for the headers that are meant for us alone.
+    // Of Diversion and History-Info it counts that they are there.
+    let bench = Bench::with(|rows| rows.policies[0].unknown_identity = Action::Reject);
+    for (name, value, seen) in &HEADERS {
+        if name.starts_with(['P', 'X', 'p']) && !name.ends_with("Identity") {
+            continue; // meant for us alone, see above
+        }
+        let other = value.replace("Phone", "Other").replace('7', "8");
+        let bytes = with_line(format!("{name}: {value}\r\n{name}: {other}").as_bytes());
+        let slot = scanned(&bench, &bytes);
+        assert!(seen(&slot, &bytes), "{name}");
+        let decision = slot.decision().expect("a decision");
+        assert_eq!(decision.code, Code::A00, "{name}");
+    }
+}
+
 /// Octets that end a line, a field or a record somewhere, and some that only look odd.
 const EVIL: [&[u8]; 12] = [
     b"\0",
@@ -250,6 +269,25 @@ fn what_a_caller_writes_stays_in_its_field() {
                 inside.bytes().all(|octet| (0x21..0x7f).contains(&octet)),
                 "{contact:?}"
             );
+        }
+    }
+}
+
+#[test]
+fn an_unknown_extension_is_named_as_it_was_written() {
+    // RFC 3261 §8.2.2.3: whatever stands there goes back to who sent it, in its field. INVITEs are decided all the same.
+    for evil in EVIL {
+        let mut bench = Bench::new();
+        let request = request("OPTIONS");
+        let at = request.find("Max-Forwards").expect("there");
+        let (before, after) = request.as_bytes().split_at(at);
+        let bytes = [before, b"Require: a", evil, b"b\r\n", after].concat();
+        let outcome = bench.send(&bytes);
+        if outcome.status() == Some(420) {
+            let wanted: String = evil.iter().map(|&octet| char::from(octet)).collect();
+            assert_eq!(outcome.one("Unsupported"), format!("a{wanted}b"));
+        } else {
+            assert_eq!(outcome.status(), Some(400), "{evil:?}");
         }
     }
 }

@@ -254,7 +254,7 @@ impl Check {
         );
     }
 
-    /// How many requests there was a decision for, how many a limit rejected or diverted, and how many keys had counts at most.
+    /// How many answers had a decision, how many of these a limit rejected or diverted, and how many keys had counts at most.
     #[expect(
         clippy::allow_attributes,
         reason = "the replay asks, the fuzzer does not"
