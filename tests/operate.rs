@@ -21,6 +21,7 @@ mod operate {
     use std::path::{Path, PathBuf};
     use std::process::Command;
     use std::time::Duration;
+    use tollgate::clock::Clock;
 
     const PATIENCE: Duration = Duration::from_secs(30);
     const TOKEN: &str = "0123456789abcdef0123456789abcdef";
@@ -500,6 +501,22 @@ mod operate {
         let stopped = server.ended();
         assert!(stopped.status.success());
         assert!(!stopped.stderr.contains("draining"), "{}", stopped.stderr);
+    }
+
+    #[test]
+    fn a_drain_lasts_its_time_however_long_nothing_happened_before() {
+        let folder = folder("operate-drain-idle", "drain_time = \"1s\"");
+        let server = Server::start(&folder);
+        // Nobody asks for longer than the drain lasts.
+        let silent = client("127.0.0.1", server.udp);
+        let longer = Duration::from_millis(1_500);
+        silent.set_read_timeout(Some(longer)).unwrap();
+        assert!(silent.recv(&mut [0; 1]).is_err());
+        let clock = Clock::start();
+        let told_ns = clock.now().monotonic_ns;
+        assert!(server.stop().status.success());
+        let lasted = Duration::from_nanos(clock.now().monotonic_ns - told_ns);
+        assert!(lasted >= Duration::from_secs(1), "{lasted:?}");
     }
 
     #[test]

@@ -112,7 +112,7 @@ impl Desk {
                 Happening::Signal(SIGTERM) | Happening::Asked(Order::Drain)
                     if drain_end_ns.is_none() =>
                 {
-                    drain_end_ns = Some(drain(node, now_ns, drain_time));
+                    drain_end_ns = Some(drain(node, &clock, drain_time));
                 }
                 // SIGINT, or SIGTERM while draining.
                 Happening::Signal(_) | Happening::Asked(Order::Drain) => {
@@ -140,8 +140,8 @@ impl Desk {
     }
 }
 
-/// Begins to drain; when the drain time ends.
-fn drain(node: &Node, now_ns: u64, drain_time: Duration) -> u64 {
+/// Begins to drain; when the drain time ends, nanoseconds of `clock`: it is read here, since the order may have been waited for for hours.
+fn drain(node: &Node, clock: &Clock, drain_time: Duration) -> u64 {
     node.drain();
     let seconds = drain_time.as_secs();
     if seconds > 0 {
@@ -152,5 +152,5 @@ fn drain(node: &Node, now_ns: u64, drain_time: Duration) -> u64 {
         ));
     }
     let time_ns = u64::try_from(drain_time.as_nanos()).unwrap_or(u64::MAX);
-    now_ns.saturating_add(time_ns)
+    clock.now().monotonic_ns.saturating_add(time_ns)
 }
