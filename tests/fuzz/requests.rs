@@ -424,6 +424,14 @@ pub(crate) const VALUES: [&[u8]; 5] = [b"digit", b"count", b"number", b"odd", b"
 /// Rules within rules: no rule leads to itself.
 const DEPTH_MAX: usize = 16;
 
+/// What may stand for the name of a rule.
+pub(crate) fn choices(name: &[u8]) -> &'static [&'static [u8]] {
+    let Some((_, choices)) = RULES.iter().find(|(rule, _)| *rule == name) else {
+        panic!("there is no rule {:?}", String::from_utf8_lossy(name));
+    };
+    choices
+}
+
 /// Makes requests. In each, some rules keep to what is ordinary, so that what is odd stands alone.
 struct Maker<'d> {
     dice: &'d mut Dice,
@@ -439,9 +447,7 @@ impl<'d> Maker<'d> {
 
     fn expand(&mut self, name: &[u8], depth: usize, into: &mut Vec<u8>) {
         assert!(depth < DEPTH_MAX, "a rule leads to itself");
-        let Some((_, choices)) = RULES.iter().find(|(rule, _)| *rule == name) else {
-            panic!("there is no rule {:?}", String::from_utf8_lossy(name));
-        };
+        let choices = choices(name);
         let is_ordinary = !VALUES.contains(&name) && self.dice.below(4) < self.ordinary;
         let choice = if is_ordinary {
             0
@@ -525,8 +531,7 @@ pub(crate) fn line_replaced(request: &[u8], dice: &mut Dice) -> Vec<u8> {
     } else {
         let name = name_of(lines.get(at).copied().unwrap_or_default());
         let like = LINES.into_iter().find(|line| {
-            let (_, choices) = RULES.iter().find(|(rule, _)| rule == line).expect("a rule");
-            choices
+            choices(line)
                 .iter()
                 .any(|choice| !choice.is_empty() && name_of(choice).eq_ignore_ascii_case(name))
         });
