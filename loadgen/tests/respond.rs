@@ -420,6 +420,53 @@ fn a_search_goes_by_the_pulse_that_it_is_given_and_cuts_rounds_short() {
     responder.finish();
 }
 
+#[test]
+fn a_search_goes_by_the_pulse_of_the_generators_core_too() {
+    let responder = Responder::start("");
+    // The server's core is far above its band: its rounds do not count, and nothing cuts them short. No core reaches the other.
+    let server = "-r 100 --duration 1s --yardstick 20ms --pulse-core 0 --pulse-reference 1";
+    for (own, cut_short) in [
+        ("", false),
+        (" --own-pulse-core 0 --own-pulse-reference 1", false),
+        (
+            " --own-pulse-core 0 --own-pulse-reference 1000000000000",
+            true,
+        ),
+    ] {
+        let mut search = search(&responder.target, &format!("{server}{own}"));
+        let said = BufReader::new(search.stderr.take().unwrap()).lines();
+        let mut said = said.map(Result::unwrap);
+        assert!(said.any(|line| line.contains(if cut_short { "cut short" } else { "discarded" })));
+        let (_, json) = terminated(search);
+        let round = &json["rounds"][0];
+        assert_eq!(round["cut_short"], cut_short, "{own}: {json:#}");
+        assert_eq!(round["discarded"], true, "{own}");
+        assert_eq!(round["own_pulse_per_s"].is_number(), !own.is_empty());
+        assert_eq!(
+            json["own_pulse_reference_per_s"].is_number(),
+            !own.is_empty()
+        );
+    }
+    responder.finish();
+}
+
+#[test]
+fn a_search_takes_no_pulse_beside_a_server_that_answers_nothing() {
+    let nobody = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let target = nobody.local_addr().unwrap().to_string();
+    let mut vain = search(&target, "-r 100 --yardstick 20ms --t1 2ms --pulse-core 0");
+    let mut stdout = vain.stdout.take().unwrap();
+    let mut text = String::new();
+    stdout.read_to_string(&mut text).unwrap();
+    assert_eq!(vain.wait().unwrap().code(), Some(2));
+    let mut said = String::new();
+    vain.stderr.unwrap().read_to_string(&mut said).unwrap();
+    assert!(
+        said.contains("the server answered nothing at the first rate"),
+        "{said}"
+    );
+}
+
 /// Sends a signal to a search and waits for what it writes, but at most a minute.
 fn terminated(mut search: Child) -> (i32, Value) {
     let killed = Command::new("kill")

@@ -44,6 +44,10 @@ pub struct Round {
     pub yardsticks: (f64, Option<f64>),
     /// The pulse of the server's core, touches per second, if the search goes by it.
     pub pulse: Option<f64>,
+    /// The pulse of the generator's core, if that is taken.
+    pub own_pulse: Option<f64>,
+    /// Copies that were sent of what was not answered in time.
+    pub retransmitted: u64,
     /// Whether it was ended as soon as it was certain that it does not count.
     pub cut_short: bool,
     /// Whether the rule discarded it.
@@ -61,6 +65,8 @@ pub struct Found {
     pub reference: f64,
     /// What the pulse was held against, touches per second.
     pub pulse_reference: Option<f64>,
+    /// The same of the generator's core.
+    pub own_pulse_reference: Option<f64>,
     /// Why there is no result.
     pub reason: Option<String>,
     /// All rounds, in order.
@@ -82,16 +88,19 @@ pub fn find(args: &FindArgs, progress: &mut dyn Progress) -> Result<Vec<Found>, 
     let start = run::per_second(args.run.rate);
     let mut walks = vec![Walk::begin(start, args.rounds); args.searches];
     let ended = walk::turns(&mut walks, &mut |number, rate| search.round(number, rate));
+    let pulses = search.pulses.as_ref();
+    let own = pulses.and_then(|pulses| pulses.own.as_ref());
     let found = walks.iter().zip(search.rounds).zip(0..);
     let found = found.map(|((walk, rounds), number)| Found {
         environment: search.environment.clone(),
-        pulse_reference: search.pulse.as_ref().map(|held| held.reference),
+        pulse_reference: pulses.map(|pulses| pulses.server.reference),
+        own_pulse_reference: own.map(|own| own.reference),
         seed: args.run.seed.wrapping_add(number),
         ..Found::of(walk.found(&ended), rounds, search.reference)
     });
     let found = found.collect();
-    if let Some(held) = search.pulse {
-        held.pulse.finish();
+    if let Some(pulses) = search.pulses {
+        pulses.finish();
     }
     yardstick.finish();
     Ok(found)
@@ -106,7 +115,7 @@ struct Search<'a> {
     signals: Signals,
     /// The second best of the first readings: what the band is around, without a pulse.
     reference: f64,
-    pulse: Option<by_pulse::Held>,
+    pulses: Option<by_pulse::Pulses>,
     /// The reading before the next round.
     before: f64,
     /// Of each search.
@@ -153,7 +162,7 @@ impl<'a> Search<'a> {
             progress,
             signals,
             reference,
-            pulse: None,
+            pulses: None,
             before: last,
             rounds: vec![Vec::new(); args.searches],
             number: 0,
@@ -162,7 +171,7 @@ impl<'a> Search<'a> {
             counted: 0,
             environment: None,
         };
-        search.pulse = args.pulse_core.map(|core| search.feel(core)).transpose()?;
+        search.pulses = args.pulse_core.map(|core| search.feel(core)).transpose()?;
         Ok(search)
     }
 
@@ -171,7 +180,7 @@ impl<'a> Search<'a> {
         self.number = number;
         loop {
             self.wait_for_the_machine()?;
-            let round = match self.pulse.take() {
+            let round = match self.pulses.take() {
                 None => self.round_by_yardstick(rate)?,
                 Some(held) => self.round_by_pulse(held, rate)?,
             };
@@ -184,7 +193,7 @@ impl<'a> Search<'a> {
                 return Ok(passed);
             }
             self.discarded += 1;
-            let (most, what) = match self.pulse {
+            let (most, what) = match self.pulses {
                 Some(_) => (PULSE_DISCARDED_MAX, "pulse"),
                 None => (FIND_DISCARDED_MAX, "yardstick"),
             };
@@ -226,7 +235,7 @@ impl<'a> Search<'a> {
     /// Reads the yardstick again while it is outside its band: a round beside it would not count, whatever it showed.
     fn wait_for_the_machine(&mut self) -> Result<(), String> {
         self.go_on()?;
-        while self.pulse.is_none() && !is_in_band(self.before, self.reference, YARDSTICK_BAND) {
+        while self.pulses.is_none() && !is_in_band(self.before, self.reference, YARDSTICK_BAND) {
             if self.waits == FIND_WAITS_MAX {
                 return Err(format!(
                     "the machine was not itself in {FIND_WAITS_MAX} readings: the yardstick left its band; measure when nothing else runs here"
@@ -277,6 +286,8 @@ fn judge(rate: f64, results: &Results, yardsticks: (f64, Option<f64>)) -> Round 
         p99_us: results.p99_us(),
         yardsticks,
         pulse: None,
+        own_pulse: None,
+        retransmitted: results.stats.counts.retransmitted,
         cut_short: false,
         discarded: false,
     }
@@ -312,13 +323,15 @@ impl Round {
         let reason = self.reason.as_deref().unwrap_or("");
         let after = self.yardsticks.1.map(|after| format!("{after:.0}"));
         let pulse = self.pulse.map(|pulse| format!("  pulse {pulse:>9.0}"));
+        let own = self.own_pulse.map(|own| format!(" {own:>9.0}"));
         format!(
-            "{:>9.0} calls/s  {outcome:<9}  p99 {:>9.1} us  yardstick {:>8.0} {:>8}{}  {reason}",
+            "{:>9.0} calls/s  {outcome:<9}  p99 {:>9.1} us  yardstick {:>8.0} {:>8}{}{}  {reason}",
             self.rate,
             self.p99_us,
             self.yardsticks.0,
             after.unwrap_or_default(),
-            pulse.unwrap_or_default()
+            pulse.unwrap_or_default(),
+            own.unwrap_or_default()
         )
     }
 
@@ -332,6 +345,8 @@ impl Round {
             "yardstick_before_per_s": self.yardsticks.0.round(),
             "yardstick_after_per_s": self.yardsticks.1.map(f64::round),
             "pulse_per_s": self.pulse.map(f64::round),
+            "own_pulse_per_s": self.own_pulse.map(f64::round),
+            "retransmitted": self.retransmitted,
             "cut_short": self.cut_short,
             "discarded": self.discarded,
         })
@@ -365,6 +380,7 @@ impl Found {
             ceiling: least_ceiling(&rounds).unwrap_or(reference),
             reference,
             pulse_reference: None,
+            own_pulse_reference: None,
             reason: rate.as_ref().err().cloned(),
             rate: rate.ok(),
             rounds,
@@ -380,8 +396,12 @@ impl Found {
         let near = self
             .rate
             .is_some_and(|(rate, _)| is_generator_bound(rate, self.ceiling));
-        let counted = self.rounds.iter().filter(|round| !round.discarded).count();
-        near || self.late() * GENERATOR_LATE_ONE_IN > counted
+        near || self.late() * GENERATOR_LATE_ONE_IN > self.counted()
+    }
+
+    /// Rounds that count.
+    fn counted(&self) -> usize {
+        self.rounds.iter().filter(|round| !round.discarded).count()
     }
 
     /// Rounds that count, as missed, in which the generator was late.
@@ -420,6 +440,7 @@ impl Found {
             "ceiling_per_s": self.ceiling.round(),
             "reference_per_s": self.reference.round(),
             "pulse_reference_per_s": self.pulse_reference.map(f64::round),
+            "own_pulse_reference_per_s": self.own_pulse_reference.map(f64::round),
             "generator_bound": self.generator_bound(),
             "generator_late": self.late(),
             "discarded": self.rounds.iter().filter(|round| round.discarded).count(),
@@ -442,9 +463,11 @@ impl Found {
             ""
         };
         format!(
-            "{rate:.0} calls/s, between {:.0} and {:.0} (the generator's own ceiling: {:.0}){bound}\n",
+            "{rate:.0} calls/s, between {:.0} and {:.0}, by {} rounds that count of {} (the generator's own ceiling: {:.0}){bound}\n",
             rate - half,
             rate + half,
+            self.counted(),
+            self.rounds.len(),
             self.ceiling
         )
     }
@@ -472,6 +495,8 @@ mod tests {
             p99_us: 1.0,
             yardsticks,
             pulse: None,
+            own_pulse: None,
+            retransmitted: 0,
             cut_short: false,
             discarded,
         };
@@ -501,6 +526,8 @@ mod tests {
             p99_us: 1.0,
             yardsticks: (10_000.0, None),
             pulse: None,
+            own_pulse: None,
+            retransmitted: 0,
             cut_short: false,
             discarded,
         };
