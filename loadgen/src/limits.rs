@@ -220,8 +220,9 @@ pub const PULSE_OFFER_NS: u64 = 40_000_000_000;
 /// How long it is offered before, to see whether the server answers at all, in nanoseconds.
 pub const PULSE_PROBE_NS: u64 = 1_000_000_000;
 
-/// Parts of that, each with a pulse of its own, at least: they are as long as a round, unless there were too few to choose among.
-pub const PULSE_PARTS_MIN: u32 = 16;
+/// Parts of that, each with a pulse of its own: of a second. A shorter round lies more often within one level, but a reference of parts as short was what a
+/// core reached in one round of twenty (32 million touches beside 23 in most), not in one of four.
+pub const PULSE_PARTS: u32 = 40;
 
 /// What one in so many of those parts reached is what later pulses are held against: a core that a hypervisor lends is all the server's
 /// at times, and what it is then is sharply one thing, where what its neighbours leave of it is anything. Not the very quickest part, which
@@ -229,7 +230,7 @@ pub const PULSE_PARTS_MIN: u32 = 16;
 pub const PULSE_QUICK_ONE_IN: usize = 8;
 
 const _: () = assert!(
-    PULSE_PARTS_MIN as usize >= 2 * PULSE_QUICK_ONE_IN,
+    PULSE_PARTS as usize >= 2 * PULSE_QUICK_ONE_IN,
     "the very quickest part is no reference"
 );
 
@@ -237,10 +238,10 @@ const _: () = assert!(
 /// rate follows its core's pulse: a wider band lets rounds of other levels in, and a narrower one leaves fewer rounds.
 pub const PULSE_BAND: f64 = 0.08;
 
-/// By what share the pulse of the generator's own core may be below what it is held against. What it takes for a call follows that pulse, and it needs
-/// most of its core when it offers what a shard bears: below this it was late in every other round (pulses of 10 to 17 million beside 22, Linux 6.18 on
-/// an AMD EPYC), above it in none.
-pub const PULSE_OWN_BAND: f64 = 0.2;
+/// A core on which no beat began for so long stood still: nobody runs there, since a beat is woken every two milliseconds and waits for no more than one
+/// turn of another program. A hypervisor took it: of two idle cores each some milliseconds, three times in fifteen seconds (Linux 6.18 on an AMD EPYC). What is
+/// late by that, in the generator or in the server, is no rate of the server's.
+pub const PULSE_STILL_NS_MAX: u64 = 8_000_000;
 
 /// Rounds that may be discarded by pulses, in all searches that take turns: most are cut short after some tenths of a second.
 pub const PULSE_DISCARDED_MAX: usize = 6000;

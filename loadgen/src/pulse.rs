@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use crate::clock::{Clock, Nanos, nanos};
 use crate::limits::{
-    PULSE_EVERY_NS, PULSE_QUICK_ONE_IN, PULSE_SLOW_ONE_IN, PULSE_TABLE_BYTES, PULSE_TOUCHES,
-    START_DELAY_NS,
+    PULSE_EVERY_NS, PULSE_QUICK_ONE_IN, PULSE_SLOW_ONE_IN, PULSE_STILL_NS_MAX, PULSE_TABLE_BYTES,
+    PULSE_TOUCHES, START_DELAY_NS,
 };
 use crate::random::SplitMix64;
 use crate::sys::{Pages, Waiter, sleep_precisely};
@@ -119,6 +119,12 @@ impl Pulse {
         self.heard().is_lost(rate, nanos(length))
     }
 
+    /// Whether no beat began for longer than [`PULSE_STILL_NS_MAX`] somewhere in such a round, as far as it has gone.
+    #[must_use]
+    pub fn stood_still(&self, length: Duration) -> bool {
+        self.heard().longest_pause(nanos(length)) > PULSE_STILL_NS_MAX
+    }
+
     /// Ends it.
     pub fn finish(self) {
         self.stop.store(true, Ordering::Relaxed);
@@ -157,6 +163,18 @@ impl Beats {
             .within(0, length)
             .filter(|&took| rate_of([took]) < rate);
         slow.count() > all / PULSE_SLOW_ONE_IN
+    }
+
+    /// The longest time without the beginning of a beat, from that of the round to the last beat in it or behind it.
+    fn longest_pause(&self, length: Nanos) -> Nanos {
+        let round = self.from..self.from.saturating_add(length);
+        let mut last = self.from;
+        let mut longest = 0;
+        for beat in self.taken.iter().filter(|beat| beat.begun >= round.start) {
+            longest = longest.max(beat.begun.min(round.end).saturating_sub(last));
+            last = beat.begun.min(round.end);
+        }
+        longest
     }
 
     /// What the beats took that began in a part of the round: from so long after its beginning, so long.
@@ -247,6 +265,23 @@ mod tests {
         took.extend([8_000, 9_000]); // three of 22: one more than a tenth
         assert!((rate_of(took) - rate(8_000)).abs() < 1.0);
         assert!(same(rate_of([]), 0.0));
+    }
+
+    #[test]
+    fn a_core_stood_still_where_no_beat_began() {
+        let longest = |beats: Beats| beats.longest_pause(LENGTH);
+        assert_eq!(longest(beats(some(QUICK, 100))), PULSE_EVERY_NS);
+        assert_eq!(longest(beats([])), 0, "nothing is known yet");
+        let mut with_a_gap = beats(some(QUICK, 100));
+        with_a_gap.taken.drain(40..44);
+        assert_eq!(longest(with_a_gap), 5 * PULSE_EVERY_NS);
+        let mut late = beats(some(QUICK, 10));
+        late.taken.drain(..3);
+        assert_eq!(longest(late), 3 * PULSE_EVERY_NS);
+        // What comes behind the round tells how long its end was without.
+        let mut ended = beats(some(QUICK, 200));
+        ended.taken.drain(95..150);
+        assert_eq!(longest(ended), 6 * PULSE_EVERY_NS);
     }
 
     #[test]

@@ -167,15 +167,22 @@ impl fmt::Display for IntervalLine {
         let counts = &self.counts;
         write!(
             f,
-            "{:>5} s  sent {:>7}  answered {:>7}  lost {:>5}  wrong {:>4}  again {:>5}  p50 {:>8.1} us  p99 {:>9.1} us",
+            "{:>5} s  sent {:>7}  answered {:>7}  lost {:>5}  wrong {:>4}  again {:>5}  ",
             self.second,
             counts.sent,
             counts.answered,
             counts.lost,
             counts.wrong,
             counts.retransmitted,
+        )?;
+        if self.max == 0 {
+            return f.write_str("no call has ended yet");
+        }
+        write!(
+            f,
+            "p50 {:>8.1} us  p99 {:>9.1} us",
             micros(self.p50),
-            micros(self.p99),
+            micros(self.p99)
         )
     }
 }

@@ -205,6 +205,20 @@ mod tests {
     }
 
     #[test]
+    fn a_second_in_which_no_call_ended_has_no_latency() {
+        let mut interval = Interval::new(0);
+        interval.counts.sent = 70;
+        let line = IntervalLine::of(&interval).to_string();
+        assert!(
+            line.ends_with("again     0  no call has ended yet"),
+            "{line}"
+        );
+        interval.from_intended.record(5_000);
+        let line = IntervalLine::of(&interval).to_string();
+        assert!(line.ends_with("p99       5.0 us"), "{line}");
+    }
+
+    #[test]
     fn bars_double_with_each_height() {
         let mut screen = Screen::new(Vec::new());
         screen.p99s = vec![10, 20, 40, 5_000_000];

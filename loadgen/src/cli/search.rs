@@ -37,17 +37,14 @@ pub struct FindArgs {
     #[arg(long, value_name = "CORE", conflicts_with = "yardstick_reference")]
     pub pulse_core: Option<usize>,
     /// The pulse, in touches per second, that a round's is held against. Without it, the first rate is offered for 40 s before the
-    /// search, and it is what one in eight parts as long as a round reached: best a rate at which the server has much to do. Searches that are to be
+    /// search, and it is what one in eight of those seconds reached: best a rate at which the server has much to do. Searches that are to be
     /// compared share one: `pulse_reference_per_s` of the first.
     #[arg(long, value_name = "RATE", requires = "pulse_core", value_parser = clap::value_parser!(u64).range(1..))]
     pub pulse_reference: Option<u64>,
-    /// The generator's own core, or one of them: its pulse is taken, too, and a round counts only if it is no more than 20 % below its reference. So
-    /// rounds in which the machine had too little for the generator are no rounds of the server's.
+    /// The generator's own core, or one of them. A round counts only if neither this core nor that of the server stood still for more than 8 ms: a thread there
+    /// wakes every 2 ms, and where it did not begin, nobody ran; a hypervisor had taken the core.
     #[arg(long, value_name = "CORE", requires = "pulse_core")]
     pub own_pulse_core: Option<usize>,
-    /// What the pulse of the generator's core is held against, as `--pulse-reference`; `own_pulse_reference_per_s` of an earlier search.
-    #[arg(long, value_name = "RATE", requires = "own_pulse_core", value_parser = clap::value_parser!(u64).range(1..))]
-    pub own_pulse_reference: Option<u64>,
 }
 
 /// Options of `soak`.

@@ -42,8 +42,6 @@ pub struct Found {
     pub reference: f64,
     /// What the pulse was held against, touches per second.
     pub pulse_reference: Option<f64>,
-    /// The same of the generator's core.
-    pub own_pulse_reference: Option<f64>,
     /// Why there is no result.
     pub reason: Option<String>,
     /// All rounds, in order.
@@ -66,12 +64,10 @@ pub fn find(args: &FindArgs, progress: &mut dyn Progress) -> Result<Vec<Found>, 
     let mut walks = vec![Walk::begin(start, args.rounds); args.searches];
     let ended = walk::turns(&mut walks, &mut |number, rate| search.round(number, rate));
     let pulses = search.pulses.as_ref();
-    let own = pulses.and_then(|pulses| pulses.own.as_ref());
     let found = walks.iter().zip(search.rounds).zip(0..);
     let found = found.map(|((walk, rounds), number)| Found {
         environment: search.environment.clone(),
-        pulse_reference: pulses.map(|pulses| pulses.server.reference),
-        own_pulse_reference: own.map(|own| own.reference),
+        pulse_reference: pulses.map(|pulses| pulses.reference),
         seed: args.run.seed.wrapping_add(number),
         ..Found::of(walk.found(&ended), rounds, search.reference)
     });
@@ -294,7 +290,6 @@ impl Found {
             ceiling: least_ceiling(&rounds).unwrap_or(reference),
             reference,
             pulse_reference: None,
-            own_pulse_reference: None,
             reason: rate.as_ref().err().cloned(),
             rate: rate.ok(),
             rounds,
@@ -354,7 +349,6 @@ impl Found {
             "ceiling_per_s": self.ceiling.round(),
             "reference_per_s": self.reference.round(),
             "pulse_reference_per_s": self.pulse_reference.map(f64::round),
-            "own_pulse_reference_per_s": self.own_pulse_reference.map(f64::round),
             "generator_bound": self.generator_bound(),
             "generator_late": self.late(),
             "discarded": self.rounds.iter().filter(|round| round.discarded).count(),
@@ -409,7 +403,6 @@ mod tests {
             p99_us: 1.0,
             yardsticks,
             pulse: None,
-            own_pulse: None,
             retransmitted: 0,
             cut_short: false,
             discarded,
@@ -440,7 +433,6 @@ mod tests {
             p99_us: 1.0,
             yardsticks: (10_000.0, None),
             pulse: None,
-            own_pulse: None,
             retransmitted: 0,
             cut_short: false,
             discarded,

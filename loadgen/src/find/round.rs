@@ -22,8 +22,6 @@ pub struct Round {
     pub yardsticks: (f64, Option<f64>),
     /// The pulse of the server's core, touches per second, if the search goes by it.
     pub pulse: Option<f64>,
-    /// The pulse of the generator's core, if that is taken.
-    pub own_pulse: Option<f64>,
     /// Copies that were sent of what was not answered in time.
     pub retransmitted: u64,
     /// Whether it was ended as soon as it was certain that it does not count.
@@ -47,7 +45,6 @@ pub(super) fn judge(rate: f64, results: &Results, yardsticks: (f64, Option<f64>)
         p99_us: results.p99_us(),
         yardsticks,
         pulse: None,
-        own_pulse: None,
         retransmitted: results.stats.counts.retransmitted,
         cut_short: false,
         discarded: false,
@@ -66,15 +63,13 @@ impl Round {
         let reason = self.reason.as_deref().unwrap_or("");
         let after = self.yardsticks.1.map(|after| format!("{after:.0}"));
         let pulse = self.pulse.map(|pulse| format!("  pulse {pulse:>9.0}"));
-        let own = self.own_pulse.map(|own| format!(" {own:>9.0}"));
         format!(
-            "{:>9.0} calls/s  {outcome:<9}  p99 {:>9.1} us  yardstick {:>8.0} {:>8}{}{}  {reason}",
+            "{:>9.0} calls/s  {outcome:<9}  p99 {:>9.1} us  yardstick {:>8.0} {:>8}{}  {reason}",
             self.rate,
             self.p99_us,
             self.yardsticks.0,
             after.unwrap_or_default(),
-            pulse.unwrap_or_default(),
-            own.unwrap_or_default()
+            pulse.unwrap_or_default()
         )
     }
 
@@ -89,7 +84,6 @@ impl Round {
             "yardstick_before_per_s": self.yardsticks.0.round(),
             "yardstick_after_per_s": self.yardsticks.1.map(f64::round),
             "pulse_per_s": self.pulse.map(f64::round),
-            "own_pulse_per_s": self.own_pulse.map(f64::round),
             "retransmitted": self.retransmitted,
             "cut_short": self.cut_short,
             "discarded": self.discarded,
