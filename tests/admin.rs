@@ -102,6 +102,14 @@ mod admin {
             for more in &refused {
                 let (status, text) = ask(server.admin, method, path, "localhost", more);
                 assert_eq!(status, 401, "{method} {path} {more}");
+                // RFC 6750 §3.1: what was wrong with it is said only where a token came.
+                let offered =
+                    more.starts_with("Authorization: Bearer ") && *more != with("Bearer ");
+                assert_eq!(
+                    text.contains("error=\"invalid_token\""),
+                    offered,
+                    "{more}: {text}"
+                );
                 heard += &text;
             }
             // In a query it would stand in logs and histories.

@@ -168,7 +168,7 @@ mod exit_statuses {
         (
             "status --config CONFIG",
             Exit::Unavailable,
-            "no answer from http://127.0.0.1:",
+            "does a node with this configuration run?",
         ),
         (
             "rules --config CONFIG",
@@ -282,15 +282,16 @@ mod exit_statuses {
             "hold release 0123456789abcdef",
         ]
         .map(|command| command.to_owned() + " --config CONFIG");
-        for folder in [&stranger, &mistaken] {
+        for (folder, why) in [
+            (&stranger, "the token of admin.token_file is wanted"),
+            (&mistaken, "the token that came is not that of"),
+        ] {
             for line in &refused {
                 let output = command(line, folder).output().unwrap();
                 let said = String::from_utf8_lossy(&output.stderr);
                 assert_eq!(output.status.code(), Some(69), "{line}\n{said}");
-                assert!(
-                    said.contains("the admin port answers 401: the token of admin.token_file"),
-                    "{said}"
-                );
+                let wanted = format!("the admin port answers 401: {why}");
+                assert!(said.contains(&wanted), "{said}");
             }
         }
         write_files(&node, &[("bundle/policies.toml", "not TOML")]);

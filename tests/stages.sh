@@ -1,17 +1,24 @@
 # For tests/run and tests/long: stages with their times, and what a machine may lack. Sourced by bash; asks nothing of standard input.
 # Arguments of the script are names of stages: only those are run, and "build", if there is one.
 
+script=$(realpath "$0")
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 exec </dev/null
 
 lines=()   # one per stage, for the end
 failed=0
 only=("$@")
-names=" "  # of all stages
+
+# What no line of the script names is a slip of the hand, and said before anything is built.
+for name in ${only[@]+"${only[@]}"}; do
+  if [ "$name" != build ] && ! grep -Eq "(stage|skipped|wanted) $name([ ;]|$)" "$script"; then
+    echo "$0: there is no stage \"$name\"; its lines \"stage NAME\" name all" >&2
+    exit 64
+  fi
+done
 
 # wanted NAME: whether the stage is to be run.
 wanted() {
-  names+="$1 "
   [ ${#only[@]} -eq 0 ] || [ "$1" = build ] || [[ " ${only[*]} " == *" $1 "* ]]
 }
 
@@ -71,13 +78,6 @@ needs() {
 
 # The table of stages, and the exit code.
 finish() {
-  local name
-  for name in ${only[@]+"${only[@]}"}; do
-    if [[ "$names" != *" $name "* ]]; then
-      echo "there is no stage \"$name\":$names" >&2
-      failed=1
-    fi
-  done
   printf '\n'
   printf '%s\n' "${lines[@]}"
   if [ "$failed" -ne 0 ]; then

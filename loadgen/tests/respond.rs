@@ -430,13 +430,14 @@ fn a_round_in_which_a_core_stood_still_does_not_count() {
     let mut said = said.map(Result::unwrap);
     assert!(said.any(|line| line.contains("the pulse of the server's core")));
     // As a hypervisor does it: nothing runs for a while.
-    for signal in ["-STOP", "-CONT"] {
-        std::thread::sleep(Duration::from_millis(700));
-        let told = Command::new("kill")
-            .args([signal, &search.id().to_string()])
-            .status();
-        assert!(told.unwrap().success());
-    }
+    let pid = search.id();
+    let stopped = Command::new("sh")
+        .args([
+            "-c",
+            &format!("sleep 0.7; kill -STOP {pid}; sleep 0.7; kill -CONT {pid}"),
+        ])
+        .status();
+    assert!(stopped.unwrap().success());
     let line = said.find(|line| line.contains("calls/s  ")).unwrap();
     assert!(line.contains("cut short"), "{line}");
     let (_, json) = terminated(search);

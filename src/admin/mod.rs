@@ -144,15 +144,23 @@ async fn admit(
         }
         return next.run(request).await;
     };
-    if bearer(request.headers()).is_some_and(|offered| token.admits(offered)) {
+    let offered = bearer(request.headers());
+    if offered.is_some_and(|offered| token.admits(offered)) {
         return noted(&view, from, request, next).await;
     }
-    let mut refusal = problem(
-        StatusCode::UNAUTHORIZED,
-        "the token of admin.token_file is wanted, as Authorization: Bearer TOKEN",
-    );
-    // RFC 6750 §3.
-    let challenge = header::HeaderValue::from_static("Bearer");
+    // RFC 6750 §3 and §3.1.
+    let (detail, challenge) = match offered {
+        None => (
+            "the token of admin.token_file is wanted, as Authorization: Bearer TOKEN",
+            "Bearer",
+        ),
+        Some(_) => (
+            "the token that came is not that of admin.token_file",
+            "Bearer error=\"invalid_token\"",
+        ),
+    };
+    let mut refusal = problem(StatusCode::UNAUTHORIZED, detail);
+    let challenge = header::HeaderValue::from_static(challenge);
     refusal
         .headers_mut()
         .insert(header::WWW_AUTHENTICATE, challenge);

@@ -213,8 +213,15 @@ fn send(
     node: &NodeConfig,
     request: Request<'_>,
 ) -> Result<(u16, Value), Failure> {
-    let (status, body) = exchange(address, node, request)
-        .map_err(|error| Failure::NoAnswer(format!("no answer from http://{address}: {error}")))?;
+    let (status, body) = exchange(address, node, request).map_err(|error| {
+        let hint = match &error {
+            ureq::Error::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                "; does a node with this configuration run?"
+            }
+            _ => "",
+        };
+        Failure::NoAnswer(format!("no answer from http://{address}: {error}{hint}"))
+    })?;
     let body: Value = serde_json::from_str(&body).unwrap_or(Value::Null);
     if body[request.member(status)].is_null() {
         return Err(Failure::NoNode(format!(
