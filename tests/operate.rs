@@ -530,15 +530,19 @@ mod operate {
             ("POST", "/v1/reload"),
             ("POST", "/v1/drain"),
         ] {
-            for more in [
-                String::new(),
-                bearer("0123456789abcdef0123456789abcdeF"),
-                bearer(""),
-                format!("Authorization: Basic {TOKEN}\r\n"),
+            let none = "bearer";
+            // RFC 6750 §3.1: of a token that came it is said what was wrong with it.
+            let wrong = "bearer error=\"invalid_token\"";
+            for (more, challenge) in [
+                (String::new(), none),
+                (bearer("0123456789abcdef0123456789abcdeF"), wrong),
+                (bearer(""), none),
+                (format!("Authorization: Basic {TOKEN}\r\n"), none),
             ] {
                 let (status, head, body) = http(server.admin, method, path, &more);
                 assert_eq!(status, 401, "{method} {path} {more}: {body}");
-                assert!(head.contains("\r\nwww-authenticate: bearer\r\n"), "{head}");
+                let challenge = format!("\r\nwww-authenticate: {challenge}\r\n");
+                assert!(head.contains(&challenge), "{more} {head}");
                 assert!(
                     head.contains("content-type: application/problem+json"),
                     "{head}"
