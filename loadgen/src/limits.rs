@@ -220,8 +220,8 @@ pub const PULSE_OFFER_NS: u64 = 40_000_000_000;
 /// How long it is offered before, to see whether the server answers at all, in nanoseconds.
 pub const PULSE_PROBE_NS: u64 = 1_000_000_000;
 
-/// Parts of that, each with a pulse of its own: of a second. A shorter round lies more often within one level, but a reference of parts as short was what a
-/// core reached in one round of twenty (32 million touches beside 23 in most), not in one of four.
+/// Parts of that, each with a pulse of its own: of a second. A shorter round lies more often within one level. Parts as short as rounds were tried, and one
+/// in eight of them reached what one round in twenty did.
 pub const PULSE_PARTS: u32 = 40;
 
 /// What one in so many of those parts reached is what later pulses are held against: a core that a hypervisor lends is all the server's
@@ -239,7 +239,7 @@ const _: () = assert!(
 pub const PULSE_BAND: f64 = 0.08;
 
 /// A core on which no beat began for so long stood still: nobody runs there, since a beat is woken every two milliseconds and waits for no more than one
-/// turn of another program. A hypervisor took it: of two idle cores each some milliseconds, three times in fifteen seconds (Linux 6.18 on an AMD EPYC). What is
+/// turn of another program. A hypervisor took it: of two cores on which a loop read the clock for fifteen seconds, one three times and one once (Linux 6.18 on an AMD EPYC). What is
 /// late by that, in the generator or in the server, is no rate of the server's.
 pub const PULSE_STILL_NS_MAX: u64 = 8_000_000;
 

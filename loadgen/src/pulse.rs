@@ -113,16 +113,29 @@ impl Pulse {
             .ok_or_else(|| format!("the pulse of core {core} cannot be taken"))
     }
 
+    /// Takes it no longer, as if nobody ran on the core any more.
+    #[cfg(test)]
+    pub(crate) fn silence(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
     /// Whether the reading of such a round is below `rate`, whatever beats are still to come.
     #[must_use]
     pub fn is_lost(&self, rate: f64, length: Duration) -> bool {
         self.heard().is_lost(rate, nanos(length))
     }
 
-    /// Whether no beat began for longer than [`PULSE_STILL_NS_MAX`] somewhere in such a round, as far as it has gone.
+    /// Whether no beat began for longer than [`PULSE_STILL_NS_MAX`] somewhere in such a round, as far as beats tell yet.
     #[must_use]
     pub fn stood_still(&self, length: Duration) -> bool {
-        self.heard().longest_pause(nanos(length)) > PULSE_STILL_NS_MAX
+        self.heard().longest_pause(nanos(length), 0) > PULSE_STILL_NS_MAX
+    }
+
+    /// The same once the round is over: a core of which nothing was heard since stood still, too.
+    #[must_use]
+    pub fn stood_still_to_its_end(&self, length: Duration) -> bool {
+        let now = self.clock.now();
+        self.heard().longest_pause(nanos(length), now) > PULSE_STILL_NS_MAX
     }
 
     /// Ends it.
@@ -165,14 +178,17 @@ impl Beats {
         slow.count() > all / PULSE_SLOW_ONE_IN
     }
 
-    /// The longest time without the beginning of a beat, from that of the round to the last beat in it or behind it.
-    fn longest_pause(&self, length: Nanos) -> Nanos {
-        let round = self.from..self.from.saturating_add(length);
+    /// The longest time in the round without the beginning of a beat. Behind the last one nothing is known but that none was heard up to `heard_until`.
+    fn longest_pause(&self, length: Nanos, heard_until: Nanos) -> Nanos {
+        let end = self.from.saturating_add(length);
+        let begun = self.taken.iter().map(|beat| beat.begun);
+        let begun = begun.filter(|&begun| begun >= self.from);
         let mut last = self.from;
         let mut longest = 0;
-        for beat in self.taken.iter().filter(|beat| beat.begun >= round.start) {
-            longest = longest.max(beat.begun.min(round.end).saturating_sub(last));
-            last = beat.begun.min(round.end);
+        for begun in begun.chain([heard_until]) {
+            let begun = begun.min(end);
+            longest = longest.max(begun.saturating_sub(last));
+            last = last.max(begun);
         }
         longest
     }
@@ -269,19 +285,27 @@ mod tests {
 
     #[test]
     fn a_core_stood_still_where_no_beat_began() {
-        let longest = |beats: Beats| beats.longest_pause(LENGTH);
-        assert_eq!(longest(beats(some(QUICK, 100))), PULSE_EVERY_NS);
-        assert_eq!(longest(beats([])), 0, "nothing is known yet");
+        let longest = |beats: &Beats| beats.longest_pause(LENGTH, 0);
+        assert_eq!(longest(&beats(some(QUICK, 100))), PULSE_EVERY_NS);
         let mut with_a_gap = beats(some(QUICK, 100));
         with_a_gap.taken.drain(40..44);
-        assert_eq!(longest(with_a_gap), 5 * PULSE_EVERY_NS);
+        assert_eq!(longest(&with_a_gap), 5 * PULSE_EVERY_NS);
         let mut late = beats(some(QUICK, 10));
         late.taken.drain(..3);
-        assert_eq!(longest(late), 3 * PULSE_EVERY_NS);
+        assert_eq!(longest(&late), 3 * PULSE_EVERY_NS);
         // What comes behind the round tells how long its end was without.
         let mut ended = beats(some(QUICK, 200));
         ended.taken.drain(95..150);
-        assert_eq!(longest(ended), 6 * PULSE_EVERY_NS);
+        assert_eq!(longest(&ended), 6 * PULSE_EVERY_NS);
+        // What was not heard by its end never came.
+        let silent = beats([]);
+        assert_eq!(longest(&silent), 0, "nothing is known yet");
+        assert_eq!(silent.longest_pause(LENGTH, FROM + 9), 9);
+        assert_eq!(silent.longest_pause(LENGTH, FROM + 2 * LENGTH), LENGTH);
+        assert_eq!(
+            late.longest_pause(LENGTH, FROM + LENGTH),
+            91 * PULSE_EVERY_NS
+        );
     }
 
     #[test]

@@ -50,11 +50,10 @@ impl Pulses {
     /// The pulse of the server's core during a round of this length, and whether the round counts by it.
     fn reading(&self, length: Duration) -> Result<(f64, bool), String> {
         let pulse = self.server.reading(length)?;
-        let moved = !self.all().any(|pulse| pulse.stood_still(length));
-        Ok((
-            pulse,
-            moved && is_in_band(pulse, self.reference, PULSE_BAND),
-        ))
+        let mut all = self.all();
+        let stood_still = all.any(|pulse| pulse.stood_still_to_its_end(length));
+        let in_band = is_in_band(pulse, self.reference, PULSE_BAND);
+        Ok((pulse, in_band && !stood_still))
     }
 }
 
@@ -110,7 +109,7 @@ impl Search<'_> {
         let results = results?;
         self.go_on()?; // what a signal cut short says nothing
         let (pulse, counts) = reading?;
-        let discarded = cut_short.get() || !counts;
+        let discarded = !counts;
         let before = self.before;
         let after = self.ceiling_after(discarded)?;
         let round = judge(rate, &results, (before, after));
@@ -136,4 +135,45 @@ impl Search<'_> {
 fn begin(core: usize) -> Result<Pulse, String> {
     let core = run::cores_of(Some(&Cores(vec![core])))?;
     Pulse::start(*core.first().ok_or("no core has a pulse")?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::nanos;
+    use crate::limits::START_DELAY_NS;
+    use crate::sys::Waiter;
+
+    /// Whether a round counts in which the server's core did not stand still and had its reference's pulse. A busy machine stands still now and then.
+    fn counts(pulses: &mut Pulses) -> bool {
+        let length = Duration::from_millis(20);
+        for _ in 0..500 {
+            pulses.forget();
+            // The calls of a round begin somewhat later than it.
+            let both = Duration::from_nanos(START_DELAY_NS) + length * 2;
+            Waiter::new([]).wait(nanos(both)).unwrap();
+            let Ok(pulse) = pulses.server.reading(length) else {
+                continue;
+            };
+            if !pulses.server.stood_still_to_its_end(length) {
+                pulses.reference = pulse;
+                return pulses.reading(length).unwrap().1;
+            }
+        }
+        panic!("the server's core is never heard of");
+    }
+
+    #[test]
+    fn a_round_counts_only_while_the_generators_core_is_heard_of() {
+        let mut pulses = Pulses {
+            server: begin(0).unwrap(),
+            reference: 1.0,
+            own: Some(begin(0).unwrap()),
+        };
+        assert!((0..50).any(|_| counts(&mut pulses)));
+        pulses.own.iter().for_each(Pulse::silence);
+        counts(&mut pulses); // a last beat
+        assert!(!(0..5).any(|_| counts(&mut pulses)));
+        pulses.finish();
+    }
 }
