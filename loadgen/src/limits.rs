@@ -243,8 +243,9 @@ pub const PULSE_BAND: f64 = 0.08;
 /// late by that, in the generator or in the server, is no rate of the server's.
 pub const PULSE_STILL_NS_MAX: u64 = 8_000_000;
 
-/// Rounds that may be discarded by pulses, in all searches that take turns: most are cut short after some tenths of a second.
-pub const PULSE_DISCARDED_MAX: usize = 6000;
+/// Rounds that may be discarded by pulses, in all searches that take turns: most are cut short after some tenths of a second. On a machine whose processors
+/// are lent four to eleven were discarded for one that counted, and five walks of 250 rounds need 1,250 of those.
+pub const PULSE_DISCARDED_MAX: usize = 20_000;
 
 /// With a pulse, the generator's own ceiling is read again after every so many rounds that count: the rule does not go by it then.
 pub const PULSE_ROUNDS_BY_CEILING: usize = 8;
